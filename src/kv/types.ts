@@ -1,0 +1,123 @@
+// The cache as the scheduler sees it: leases on blocks, and native operations as data.
+// Why operations are returned rather than performed: this folder is pure. The engine loop performs `CacheOp`s in order
+// before the next decode; tests perform them on a model of the native cache and compare.
+// Source of the ideas: PagedAttention (arXiv 2309.06180), RadixAttention (arXiv 2312.07104).
+
+import type { BlockId, CacheSeqId } from '../ids.ts';
+import type { BlockCounts } from '../ports.ts';
+
+/** A change the native cache must make. Order matters: a copy may need the cells that an earlier truncate frees. */
+export type CacheOp =
+  /** `to`, empty before, gets positions [0, tokenCount) of `from` (by reference when pooled, else by copying). */
+  | { readonly kind: 'copy'; readonly from: CacheSeqId; readonly to: CacheSeqId; readonly tokenCount: number }
+  /** Positions >= fromPosition of `seq` are dropped; 0 drops all. */
+  | { readonly kind: 'truncate'; readonly seq: CacheSeqId; readonly fromPosition: number };
+
+/**
+ * What one running sequence holds. Opaque to the scheduler but for these fields.
+ *
+ *   positions   [0, cachedTokenCount)      computed before admission, shared through the tree
+ *               [0, committedTokenCount)   computed; whole blocks of it are in the tree unless `detached`
+ *               [.., blocks.length*B)      reserved, not computed yet
+ */
+export interface Lease {
+  readonly seq: CacheSeqId;
+  readonly blocks: readonly BlockId[];
+  /** Tokens of the prefix found in the cache at admission; always less than the sequence's length. */
+  readonly cachedTokenCount: number;
+}
+
+export type Admission =
+  | { readonly kind: 'admitted'; readonly lease: Lease }
+  /** Another running sequence is computing the next block of this prefix: waiting is cheaper than computing it twice. */
+  | { readonly kind: 'pending-prefix' }
+  /** Not enough blocks, even after evicting everything that may be evicted. */
+  | { readonly kind: 'no-blocks' }
+  /** Every native sequence id is held by a running sequence. */
+  | { readonly kind: 'no-sequence-id' };
+
+export interface CacheStats {
+  readonly blocks: BlockCounts;
+  readonly evictedBlockCount: number;
+  readonly prefixQueryTokenCount: number;
+  readonly prefixHitTokenCount: number;
+  /** Native sequence ids: free, of running sequences, kept for cached prefixes. */
+  readonly seqFree: number;
+  readonly seqRunning: number;
+  readonly seqKeeper: number;
+}
+
+/** The tokens of a sequence and the namespace its prefix may be shared in. */
+export interface CacheRequest {
+  readonly namespace: string;
+  /** Shape (>= tokenCount,). Read during the call only. */
+  readonly tokens: Int32Array;
+  readonly tokenCount: number;
+}
+
+/**
+ * The paged cache. Three implementations behind this one port:
+ *   pooled         one pool of blocks, a radix tree of shared prefixes (full attention)
+ *   per-sequence   each native sequence id owns a slab of blocks; prefixes are copied from slab to slab
+ *   plain          no sharing at all (sliding window, recurrent and hybrid models keep no complete history)
+ */
+export interface KvCache {
+  readonly blockTokens: number;
+  readonly blockCount: number;
+
+  /** How many tokens of the prefix an admission now would find. O(tokens matched). Changes nothing, not even recency. */
+  cachedTokenCount(request: CacheRequest): number;
+
+  /**
+   * Reserves blocks for `tokenCount` tokens and a native sequence id, evicting unheld prefixes where needed.
+   * Changes nothing unless it answers `admitted`. O(tokens + evictions * log blocks).
+   */
+  admit(request: CacheRequest): Admission;
+
+  /** As `admit`, for a sequence whose state is restored from host memory: shares nothing, its blocks stay private. */
+  admitDetached(tokenCount: number): Admission;
+
+  /**
+   * A second lease on the same prefix, its first `tokenCount` tokens already computed: whole blocks are shared, the
+   * rest is counted again (the native cells are shared all the same, so the count errs on the safe side).
+   */
+  fork(lease: Lease, request: CacheRequest): Admission;
+
+  /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */
+  extend(lease: Lease, tokenCount: number): boolean;
+
+  /** Tells that positions [0, tokenCount) are computed; whole blocks of `tokens` become shareable. O(new blocks). */
+  commit(lease: Lease, request: CacheRequest): void;
+
+  /**
+   * Ends a lease. What was committed in whole blocks stays cached (evictable); the rest is freed. With
+   * `discard`, nothing of it stays beyond what others share: after a kernel failure its contents are unknown.
+   */
+  release(lease: Lease, keep: 'keep' | 'discard'): void;
+
+  /** Drops every unheld prefix. */
+  clear(): void;
+
+  /** Takes the operations since the last call, in order. */
+  takeOps(): readonly CacheOp[];
+
+  stats(): CacheStats;
+
+  /** Every law that does not hold now, in words; empty when all is well. O(blocks). */
+  check(): readonly string[];
+
+  /** For each native sequence id in use: the number of positions the allocator believes it holds. */
+  believedPositions(): ReadonlyMap<CacheSeqId, number>;
+}
+
+/** Order of eviction among unheld leaves: the smallest value goes first. One function, so that a policy is one line. */
+export type EvictionPolicy = (block: EvictionCandidate) => number;
+
+export interface EvictionCandidate {
+  /** Logical clock of the last admission that used the block; larger is more recent. */
+  readonly lastUse: number;
+  /** Blocks from the root to this one. */
+  readonly depth: number;
+  /** Admissions that found this block cached. */
+  readonly hitCount: number;
+}
