@@ -73,7 +73,13 @@ export interface GenerateCommand {
 }
 
 /** Why a sequence is stopped from outside. The engine answers with no further event for it. */
-export type CancelReason = 'client-gone' | 'stop-string' | 'shutdown' | 'slow-reader';
+export type CancelReason =
+  | 'client-gone'
+  | 'stop-string'
+  | 'shutdown'
+  | 'slow-reader'
+  /** Another choice of the same request was refused or failed, so that nobody would read this one. */
+  | 'sibling-failed';
 
 export interface CancelCommand {
   readonly kind: 'cancel';
@@ -275,7 +281,7 @@ export type DecodeOutcome =
   /** The batch did not fit the cache; nothing was computed and the context stays usable. */
   | { readonly kind: 'no-room' }
   /** The kernels failed; what the cache holds of the batch's sequences is unknown. */
-  | { readonly kind: 'failed'; readonly code: number };
+  | { readonly kind: 'failed'; readonly code: number; readonly reason?: string };
 
 /** A sequence's whole native state, in host memory. */
 export interface ParkedState {
@@ -297,8 +303,8 @@ export interface Kernel {
   truncate(seq: CacheSeqId, fromPosition: number): void;
   /** First and last position held, or undefined when empty. */
   positions(seq: CacheSeqId): { readonly min: number; readonly max: number } | undefined;
-  /** Copies a sequence's state to host memory; the sequence stays. */
-  park(seq: CacheSeqId): ParkedState;
+  /** Copies a sequence's state, `tokenCount` positions, to host memory; the sequence stays. Undefined when it cannot. */
+  park(seq: CacheSeqId, tokenCount: number): ParkedState | undefined;
   /** Puts a parked state under an empty sequence id; false when the cache has no room. */
   restore(seq: CacheSeqId, state: ParkedState): boolean;
   /** Bytes that `park` would copy now. */
@@ -330,4 +336,10 @@ export interface ChatMessage {
 export interface ChatTemplate {
   /** Throws a TemplateError-coded OctetError when the template refuses the messages. */
   render(messages: readonly ChatMessage[], options: { readonly addGenerationPrompt: boolean }): string;
+}
+
+/** Turns a conversation into prompt tokens by the model's own template; text inside messages never becomes control tokens. */
+export interface ChatEncoder {
+  /** Ready to generate the assistant's answer. A promise when the text is long and tokenized off the JavaScript thread. */
+  encodeChat(messages: readonly ChatMessage[]): Int32Array | Promise<Int32Array>;
 }
