@@ -1,0 +1,214 @@
+// The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
+// Why events are posted after the next decode was submitted: the kernels then never wait for the server process.
+// This file is the folder's only asynchronous one; it still knows the kernel and the clock as arguments alone.
+
+import { assertNever } from '../assert.ts';
+import type { KvCache } from '../kv/types.ts';
+import type { DecodeOutcome, EngineCommand, EngineStats, Kernel, SequenceEvent, StepTiming } from '../ports.ts';
+import type { StepPlan } from './plan-step.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export interface EngineLoopPorts {
+  readonly scheduler: Scheduler;
+  readonly cache: KvCache;
+  readonly kernel: Kernel;
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  /** Sends what happened since the last call. */
+  readonly post: (report: StepReport) => void;
+  /** A law of scheduler or cache was found broken while idle. */
+  readonly onFault: (faults: readonly string[]) => void;
+}
+
+export interface StepReport {
+  readonly events: readonly SequenceEvent[];
+  readonly stats: EngineStats;
+  readonly timing: StepTiming | undefined;
+}
+
+export interface EngineLoop {
+  /** Takes effect at once: also while a step runs. */
+  accept(command: EngineCommand): void;
+  /** Runs until `stop`; rejects only on a bug. */
+  run(): Promise<void>;
+  stop(): void;
+  /** How long the step in progress has run; 0 between steps. */
+  stepAgeMs(): number;
+}
+
+export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
+  const { scheduler, now } = ports;
+  const wake = createWake();
+  let stopped = false;
+  let stepStartedMs: number | undefined;
+  let lastTiming: StepTiming | undefined;
+
+  function post(): void {
+    const events = scheduler.takeEvents();
+    if (events.length === 0 && lastTiming === undefined) return;
+    ports.post({ events, stats: scheduler.stats(), timing: lastTiming });
+    lastTiming = undefined;
+  }
+
+  async function rest(): Promise<void> {
+    post();
+    // Planning may have failed a sequence: then there is more to plan before resting.
+    if (scheduler.hasWork()) return;
+    performOps(ports);
+    const faults = scheduler.check();
+    if (faults.length > 0) ports.onFault(faults);
+    await wake.wait();
+  }
+
+  async function step(plan: StepPlan): Promise<void> {
+    const startedMs = now();
+    stepStartedMs = startedMs;
+    performPlan(ports, plan);
+    if (plan.tokenCount === 0) return;
+    writeBatch(ports.kernel, plan);
+    const decodeStartedMs = now();
+    const decoding = ports.kernel.decode(plan.tokenCount);
+    post();
+    const outcome = await decoding;
+    const decodedMs = now();
+    const sampleMs = await settle(ports, plan, outcome);
+    const endedMs = now();
+    scheduler.observe(plan, endedMs - startedMs);
+    lastTiming = {
+      stepMs: endedMs - startedMs,
+      decodeMs: decodedMs - decodeStartedMs,
+      sampleMs,
+      sequenceCount: plan.chunks.length,
+      tokenCount: plan.tokenCount,
+    };
+  }
+
+  return {
+    accept(command) {
+      switch (command.kind) {
+        case 'generate':
+          scheduler.submit(command, now());
+          break;
+        case 'cancel':
+          scheduler.cancel(command.sequenceId, command.reason);
+          break;
+        default:
+          assertNever(command);
+      }
+      wake.signal();
+    },
+    async run() {
+      while (!stopped) {
+        const plan = scheduler.plan(now());
+        if (plan === undefined) await rest();
+        else await step(plan);
+        stepStartedMs = undefined;
+      }
+      post();
+    },
+    stop() {
+      stopped = true;
+      wake.signal();
+    },
+    stepAgeMs: () => (stepStartedMs === undefined ? 0 : now() - stepStartedMs),
+  };
+}
+
+/** Everything a plan wants from the native cache before its batch: parks read, operations change, restores write. */
+function performPlan(ports: EngineLoopPorts, plan: StepPlan): void {
+  const { kernel, scheduler, now } = ports;
+  for (const park of plan.parks) {
+    const startedMs = now();
+    const parkedState = kernel.park(park.seq, park.tokenCount);
+    scheduler.parked(park, parkedState, now() - startedMs);
+  }
+  performOps(ports);
+  for (const restore of [...plan.restores]) {
+    const startedMs = now();
+    const parkedState = restore.sequence.parked;
+    const ok = parkedState !== undefined && kernel.restore(restore.seq, parkedState);
+    scheduler.restored(plan, restore.sequence, { ok, elapsedMs: now() - startedMs });
+    if (!ok) performOps(ports);
+  }
+}
+
+function performOps({ cache, kernel }: EngineLoopPorts): void {
+  for (const op of cache.takeOps()) {
+    switch (op.kind) {
+      case 'copy':
+        kernel.copyPrefix(op.from, op.to, op.tokenCount);
+        break;
+      case 'truncate':
+        kernel.truncate(op.seq, op.fromPosition);
+        break;
+      default:
+        assertNever(op);
+    }
+  }
+}
+
+/** Writes the plan's tokens into the kernel's own arrays: nothing is allocated. */
+function writeBatch({ batch }: Kernel, plan: StepPlan): void {
+  let row = 0;
+  for (const chunk of plan.chunks) {
+    const { tokens } = chunk.sequence;
+    batch.tokens.set(tokens.subarray(chunk.from, chunk.from + chunk.count), row);
+    batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
+    batch.outputs.fill(0, row, row + chunk.count);
+    for (let offset = 0; offset < chunk.count; offset++) batch.positions[row + offset] = chunk.from + offset;
+    row += chunk.count;
+    if (chunk.draws) batch.outputs[row - 1] = 1;
+  }
+}
+
+/** Applies the decode's outcome; answers the milliseconds spent drawing. */
+async function settle(ports: EngineLoopPorts, plan: StepPlan, outcome: DecodeOutcome): Promise<number> {
+  const { scheduler, kernel, now } = ports;
+  if (outcome.kind !== 'done') {
+    scheduler.failed(plan, outcome);
+    return 0;
+  }
+  const drawing = scheduler.computed(plan, now());
+  performOps(ports);
+  if (drawing.rows.length === 0) return 0;
+  const startedMs = now();
+  let tokens: Int32Array;
+  try {
+    tokens = await kernel.sample(drawing.rows);
+  } catch (error) {
+    scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
+    return now() - startedMs;
+  }
+  const drawnMs = now();
+  scheduler.drawn(drawing, { tokens, nowMs: drawnMs });
+  return drawnMs - startedMs;
+}
+
+/** Outside of llama_decode's own codes. */
+const samplingFailedCode = -1000;
+
+/** Lets the loop sleep until somebody signals; a signal in between is not lost. */
+function createWake(): { wait(): Promise<void>; signal(): void } {
+  let signalled = false;
+  let resume: (() => void) | undefined;
+  return {
+    wait() {
+      if (signalled) {
+        signalled = false;
+        return Promise.resolve();
+      }
+      return new Promise((resolve) => {
+        resume = resolve;
+      });
+    },
+    signal() {
+      if (resume === undefined) {
+        signalled = true;
+        return;
+      }
+      const waiting = resume;
+      resume = undefined;
+      waiting();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+// Running short of blocks: who goes back to waiting, and whether its cache is parked in host memory or recomputed.
+// Why it never deadlocks: the victim is the lowest-ranked, youngest running sequence, so the first in rank always
+// advances; and no sequence may be longer than the whole pool (contextTokensMax).
+
+import type { CacheSeqId } from '../ids.ts';
+import { backToWaiting, leaseOf } from './lifecycle.ts';
+import type { Sequence } from './sequence.ts';
+import type { SchedulerState } from './state.ts';
+
+/** A sequence's native state to copy to host memory before the cache operations of the same plan are performed. */
+export interface Park {
+  readonly sequence: Sequence;
+  readonly seq: CacheSeqId;
+  readonly tokenCount: number;
+}
+
+/** The running sequence that yields first. O(running). */
+export function victimOf(state: SchedulerState): Sequence | undefined {
+  let victim: Sequence | undefined;
+  for (const candidate of state.running) {
+    if (victim === undefined || state.queue.yieldsBefore(candidate, victim)) victim = candidate;
+  }
+  return victim;
+}
+
+/** Sends a running sequence back to waiting; answers what to park, if that is cheaper than computing it again. */
+export function preempt(state: SchedulerState, sequence: Sequence): Park | undefined {
+  if (sequence.parked !== undefined) {
+    // Its restore was planned and not performed: what was parked is still all of it.
+    backToWaiting(state, sequence);
+    return undefined;
+  }
+  const park = shouldPark(state, sequence)
+    ? { sequence, seq: leaseOf(sequence).seq, tokenCount: sequence.computedCount }
+    : undefined;
+  if (park === undefined) {
+    state.totals.preemptionsRecompute += 1;
+  } else {
+    state.totals.preemptionsPark += 1;
+    sequence.parkedBytes = estimatedParkBytes(state, sequence);
+    state.parkedBytes += sequence.parkedBytes;
+    state.parkedCount += 1;
+  }
+  backToWaiting(state, sequence);
+  return park;
+}
+
+function estimatedParkBytes(state: SchedulerState, sequence: Sequence): number {
+  return Math.max(1, Math.ceil(sequence.computedCount * state.options.kvBytesPerToken));
+}
+
+function shouldPark(state: SchedulerState, sequence: Sequence): boolean {
+  const { preemption, parkBytesMax } = state.options;
+  if (preemption === 'recompute' || sequence.computedCount === 0) return false;
+  const bytes = estimatedParkBytes(state, sequence);
+  if (state.parkedBytes + bytes > parkBytesMax) return false;
+  if (preemption === 'park') return true;
+  return parkMs(state, sequence) < recomputeMs(state, sequence);
+}
+
+/** There and back. */
+function parkMs(state: SchedulerState, sequence: Sequence): number {
+  return (2 * estimatedParkBytes(state, sequence)) / state.parkBytesPerMs;
+}
+
+function recomputeMs(state: SchedulerState, sequence: Sequence): number {
+  const perTokenMs = state.costs.promptTokenMs(sequence.computedCount / 2) ?? 0;
+  return perTokenMs * sequence.computedCount;
+}

@@ -1,0 +1,176 @@
+// The scheduler: continuous batching over the paged cache. Pure: the clock and the kernel's answers come as arguments.
+// One owner mutates it (the engine loop, or the simulator), from one loop:
+//
+//     submit / cancel  ──▶  plan ──▶ (kernel decodes) ──▶ computed ──▶ (kernel samples) ──▶ drawn ──▶ takeEvents
+
+import { octetError } from '../errors.ts';
+import type { SequenceId } from '../ids.ts';
+import type { KvCache } from '../kv/types.ts';
+import type {
+  CancelReason,
+  DecodeOutcome,
+  EngineStats,
+  GenerateCommand,
+  ParkedState,
+  SequenceEvent,
+} from '../ports.ts';
+import { applyDraws, applyFailure, type Drawing, markComputed, observeStep } from './apply-step.ts';
+import { backToWaiting, drop, enter, fail, unpark } from './lifecycle.ts';
+import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
+import type { Park } from './preempt.ts';
+import type { Sequence } from './sequence.ts';
+import { createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
+
+export interface Scheduler {
+  /** Takes a command; each of its choices ends in exactly one terminal event, or in `cancel`. */
+  submit(command: GenerateCommand, nowMs: number): void;
+  /** Ends a sequence at once, wherever it is; no event. Unknown ids are ignored. */
+  cancel(id: SequenceId, reason: CancelReason): void;
+  plan(nowMs: number): StepPlan | undefined;
+  /** A park of the plan was performed (or could not be: undefined). */
+  parked(park: Park, state: ParkedState | undefined, elapsedMs: number): void;
+  /** A restore of the plan was performed, or had no room: then the sequence leaves the plan and is computed again. */
+  restored(plan: StepPlan, sequence: Sequence, outcome: { readonly ok: boolean; readonly elapsedMs: number }): void;
+  /** The plan's decode succeeded; answers the rows to draw for. */
+  computed(plan: StepPlan, nowMs: number): Drawing;
+  drawn(drawing: Drawing, draws: { readonly tokens: Int32Array; readonly nowMs: number }): void;
+  /** The plan's decode did not succeed. */
+  failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
+  /** How long the whole step took, for the cost model. */
+  observe(plan: StepPlan, stepMs: number): void;
+  takeEvents(): readonly SequenceEvent[];
+  /** Whether any sequence is waiting or running. */
+  hasWork(): boolean;
+  stats(): EngineStats;
+  /** Laws that do not hold now, in words. For tests and idle moments. */
+  check(): readonly string[];
+}
+
+export function createScheduler(options: SchedulerOptions, cache: KvCache): Scheduler {
+  const state = createSchedulerState(options, cache);
+  return {
+    submit: (command, nowMs) => enter(state, command, nowMs),
+    cancel(id, reason) {
+      const sequence = state.sequences.get(id);
+      if (sequence !== undefined) drop(state, sequence, reason);
+    },
+    plan(nowMs) {
+      expire(state, nowMs);
+      return planStep(state, nowMs);
+    },
+    parked(park, parkedState, elapsedMs) {
+      settlePark(state, park, { parkedState, elapsedMs });
+    },
+    restored(plan, sequence, outcome) {
+      settleRestore(state, plan, { sequence, ...outcome });
+    },
+    computed: (plan, nowMs) => markComputed(state, plan, nowMs),
+    drawn: (drawing, draws) => applyDraws(state, drawing, draws),
+    failed: (plan, outcome) => applyFailure(state, plan, outcome),
+    observe: (plan, stepMs) => observeStep(state, plan, stepMs),
+    takeEvents() {
+      const taken = state.events;
+      state.events = [];
+      return taken;
+    },
+    hasWork: () => state.sequences.size > 0,
+    stats: () => statsOf(state),
+    check: () => check(state),
+  };
+}
+
+/** Fails every sequence whose time is up, waiting or running. O(expired * log n). */
+function expire(state: SchedulerState, nowMs: number): void {
+  for (let entry = state.deadlines.peek(); entry !== undefined && entry.atMs <= nowMs; entry = state.deadlines.peek()) {
+    const { sequence } = entry;
+    const limit = sequence.command.timeoutMs ?? 0;
+    const message = `timeout must be long enough to finish. Given: ${limit / 1000} s, generated ${sequence.generatedCount} tokens`;
+    fail(state, sequence, octetError('deadline_exceeded', message, 'timeout'), 'keep');
+  }
+}
+
+/** Weight of the newest copy in the measured speed. */
+const speedWeight = 0.3;
+
+function noteCopySpeed(state: SchedulerState, bytes: number, elapsedMs: number): void {
+  const speed = bytes / Math.max(elapsedMs, 1e-3);
+  state.parkBytesPerMs += speedWeight * (speed - state.parkBytesPerMs);
+}
+
+function settlePark(
+  state: SchedulerState,
+  park: Park,
+  { parkedState, elapsedMs }: { parkedState: ParkedState | undefined; elapsedMs: number },
+): void {
+  const { sequence } = park;
+  // Cancelled in between: its host memory was given back already.
+  if (sequence.parkedBytes === 0) return;
+  if (parkedState === undefined) {
+    unpark(state, sequence);
+    return;
+  }
+  sequence.parked = parkedState;
+  state.parkedBytes += parkedState.bytes.byteLength - sequence.parkedBytes;
+  sequence.parkedBytes = parkedState.bytes.byteLength;
+  noteCopySpeed(state, parkedState.bytes.byteLength, elapsedMs);
+}
+
+function settleRestore(
+  state: SchedulerState,
+  plan: StepPlan,
+  outcome: { sequence: Sequence; ok: boolean; elapsedMs: number },
+): void {
+  const { sequence } = outcome;
+  if (outcome.ok) noteCopySpeed(state, sequence.parkedBytes, outcome.elapsedMs);
+  unpark(state, sequence);
+  if (outcome.ok) return;
+  removeChunk(plan, sequence);
+  backToWaiting(state, sequence);
+}
+
+function statsOf(state: SchedulerState): EngineStats {
+  const cache = state.cache.stats();
+  return {
+    runningCount: state.running.length,
+    waitingCount: state.sequences.size - state.running.length,
+    waitingTokenCount: state.waitingTokenCount,
+    blocks: cache.blocks,
+    prefixQueryTokenCount: cache.prefixQueryTokenCount,
+    prefixHitTokenCount: cache.prefixHitTokenCount,
+    evictedBlockCount: cache.evictedBlockCount,
+    preemptionsRecompute: state.totals.preemptionsRecompute,
+    preemptionsPark: state.totals.preemptionsPark,
+    parkedBytes: state.parkedBytes,
+    parkedCount: state.parkedCount,
+    wastedTokenCount: state.totals.wastedTokens,
+    stepCount: state.totals.steps,
+    promptTokenCount: state.totals.promptTokens,
+    generationTokenCount: state.totals.generationTokens,
+    stepFailureCount: state.totals.stepFailures,
+  };
+}
+
+/** The scheduler's laws beside the cache's own. O(sequences + blocks). */
+function check(state: SchedulerState): readonly string[] {
+  const faults = [...state.cache.check()];
+  let queued = 0;
+  let siblings = 0;
+  for (const sequence of state.sequences.values()) {
+    if (sequence.state === 'waiting') {
+      if (sequence.forkOf === undefined) queued += 1;
+      else siblings += 1;
+      if (sequence.lease !== undefined) faults.push(`waiting sequence ${sequence.id} holds a lease`);
+    }
+    if (sequence.state === 'running' && sequence.lease === undefined)
+      faults.push(`running sequence ${sequence.id} has no lease`);
+    if (sequence.state === 'finished') faults.push(`finished sequence ${sequence.id} is still listed`);
+    if (sequence.computedCount >= sequence.tokenCount) faults.push(`sequence ${sequence.id} has nothing to compute`);
+  }
+  if (queued !== state.queue.size) faults.push(`${queued} sequences wait, the queue has ${state.queue.size}`);
+  const live = queued + siblings + state.running.length;
+  if (live !== state.sequences.size) faults.push(`${live} sequences found, ${state.sequences.size} listed`);
+  if (state.sequences.size === 0 && state.parkedBytes !== 0)
+    faults.push(`${state.parkedBytes} bytes parked for nobody`);
+  if (state.sequences.size === 0 && state.cache.stats().blocks.held !== 0) faults.push('blocks held by nobody');
+  return faults;
+}

@@ -1,0 +1,129 @@
+// One stream of tokens: what the scheduler knows about it, and the only way its state may change.
+// Why one `transition` function: the drawing below is the code, and a move that is not drawn is a bug that shows at once.
+//
+//     waiting --admit--> running --finish--> finished        finish: also from waiting (cancelled, failed, deadline)
+//        ^                  |                                finished is absorbing
+//        '-----preempt------'
+//
+// There is no prefill and no decode state: a step closes the gap between `computedCount` and `tokenCount`.
+
+import { assert } from '../assert.ts';
+import type { SequenceId, TokenId } from '../ids.ts';
+import type { Lease } from '../kv/types.ts';
+import type { GenerateCommand, ParkedState } from '../ports.ts';
+import type { HeapMember } from './ordered-heap.ts';
+
+export type SequenceState = 'waiting' | 'running' | 'finished';
+export type SequenceMove = 'admit' | 'preempt' | 'finish';
+
+export interface Sequence extends HeapMember {
+  readonly id: SequenceId;
+  readonly seed: number;
+  readonly command: GenerateCommand;
+  /** Order of arrival; preemption does not change it. */
+  readonly arrival: number;
+  readonly arrivedMs: number;
+  /** Tokens found cached when it arrived: breaks ties between requests of equal rank. */
+  readonly cachedAtArrival: number;
+  state: SequenceState;
+  /** Prompt and output; shape (>= tokenCount,). Shared with the command until the first token is appended. */
+  tokens: Int32Array;
+  tokenCount: number;
+  /** Tokens whose keys and values are in the cache: [0, computedCount). */
+  computedCount: number;
+  generatedCount: number;
+  lease: Lease | undefined;
+  /** Its state in host memory, while preempted by parking. */
+  parked: ParkedState | undefined;
+  /** Bytes of host memory counted for it, from the plan to park until the restore. */
+  parkedBytes: number;
+  /** Answers to the same prompt that wait for this one's prompt to be computed. */
+  siblings: Sequence[];
+  /** The sequence whose `siblings` this one is in. */
+  forkOf: Sequence | undefined;
+  /** Its entry among the deadlines; undefined when it has none. */
+  deadline: DeadlineEntry | undefined;
+  /** Engine clock when it first left the queue; undefined before. */
+  startedMs: number | undefined;
+  firstTokenMs: number | undefined;
+  lastTokenMs: number;
+  preemptionCount: number;
+}
+
+/** A sequence among the deadlines: its own heap place is taken by the waiting queue. */
+export interface DeadlineEntry extends HeapMember {
+  readonly atMs: number;
+  readonly sequence: Sequence;
+}
+
+export interface SequenceOrigin {
+  readonly choiceIndex: number;
+  readonly arrival: number;
+  readonly nowMs: number;
+  readonly cachedAtArrival: number;
+}
+
+/** A new sequence, waiting. Throws when the command has no such choice. */
+export function createSequence(command: GenerateCommand, origin: SequenceOrigin): Sequence {
+  const choice = command.choices[origin.choiceIndex];
+  assert(choice !== undefined, 'choice index within the command');
+  return {
+    id: choice.sequenceId,
+    seed: choice.seed,
+    command,
+    arrival: origin.arrival,
+    arrivedMs: origin.nowMs,
+    cachedAtArrival: origin.cachedAtArrival,
+    state: 'waiting',
+    tokens: command.tokens,
+    tokenCount: command.tokens.length,
+    computedCount: 0,
+    generatedCount: command.generatedCount,
+    lease: undefined,
+    parked: undefined,
+    parkedBytes: 0,
+    siblings: [],
+    forkOf: undefined,
+    deadline: undefined,
+    startedMs: undefined,
+    firstTokenMs: undefined,
+    lastTokenMs: origin.nowMs,
+    preemptionCount: 0,
+    heapIndex: -1,
+  };
+}
+
+const moves: Record<SequenceState, Partial<Record<SequenceMove, SequenceState>>> = {
+  waiting: { admit: 'running', finish: 'finished' },
+  running: { preempt: 'waiting', finish: 'finished' },
+  finished: {},
+};
+
+/** Changes the state; throws on a move that the drawing does not have. */
+export function transition(sequence: Sequence, move: SequenceMove): void {
+  const next = moves[sequence.state][move];
+  assert(next !== undefined, `no move '${move}' from '${sequence.state}'`);
+  sequence.state = next;
+}
+
+/** Appends a drawn token. Amortized O(1): the array doubles. */
+export function appendToken(sequence: Sequence, token: TokenId): void {
+  if (sequence.tokenCount === sequence.tokens.length || sequence.tokens === sequence.command.tokens) {
+    const grown = new Int32Array(Math.max(sequence.tokenCount + 64, sequence.tokenCount * 2));
+    grown.set(sequence.tokens.subarray(0, sequence.tokenCount));
+    sequence.tokens = grown;
+  }
+  sequence.tokens[sequence.tokenCount] = token;
+  sequence.tokenCount += 1;
+  sequence.generatedCount += 1;
+}
+
+/** Tokens that a step still has to compute for it: 1 while decoding, more while its prompt is read. */
+export function uncomputedCount(sequence: Sequence): number {
+  return sequence.tokenCount - sequence.computedCount;
+}
+
+/** The sequence as the cache wants it. */
+export function cacheRequest(sequence: Sequence): { namespace: string; tokens: Int32Array; tokenCount: number } {
+  return { namespace: sequence.command.namespace, tokens: sequence.tokens, tokenCount: sequence.tokenCount };
+}

@@ -1,0 +1,94 @@
+// Everything the scheduler knows, in one record: the modules beside this one are functions over it.
+
+import type { SequenceId, TokenId } from '../ids.ts';
+import type { KvCache } from '../kv/types.ts';
+import type { SequenceEvent } from '../ports.ts';
+import { type CostModel, createCostModel } from './cost-model.ts';
+import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
+import type { DeadlineEntry, Sequence } from './sequence.ts';
+import { createWaitingQueue, type Policy, type WaitingQueue } from './waiting-queue.ts';
+
+export type Preemption = 'auto' | 'park' | 'recompute';
+
+export interface SchedulerOptions {
+  /** Sequences that run at once. */
+  readonly sequencesMax: number;
+  /** Tokens that one step may compute. */
+  readonly stepTokensMax: number;
+  /** Longest sequence, prompt and output together; must fit the cache alone. */
+  readonly contextTokensMax: number;
+  /** Inter-token target in milliseconds; 0 means twice the step without prompts. */
+  readonly itlTargetMs: number;
+  readonly policy: Policy;
+  readonly preemption: Preemption;
+  /** Size of a parked sequence, for the choice between parking and recomputing. */
+  readonly kvBytesPerToken: number;
+  /** Host memory for parked sequences. */
+  readonly parkBytesMax: number;
+  readonly endTokenIds: readonly TokenId[];
+}
+
+export interface SchedulerState {
+  readonly options: SchedulerOptions;
+  readonly cache: KvCache;
+  readonly endTokens: ReadonlySet<number>;
+  readonly queue: WaitingQueue;
+  readonly costs: CostModel;
+  /** Every sequence that has not ended. */
+  readonly sequences: Map<SequenceId, Sequence>;
+  /** In order of admission. */
+  readonly running: Sequence[];
+  readonly deadlines: OrderedHeap<DeadlineEntry>;
+  /** What happened since the last `takeEvents`, in order. */
+  events: SequenceEvent[];
+  readonly totals: Totals;
+  arrivalCount: number;
+  /** Prompt tokens of sequences that wait, siblings included. */
+  waitingTokenCount: number;
+  parkedBytes: number;
+  parkedCount: number;
+  /** Measured copying speed between cache and host memory. */
+  parkBytesPerMs: number;
+}
+
+/** Counts since the engine started. */
+export interface Totals {
+  preemptionsRecompute: number;
+  preemptionsPark: number;
+  wastedTokens: number;
+  steps: number;
+  promptTokens: number;
+  generationTokens: number;
+  stepFailures: number;
+}
+
+/** Before anything was parked: a modest memory copy, there and back (1 GB/s). */
+const parkBytesPerMsUnmeasured = 1e6;
+
+export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
+  return {
+    options,
+    cache,
+    endTokens: new Set<number>(options.endTokenIds),
+    queue: createWaitingQueue(options.policy),
+    costs: createCostModel(),
+    sequences: new Map(),
+    running: [],
+    deadlines: createOrderedHeap<DeadlineEntry>((a, b) => a.atMs < b.atMs),
+    events: [],
+    totals: {
+      preemptionsRecompute: 0,
+      preemptionsPark: 0,
+      wastedTokens: 0,
+      steps: 0,
+      promptTokens: 0,
+      generationTokens: 0,
+      stepFailures: 0,
+    },
+    arrivalCount: 0,
+    waitingTokenCount: 0,
+    parkedBytes: 0,
+    parkedCount: 0,
+    parkBytesPerMs: parkBytesPerMsUnmeasured,
+  };
+}
