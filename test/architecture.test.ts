@@ -1,0 +1,144 @@
+// Holds the import table of docs/ARCHITECTURE.md against the imports that the sources really have.
+// Why as a test: a table that nothing checks is soon untrue, and one forbidden import makes a pure folder impure.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** Area -> the areas it may import besides itself. `shared` is the files directly under src. */
+const importTable = {
+  shared: [],
+  kv: ['shared'],
+  scheduler: ['shared', 'kv'],
+  llama: ['shared'],
+  precision: ['shared', 'llama'],
+  routes: ['shared'],
+  server: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes'],
+  bench: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes', 'server'],
+} as const satisfies Record<string, readonly string[]>;
+
+/** Folders that reach neither the machine nor a library: time, randomness and kernels arrive as arguments. */
+const pureAreas: readonly string[] = ['shared', 'kv', 'scheduler'];
+
+/** Libraries that only one area may know. */
+const packageOwners: Readonly<Record<string, readonly string[]>> = {
+  koffi: ['llama'],
+  '@huggingface/jinja': ['llama'],
+  fastify: ['routes', 'server', 'bench'],
+  'prom-client': ['server'],
+  commander: ['server', 'bench'],
+};
+
+interface Import {
+  readonly file: string;
+  readonly line: number;
+  readonly specifier: string;
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort();
+}
+
+/** Static, dynamic and re-exporting imports; also those spread over several lines. */
+function importsOf(file: string, text: string): Import[] {
+  const pattern =
+    /^\s*(?:import|export)\s(?:[^'";]*?\sfrom\s*)?['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]\s*[),]/gm;
+  return [...text.matchAll(pattern)].map((match) => ({
+    file,
+    line: text.slice(0, match.index).split('\n').length,
+    specifier: match[1] ?? match[2] ?? '',
+  }));
+}
+
+function areaOf(path: string): string | undefined {
+  const parts = path.split('/');
+  if (parts[0] === 'bench') return 'bench';
+  if (parts[0] !== 'src') return undefined;
+  return parts.length === 2 ? 'shared' : parts[1];
+}
+
+function mayImport(from: string, to: string | undefined): boolean {
+  if (to === undefined) return false;
+  if (from === to) return true;
+  return Object.entries(importTable).some(([area, allowed]) => area === from && allowed.some((name) => name === to));
+}
+
+/** What is wrong with one import, or undefined. */
+function faultOf({ file, line, specifier }: Import): string | undefined {
+  const area = areaOf(file);
+  const at = `${file}:${line} imports '${specifier}'`;
+  if (area === undefined || !Object.hasOwn(importTable, area)) return `${at}, but ${file} is in no area of the table`;
+  if (specifier.startsWith('.')) return relativeFault({ file, area, at, specifier });
+  const packageName = specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+  if (pureAreas.includes(area)) return `${at}, but ${area} is pure: it imports neither packages nor node:*`;
+  const owners = packageOwners[packageName];
+  return owners === undefined || owners.includes(area) ? undefined : `${at}, which belongs to ${owners.join(', ')}`;
+}
+
+function relativeFault(of: { file: string; area: string; at: string; specifier: string }): string | undefined {
+  const target = relative(root, resolve(root, dirname(of.file), of.specifier))
+    .split(sep)
+    .join('/');
+  if (target.endsWith('package.json')) return undefined;
+  if (!of.specifier.endsWith('.ts')) return `${of.at}, which does not end in .ts`;
+  const to = areaOf(target);
+  return mayImport(of.area, to) ? undefined : `${of.at}, but ${of.area} may not import ${to ?? target}`;
+}
+
+function faultsIn(file: string, text: string): string[] {
+  return importsOf(file, text)
+    .map(faultOf)
+    .filter((fault) => fault !== undefined);
+}
+
+describe('import table', () => {
+  const files = [...sourceFiles('src'), ...sourceFiles('bench')];
+
+  test('every import is allowed', () => {
+    expect(files.length).toBeGreaterThan(5);
+    expect(files.flatMap((file) => faultsIn(file, readFileSync(join(root, file), 'utf8')))).toEqual([]);
+  });
+
+  test('every folder of src is in the table', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+    expect(folders.filter((folder) => !Object.hasOwn(importTable, folder))).toEqual([]);
+  });
+});
+
+describe('the check itself', () => {
+  test.each([
+    ['src/kv/pool.ts', `import { x } from '../scheduler/state.ts';`],
+    ['src/kv/pool.ts', `import { readFileSync } from 'node:fs';`],
+    ['src/scheduler/plan.ts', `import type { A,\n  B } from '../llama/model.ts';`],
+    ['src/scheduler/plan.ts', `export { a } from '../routes/sse.ts';`],
+    ['src/routes/chat.ts', `const x = await import('../llama/model.ts');`],
+    ['src/routes/chat.ts', `import koffi from 'koffi';`],
+    ['src/llama/model.ts', `import '../server/main.ts';`],
+    ['src/ids.ts', `import { x } from './kv/types.ts';`],
+    ['src/server/main.ts', `import { x } from '../../bench/main.ts';`],
+    ['src/server/main.ts', `import { x } from './settings.js';`],
+    ['src/extras/new.ts', `import { x } from '../ids.ts';`],
+  ])('refuses in %s: %s', (file, text) => {
+    expect(faultsIn(file, text)).toHaveLength(1);
+  });
+
+  test.each([
+    ['src/scheduler/plan.ts', `import { x } from '../kv/types.ts';\nimport { y } from './state.ts';`],
+    ['src/server/main.ts', `import { x } from '../routes/chat.ts';\nimport fs from 'node:fs';`],
+    ['src/precision/recipe.ts', `import { x } from '../llama/model.ts';`],
+    ['src/llama/library.ts', `import koffi from 'koffi';`],
+    ['bench/main.ts', `import { x } from '../src/server/settings.ts';`],
+  ])('accepts in %s: %s', (file, text) => {
+    expect(faultsIn(file, text)).toEqual([]);
+  });
+});
