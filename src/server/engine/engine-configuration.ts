@@ -1,0 +1,30 @@
+// What the engine process is told at its start: plain data, resolved from the settings once.
+
+import type { KvLayout } from '../../ports.ts';
+import type { Policy } from '../../scheduler/waiting-queue.ts';
+
+export interface EngineConfiguration {
+  /** An existing GGUF file. */
+  readonly modelPath: string;
+  readonly gpu: 'auto' | 'cuda' | 'vulkan' | 'metal' | 'off';
+  /** Layers on the GPU; -1 means all. */
+  readonly gpuLayers: number;
+  /** 0 means one per physical core. */
+  readonly threads: number;
+  readonly kvTypes: string;
+  readonly kvLayout: KvLayout | 'auto';
+  /** 0 means as many as the memory plan allows. */
+  readonly kvBlocks: number;
+  /** Bytes; 0 means from the device's free memory. */
+  readonly kvMemoryBytes: number;
+  readonly blockTokens: number;
+  /** Longest sequence in tokens; 0 means the model's training context. */
+  readonly contextTokens: number;
+  readonly sequencesMax: number;
+  readonly stepTokensMax: number;
+  readonly microBatchTokens: number;
+  readonly itlTargetMs: number;
+  readonly policy: Policy;
+  readonly preemption: 'auto' | 'park' | 'recompute';
+  readonly parkBytesMax: number;
+}

@@ -1,0 +1,54 @@
+// A sequence as the server process remembers it: enough to submit it again to a new engine and go on where it stopped.
+
+import { must } from '../../assert.ts';
+import type { SequenceId, TokenId } from '../../ids.ts';
+import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
+
+export interface LiveSequence {
+  readonly id: SequenceId;
+  readonly choice: Choice;
+  readonly command: GenerateCommand;
+  readonly onEvent: (event: SequenceEvent) => void;
+  /** Server clock; Infinity for none. */
+  readonly deadlineMs: number;
+  /** Output tokens so far. */
+  readonly generated: TokenId[];
+  /** Whether it left the queue once: then it counts as waiting no more, whatever happens to the engine. */
+  started: boolean;
+  /** Whether the present engine has begun to compute it. */
+  running: boolean;
+  /** Engines that died while computing it, since it last made progress. */
+  crashCount: number;
+  /** Length of `generated` at the last of those. */
+  generatedAtCrash: number;
+}
+
+/** Remembers one choice of a command. */
+export function createLiveSequence(
+  command: GenerateCommand,
+  choiceIndex: number,
+  { nowMs, onEvent }: { nowMs: number; onEvent: (event: SequenceEvent) => void },
+): LiveSequence {
+  const choice = must(command.choices[choiceIndex], 'choice index within the command');
+  return {
+    id: choice.sequenceId,
+    choice,
+    command,
+    onEvent,
+    deadlineMs: command.timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs + command.timeoutMs,
+    generated: [],
+    started: false,
+    running: false,
+    crashCount: 0,
+    generatedAtCrash: 0,
+  };
+}
+
+/** The command that continues it in a new engine: its prompt and its output so far, alone, with the time that is left. */
+export function resumeCommand(live: LiveSequence, nowMs: number): GenerateCommand {
+  const tokens = new Int32Array(live.command.tokens.length + live.generated.length);
+  tokens.set(live.command.tokens);
+  tokens.set(live.generated, live.command.tokens.length);
+  const timeoutMs = live.command.timeoutMs === undefined ? undefined : Math.max(live.deadlineMs - nowMs, 1);
+  return { ...live.command, choices: [live.choice], tokens, generatedCount: live.generated.length, timeoutMs };
+}

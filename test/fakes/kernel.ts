@@ -1,0 +1,173 @@
+// A kernel without a model: the next token is a hash of everything the cache says came before.
+// Why it catches scheduler faults: it keeps cells with positions and owners as llama.cpp does, refuses what would abort the
+// native process, and draws from what the CACHE holds, not from what the caller believes. A wrong share changes the text.
+
+import type { CacheSeqId } from '../../src/ids.ts';
+import { tokenId } from '../../src/ids.ts';
+import type { DecodeOutcome, Kernel, KernelLimits, ParkedState, SampleRow } from '../../src/ports.ts';
+
+interface Cell {
+  readonly chain: number;
+  readonly owners: Set<number>;
+}
+
+export interface FakeKernel extends Kernel {
+  usedCells(): number;
+  /** The next decodes answer these instead of computing. */
+  failNext(outcomes: readonly DecodeOutcome[]): void;
+  readonly steps: number;
+}
+
+export interface FakeKernelOptions {
+  readonly cellCount: number;
+  readonly cacheSeqCount: number;
+  readonly vocabularySize: number;
+  readonly batchTokensMax?: number;
+  readonly endTokens?: readonly number[];
+  readonly sharesPrefixes?: boolean;
+  readonly layout?: KernelLimits['layout'];
+  /** Milliseconds the fake claims a step takes, through `onDecode`. */
+  readonly onDecode?: (tokenCount: number) => void | Promise<void>;
+}
+
+/** The hash chain of a token prefix: what a cell of the fake cache stores. */
+export function chainOf(previous: number, token: number): number {
+  let mixed = Math.imul(previous ^ token, 0x9e3779b1) ^ (previous >>> 15);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+/** The token that follows a prefix, for a seed: the fake's whole language model. */
+export function nextToken(chain: number, seed: number, vocabularySize: number): number {
+  return chainOf(chain, seed) % vocabularySize;
+}
+
+export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
+  const batchTokensMax = options.batchTokensMax ?? 64;
+  const slabCells = Math.floor(options.cellCount / options.cacheSeqCount);
+  const perSequence = options.layout === 'per-sequence';
+  const sequences: Map<number, Cell>[] = Array.from({ length: options.cacheSeqCount }, () => new Map());
+  let used = 0;
+  let outputChains: number[] = [];
+  let scripted: DecodeOutcome[] = [];
+  let steps = 0;
+  let busy = false;
+  const batch = {
+    tokens: new Int32Array(batchTokensMax),
+    positions: new Int32Array(batchTokensMax),
+    cacheSeqs: new Int32Array(batchTokensMax),
+    outputs: new Int8Array(batchTokensMax),
+  };
+
+  function cellsOf(seq: number): Map<number, Cell> {
+    const cells = sequences[seq];
+    if (cells === undefined) throw new Error(`sequence id ${seq} is out of range`);
+    if (busy) throw new Error('the cache was touched while a step runs');
+    return cells;
+  }
+
+  function dropFrom(seq: number, fromPosition: number): void {
+    for (const [position, cell] of [...cellsOf(seq)]) {
+      if (position < fromPosition) continue;
+      cellsOf(seq).delete(position);
+      cell.owners.delete(seq);
+      if (cell.owners.size === 0) used -= 1;
+    }
+  }
+
+  function put(seq: number, position: number, chain: number): void {
+    cellsOf(seq).set(position, { chain, owners: new Set([seq]) });
+    used += 1;
+  }
+
+  function compute(tokenCount: number): DecodeOutcome {
+    if (tokenCount > batchTokensMax || tokenCount < 1) throw new Error(`batch of ${tokenCount} would abort`);
+    const forced = scripted.shift();
+    if (forced !== undefined) return forced;
+    const room = perSequence ? Number.POSITIVE_INFINITY : options.cellCount - used;
+    if (tokenCount > room) return { kind: 'no-room' };
+    outputChains = [];
+    for (let row = 0; row < tokenCount; row++) {
+      const seq = batch.cacheSeqs[row] ?? -1;
+      const position = batch.positions[row] ?? -1;
+      const cells = cellsOf(seq);
+      if (cells.has(position)) throw new Error(`position ${position} of sequence id ${seq} is computed twice`);
+      const previous = position === 0 ? 0 : cells.get(position - 1)?.chain;
+      if (previous === undefined) throw new Error(`hole before position ${position} of sequence id ${seq}`);
+      if (perSequence && position >= slabCells) return { kind: 'no-room' };
+      const chain = chainOf(previous, batch.tokens[row] ?? -1);
+      put(seq, position, chain);
+      if (batch.outputs[row] === 1) outputChains[row] = chain;
+    }
+    return { kind: 'done' };
+  }
+
+  return {
+    limits: {
+      cellCount: options.cellCount,
+      layout: options.layout ?? 'pooled',
+      batchTokensMax,
+      cacheSeqCount: options.cacheSeqCount,
+      vocabularySize: options.vocabularySize,
+      endTokenIds: (options.endTokens ?? []).map(tokenId),
+      sharesPrefixes: options.sharesPrefixes ?? true,
+    },
+    batch,
+    get steps() {
+      return steps;
+    },
+    usedCells: () => used,
+    failNext(outcomes) {
+      scripted = [...outcomes];
+    },
+    async decode(tokenCount) {
+      const outcome = compute(tokenCount);
+      steps += 1;
+      busy = true;
+      await options.onDecode?.(tokenCount);
+      busy = false;
+      return outcome;
+    },
+    async sample(rows: readonly SampleRow[]) {
+      return Int32Array.from(rows, (row) => {
+        const chain = outputChains[row.batchIndex];
+        if (chain === undefined) throw new Error(`row ${row.batchIndex} has no logits`);
+        return nextToken(chain, row.seed, options.vocabularySize);
+      });
+    },
+    copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number) {
+      if (cellsOf(to).size > 0) throw new Error(`copy into sequence id ${to}, which is not empty`);
+      for (let position = 0; position < tokenCount; position++) {
+        const cell = cellsOf(from).get(position);
+        if (cell === undefined) throw new Error(`copy of position ${position}, which sequence id ${from} lacks`);
+        if (perSequence) put(to, position, cell.chain);
+        else {
+          cellsOf(to).set(position, cell);
+          cell.owners.add(to);
+        }
+      }
+    },
+    truncate(seq, fromPosition) {
+      if (fromPosition > 0 && options.sharesPrefixes === false) throw new Error('this cache cannot be cut');
+      dropFrom(seq, fromPosition);
+    },
+    positions(seq) {
+      const cells = cellsOf(seq);
+      return cells.size === 0 ? undefined : { min: Math.min(...cells.keys()), max: Math.max(...cells.keys()) };
+    },
+    park(seq, tokenCount): ParkedState {
+      const chains = new Uint32Array(tokenCount);
+      for (let position = 0; position < tokenCount; position++) chains[position] = cellsOf(seq).get(position)?.chain ?? 0;
+      return { bytes: new Uint8Array(chains.buffer), tokenCount };
+    },
+    restore(seq, state) {
+      if (cellsOf(seq).size > 0) throw new Error(`restore into sequence id ${seq}, which is not empty`);
+      if (!perSequence && used + state.tokenCount > options.cellCount) return false;
+      const chains = new Uint32Array(state.bytes.buffer);
+      for (let position = 0; position < state.tokenCount; position++) put(seq, position, chains[position] ?? 0);
+      return true;
+    },
+    parkBytes: (seq) => cellsOf(seq).size * 4,
+    dispose: () => undefined,
+  };
+}
