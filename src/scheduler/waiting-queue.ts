@@ -84,9 +84,9 @@ function createFairQueue(): WaitingQueue {
   function account(key: string): FairAccount {
     let found = accounts.get(key);
     if (found === undefined) {
+      if (accounts.size >= fairAccountsMax) forgetIdle();
       found = { key, service: clock, waiting: createOrderedHeap(arrivesBefore), heapIndex: -1 };
       accounts.set(key, found);
-      if (accounts.size > fairAccountsMax) forgetIdle();
     }
     return found;
   }

@@ -1,0 +1,147 @@
+// Drives a scheduler over a kernel step by step, synchronously enough for property tests: the engine loop without the waiting.
+
+import { sequenceId } from '../../src/ids.ts';
+import type { KvCache } from '../../src/kv/types.ts';
+import type { GenerateCommand, SamplingParams, SequenceEvent } from '../../src/ports.ts';
+import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
+import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { chainOf, type FakeKernel, nextToken } from '../fakes/kernel.ts';
+
+export const greedy: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+};
+
+export interface CommandWish {
+  readonly ids: readonly number[];
+  readonly tokens: readonly number[];
+  readonly outputTokensMax: number;
+  readonly seed?: number;
+  readonly namespace?: string;
+  readonly priority?: number;
+  readonly fairnessKey?: string;
+  readonly timeoutMs?: number;
+  readonly ignoreEos?: boolean;
+}
+
+export function generateCommand(wish: CommandWish): GenerateCommand {
+  return {
+    kind: 'generate',
+    choices: wish.ids.map((id, index) => ({ sequenceId: sequenceId(id), seed: (wish.seed ?? 1) + index })),
+    tokens: Int32Array.from(wish.tokens),
+    generatedCount: 0,
+    outputTokensMax: wish.outputTokensMax,
+    sampling: greedy,
+    stopTokenIds: [],
+    ignoreEos: wish.ignoreEos ?? false,
+    priority: wish.priority ?? 0,
+    fairnessKey: wish.fairnessKey ?? 'key',
+    namespace: wish.namespace ?? '',
+    timeoutMs: wish.timeoutMs,
+  };
+}
+
+export interface ExpectedAnswer {
+  readonly tokens: readonly number[];
+  readonly reason: 'stop' | 'length';
+}
+
+/** What the fake kernel's language model says to a prompt when nothing else is going on. */
+export function expectedAnswer(
+  wish: CommandWish,
+  choiceIndex: number,
+  model: { vocabularySize: number; endTokens: readonly number[]; contextTokensMax: number },
+): ExpectedAnswer {
+  let chain = 0;
+  for (const token of wish.tokens) chain = chainOf(chain, token);
+  const tokens: number[] = [];
+  for (;;) {
+    const token = nextToken(chain, (wish.seed ?? 1) + choiceIndex, model.vocabularySize);
+    if (wish.ignoreEos !== true && model.endTokens.includes(token)) return { tokens, reason: 'stop' };
+    tokens.push(token);
+    chain = chainOf(chain, token);
+    if (tokens.length >= wish.outputTokensMax) return { tokens, reason: 'length' };
+    if (wish.tokens.length + tokens.length >= model.contextTokensMax) return { tokens, reason: 'length' };
+  }
+}
+
+/** What was heard of each sequence. */
+export class Journal {
+  readonly tokens = new Map<number, number[]>();
+  readonly ends = new Map<number, string[]>();
+  readonly starts = new Map<number, number>();
+  readonly cached = new Map<number, number>();
+
+  note(events: readonly SequenceEvent[]): void {
+    for (const event of events) {
+      const id = event.sequenceId;
+      if (event.kind === 'token-delta') {
+        const list = this.tokens.get(id) ?? [];
+        list.push(event.token);
+        this.tokens.set(id, list);
+      } else if (event.kind === 'sequence-started') {
+        this.starts.set(id, (this.starts.get(id) ?? 0) + 1);
+        this.cached.set(id, event.cachedTokenCount);
+      } else {
+        const what = event.kind === 'sequence-finished' ? event.reason : event.error.code;
+        this.ends.set(id, [...(this.ends.get(id) ?? []), what]);
+      }
+    }
+  }
+}
+
+export interface Rig {
+  readonly scheduler: Scheduler;
+  readonly cache: KvCache;
+  readonly kernel: FakeKernel;
+  readonly journal: Journal;
+  nowMs: number;
+}
+
+/** One step through the real engine loop: plans, performs, decodes, draws; false when there was nothing to do. */
+export async function step(rig: Rig): Promise<boolean> {
+  const before = rig.kernel.steps;
+  const loop = createEngineLoop({
+    scheduler: {
+      ...rig.scheduler,
+      plan(nowMs) {
+        // The loop asks for a second plan only after the first step has been applied: stop there.
+        if (rig.kernel.steps > before) {
+          loop.stop();
+          return undefined;
+        }
+        const plan = rig.scheduler.plan(nowMs);
+        if (plan === undefined) loop.stop();
+        return plan;
+      },
+    },
+    cache: rig.cache,
+    kernel: rig.kernel,
+    now: () => rig.nowMs,
+    post: (report) => rig.journal.note(report.events),
+    onFault: (faults) => {
+      throw new Error(faults.join('; '));
+    },
+  });
+  await loop.run();
+  rig.nowMs += 1;
+  return rig.kernel.steps > before;
+}
+
+/** Every law of scheduler, cache and kernel together; throws with all that are broken. */
+export function checkRig(rig: Rig): void {
+  const faults = [...rig.scheduler.check()];
+  for (const [seq, count] of rig.cache.believedPositions()) {
+    const positions = rig.kernel.positions(seq);
+    const held = positions === undefined ? 0 : positions.max + 1;
+    if (held < count) faults.push(`sequence id ${seq} holds ${held} positions, the cache believes ${count}`);
+  }
+  if (faults.length > 0) throw new Error(faults.join('; '));
+}

@@ -1,0 +1,174 @@
+// The scheduler's laws under random load on tiny pools: one terminal event each, the text that each prompt has alone,
+// nothing left behind, no deadlock, no starvation. Tiny vocabularies and pools find faults sooner.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { sequenceId } from '../../src/ids.ts';
+import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
+import { createPlainCache } from '../../src/kv/plain-cache.ts';
+import { createPooledCache } from '../../src/kv/pooled-cache.ts';
+import type { KvCache } from '../../src/kv/types.ts';
+import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import type { Policy } from '../../src/scheduler/waiting-queue.ts';
+import { createFakeKernel } from '../fakes/kernel.ts';
+import { type CommandWish, checkRig, expectedAnswer, generateCommand, Journal, type Rig, step } from './driver.ts';
+
+const vocabularySize = 5;
+const endTokens = [4];
+const timeLimitMs = 8000;
+
+interface Shape {
+  readonly layout: 'pooled' | 'per-sequence' | 'plain';
+  readonly blockTokens: number;
+  readonly blockCount: number;
+  readonly cacheSeqCount: number;
+  readonly sequencesMax: number;
+  readonly stepTokensMax: number;
+  readonly policy: Policy;
+  readonly preemption: 'auto' | 'park' | 'recompute';
+}
+
+const shapes: fc.Arbitrary<Shape> = fc
+  .record({
+    layout: fc.constantFrom('pooled' as const, 'per-sequence' as const, 'plain' as const),
+    blockTokens: fc.integer({ min: 2, max: 4 }),
+    blockCount: fc.integer({ min: 6, max: 24 }),
+    cacheSeqCount: fc.integer({ min: 2, max: 6 }),
+    running: fc.integer({ min: 1, max: 6 }),
+    stepTokensMax: fc.integer({ min: 6, max: 24 }),
+    policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
+    preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
+  })
+  .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
+
+interface Action {
+  readonly prompt: readonly number[];
+  readonly outputTokensMax: number;
+  readonly choiceCount: number;
+  readonly seed: number;
+  readonly namespace: string;
+  readonly priority: number;
+  readonly fairnessKey: string;
+  /** Steps to run before the next action. */
+  readonly steps: number;
+  /** Cancel the sequence with this number, counted from the first submitted, if it was. */
+  readonly cancel: number | undefined;
+}
+
+const actions: fc.Arbitrary<Action> = fc.record({
+  prompt: fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 1, maxLength: 12 }),
+  outputTokensMax: fc.integer({ min: 1, max: 8 }),
+  choiceCount: fc.constantFrom(1, 1, 1, 2, 3),
+  seed: fc.integer({ min: 0, max: 3 }),
+  namespace: fc.constantFrom('', '', 'salt'),
+  priority: fc.integer({ min: 0, max: 2 }),
+  fairnessKey: fc.constantFrom('a', 'b', 'c'),
+  steps: fc.integer({ min: 0, max: 4 }),
+  cancel: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined, freq: 4 }),
+});
+
+function buildCache(shape: Shape): KvCache {
+  const { blockTokens, blockCount, cacheSeqCount } = shape;
+  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount });
+  if (shape.layout === 'plain') return createPlainCache({ blockCount, blockTokens, cacheSeqCount });
+  return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens });
+}
+
+function slabTokens(shape: Shape): number {
+  return Math.max(Math.floor(shape.blockCount / shape.cacheSeqCount), 2) * shape.blockTokens;
+}
+
+function contextTokensMax(shape: Shape): number {
+  return shape.layout === 'per-sequence' ? slabTokens(shape) : shape.blockCount * shape.blockTokens;
+}
+
+function buildRig(shape: Shape): Rig {
+  const perSequence = shape.layout === 'per-sequence';
+  const cache = buildCache(shape);
+  const kernel = createFakeKernel({
+    cellCount: perSequence ? slabTokens(shape) * shape.cacheSeqCount : shape.blockCount * shape.blockTokens,
+    cacheSeqCount: shape.cacheSeqCount,
+    vocabularySize,
+    endTokens,
+    batchTokensMax: shape.stepTokensMax,
+    sharesPrefixes: shape.layout !== 'plain',
+    layout: perSequence ? 'per-sequence' : 'pooled',
+  });
+  const scheduler = createScheduler(
+    {
+      sequencesMax: shape.sequencesMax,
+      stepTokensMax: shape.stepTokensMax,
+      contextTokensMax: contextTokensMax(shape),
+      itlTargetMs: 0,
+      policy: shape.policy,
+      preemption: shape.preemption,
+      kvBytesPerToken: 4,
+      parkBytesMax: 60,
+      endTokenIds: kernel.limits.endTokenIds,
+    },
+    cache,
+  );
+  return { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
+}
+
+async function runAll(
+  rig: Rig,
+  shape: Shape,
+  script: readonly Action[],
+): Promise<Map<number, { wish: CommandWish; index: number }>> {
+  const wishes = new Map<number, { wish: CommandWish; index: number }>();
+  const cancelled = new Set<number>();
+  let lastId = 0;
+  for (const action of script) {
+    const prompt = action.prompt.slice(0, contextTokensMax(shape) - 1);
+    const outputTokensMax = Math.min(action.outputTokensMax, contextTokensMax(shape) - prompt.length);
+    const ids = Array.from({ length: action.choiceCount }, (_, index) => lastId + 1 + index);
+    lastId += ids.length;
+    const wish: CommandWish = { ...action, ids, tokens: prompt, outputTokensMax };
+    for (const [index, id] of ids.entries()) wishes.set(id, { wish, index });
+    rig.scheduler.submit(generateCommand(wish), rig.nowMs);
+    for (let count = 0; count < action.steps; count++) {
+      await step(rig);
+      checkRig(rig);
+    }
+    if (action.cancel !== undefined && wishes.has(action.cancel)) {
+      if (!rig.journal.ends.has(action.cancel)) cancelled.add(action.cancel);
+      rig.scheduler.cancel(sequenceId(action.cancel), 'client-gone');
+      checkRig(rig);
+    }
+  }
+  for (let count = 0; rig.scheduler.hasWork(); count++) {
+    if (count > 4000) throw new Error('no end in sight: deadlock or livelock');
+    await step(rig);
+    checkRig(rig);
+  }
+  for (const id of cancelled) {
+    expect(rig.journal.ends.get(id), `sequence ${id} was cancelled`).toBeUndefined();
+    wishes.delete(id);
+  }
+  return wishes;
+}
+
+describe('scheduler laws', () => {
+  it('gives every sequence one end and the text it has alone, and leaves nothing behind', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.array(actions, { minLength: 1, maxLength: 14 }), async (shape, script) => {
+        const rig = buildRig(shape);
+        const wishes = await runAll(rig, shape, script);
+        const model = { vocabularySize, endTokens, contextTokensMax: contextTokensMax(shape) };
+        for (const [id, { wish, index }] of wishes) {
+          const expected = expectedAnswer(wish, index, model);
+          expect(rig.journal.tokens.get(id) ?? []).toEqual(expected.tokens);
+          expect(rig.journal.ends.get(id)).toEqual([expected.reason]);
+          expect(rig.journal.starts.get(id)).toBe(1);
+        }
+        expect(rig.cache.stats().blocks.held).toBe(0);
+        expect(rig.scheduler.stats().parkedBytes).toBe(0);
+        rig.cache.clear();
+        await step(rig);
+        expect(rig.kernel.usedCells()).toBe(0);
+      }),
+      { interruptAfterTimeLimit: timeLimitMs, numRuns: 2000, markInterruptAsFailure: false },
+    );
+  });
+});
