@@ -1,0 +1,125 @@
+// The command line: what `octet` understands, and the text of --help. Values are checked in settings.ts, not here.
+// Why every flag takes an optional value for commander: it would stop at the first missing one, and all faults are
+// wanted at once; likewise unknown flags are collected instead of thrown.
+
+import { Command, CommanderError, Option } from 'commander';
+import { packageVersion } from './package-root.ts';
+import { nearestName, type SettingFault } from './settings-faults.ts';
+import { type SettingDescription, settingList } from './settings-list.ts';
+
+/** Flag values by setting name; `true` is a flag without a value. `config` is the path of a settings file. */
+export type FlagValues = Readonly<Record<string, string | true>>;
+
+export type CommandLine =
+  | { readonly kind: 'serve'; readonly flags: FlagValues; readonly faults: readonly SettingFault[] }
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'version'; readonly text: string }
+  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[] };
+
+const examples = `
+Every flag has an environment variable: --kv-blocks is OCTET_KV_BLOCKS. A flag wins over the environment, the
+environment over the file given with --config, and that over the default.
+
+Examples:
+  octet serve
+  octet serve --model hf:Qwen/Qwen3-8B-GGUF:Q8_0 --kv q8_0 --port 8000
+  octet serve --model ./model.gguf --context 8192 --sequences-max 64 --api-keys-file keys.txt
+  octet serve --config octet.json`;
+
+/** Reads the arguments after the program's name. Never prints and never ends the process. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  let output = '';
+  let outcome: CommandLine = { kind: 'faults', faults: [{ kind: 'usage', reason: 'no command was given' }] };
+  const write = (text: string): void => {
+    output += text;
+  };
+  const program = buildProgram((serve) => {
+    outcome = { kind: 'serve', flags: serve.opts<FlagValues>(), faults: strayArguments(serve.args) };
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ writeOut: write, writeErr: write });
+  }
+  try {
+    program.parse(argv, { from: 'user' });
+    return outcome;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return outcomeOfStop(error, output);
+  }
+}
+
+/** Commander ends its parsing by throwing, also after printing help. */
+function outcomeOfStop(error: CommanderError, output: string): CommandLine {
+  if (error.code === 'commander.version') return { kind: 'version', text: output.trim() };
+  if (error.code.startsWith('commander.help')) return { kind: 'help', text: output };
+  const hint = error.code === 'commander.unknownOption' ? ' Flags follow a command: octet serve [flags].' : '';
+  const reason = error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+  return { kind: 'faults', faults: [{ kind: 'usage', reason: reason + hint }] };
+}
+
+function buildProgram(onServe: (serve: Command) => void): Command {
+  const program = new Command('octet')
+    .description('An OpenAI-compatible LLM inference server over quantized native kernels.')
+    .version(`octet ${packageVersion()}`, '-V, --version', 'Print the version.')
+    .helpOption('-h, --help', 'Print this help.')
+    .helpCommand(false)
+    .addHelpText('after', '\noctet serve --help lists every setting.');
+  const serve = program
+    .command('serve')
+    .usage('[flags]')
+    .description('Serve a model over HTTP.')
+    .helpOption('-h, --help', 'Print this help.')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .configureHelp({ optionTerm: termOf })
+    .addHelpText('after', examples)
+    .action((_options, command: Command) => onServe(command));
+  for (const option of settingOptions()) serve.addOption(option);
+  return program;
+}
+
+const switchValue = '[true|false]';
+
+/** Only a switch may really go without its value. */
+function termOf(option: Option): string {
+  return option.flags.endsWith(switchValue) ? option.flags : option.flags.replace('[', '<').replace(']', '>');
+}
+
+function settingOptions(): Option[] {
+  const config = new Option('--config [path]', 'A JSON file of settings; config/default.json shows them all.');
+  const options = settingList.flatMap((setting) =>
+    setting.flag === undefined ? [] : [optionOf(setting.flag, setting)],
+  );
+  return [config.helpGroup('Settings file:'), ...options];
+}
+
+function optionOf(flag: string, setting: SettingDescription): Option {
+  const value = setting.unit === '' || setting.unit.includes(' ') ? 'value' : setting.unit;
+  const flags = typeof setting.defaultValue === 'boolean' ? `${flag} ${switchValue}` : `${flag} [${value}]`;
+  return new Option(flags, helpText(setting)).helpGroup(`${setting.group}:`);
+}
+
+function helpText(setting: SettingDescription): string {
+  const choices = setting.limit.startsWith('one of ') ? `${setting.limit}; ` : '';
+  const initial = setting.defaultValue === '' ? '' : `default: ${setting.defaultValue}`;
+  const notes = `${choices}${initial}`;
+  return notes === '' ? setting.meaning : `${setting.meaning} (${notes})`;
+}
+
+/** What commander could not place: mistyped flags (values that follow them are part of the same mistake). */
+function strayArguments(rest: readonly string[]): SettingFault[] {
+  const known = ['--config', ...settingList.flatMap((setting) => setting.flag ?? [])];
+  const flags = rest.filter((argument) => argument.startsWith('-') && argument !== '-');
+  if (flags.length === 0)
+    return rest.map((argument) => ({ kind: 'usage', reason: `unexpected argument: ${argument}` }));
+  return flags.map((argument) => {
+    const name = argument.split('=', 1)[0] ?? argument;
+    return { kind: 'unknown', name, suggestion: secretFor(name) ?? nearestName(name, known), source: 'flag' };
+  });
+}
+
+/** Secrets have no flag, because other users of the machine can read a command line. */
+function secretFor(flag: string): string | undefined {
+  const variable = `OCTET_${flag.replace(/^-+/, '').replaceAll('-', '_').toUpperCase()}`;
+  return settingList.some((setting) => setting.secret && setting.variable === variable) ? variable : undefined;
+}

@@ -1,0 +1,81 @@
+// What can be wrong with settings, as data, and how it is said.
+// Why data: all faults are collected and shown at once, and tests look at fields rather than at wording.
+
+import { assertNever } from '../assert.ts';
+
+export type SettingFault =
+  | {
+      readonly kind: 'invalid';
+      readonly name: string;
+      readonly limit: string;
+      /** As given, in JSON; undefined for secrets. */
+      readonly given: string | undefined;
+      readonly source: string;
+    }
+  | {
+      readonly kind: 'unknown';
+      readonly name: string;
+      readonly suggestion: string | undefined;
+      readonly source: string;
+    }
+  | { readonly kind: 'unreadable'; readonly path: string; readonly reason: string; readonly source: string }
+  | { readonly kind: 'conflict'; readonly names: readonly string[]; readonly reason: string }
+  | { readonly kind: 'usage'; readonly reason: string };
+
+/** One line: name, limit, given value and where it came from. */
+export function describeFault(fault: SettingFault): string {
+  switch (fault.kind) {
+    case 'invalid': {
+      const given = fault.given === undefined ? 'a value that is not shown' : shorten(fault.given);
+      return `${fault.name} must be ${fault.limit}. Given: ${given} (${fault.source})`;
+    }
+    case 'unknown': {
+      const hint = fault.suggestion === undefined ? '' : ` Did you mean ${fault.suggestion}?`;
+      return `${shorten(fault.name)} is not a setting (${fault.source}).${hint}`;
+    }
+    case 'unreadable':
+      return `${shorten(fault.path)} cannot be read: ${fault.reason} (${fault.source})`;
+    case 'conflict':
+      return `${fault.names.join(' and ')} exclude each other: ${fault.reason}`;
+    case 'usage':
+      return fault.reason;
+    default:
+      return assertNever(fault);
+  }
+}
+
+/** All of them, for the terminal. */
+export function describeFaults(faults: readonly SettingFault[]): string {
+  const lines = faults.map((fault) => `  ${describeFault(fault)}`);
+  const count = faults.length === 1 ? 'One fault' : `${faults.length} faults`;
+  return [`${count} in the command line or settings:`, ...lines, 'octet serve --help lists every setting.'].join('\n');
+}
+
+function shorten(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 99)}…`;
+}
+
+/** The known name that is closest to a mistyped one, or undefined when none is close. */
+export function nearestName(given: string, known: readonly string[]): string | undefined {
+  const distanceMax = Math.max(2, Math.floor(given.length / 3));
+  let best: { name: string; distance: number } | undefined;
+  for (const name of known) {
+    const distance = editDistance(given.toLowerCase(), name.toLowerCase());
+    if (distance <= distanceMax && (best === undefined || distance < best.distance)) best = { name, distance };
+  }
+  return best?.name;
+}
+
+/** Insertions, deletions and replacements between two texts. O(a.length * b.length). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(replace, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

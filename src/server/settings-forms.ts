@@ -1,0 +1,87 @@
+// The written forms that settings take beyond plain numbers and choices: byte sizes, K:V pairs, comma lists.
+// Why transforms: the rest of the program gets numbers and lists, never text that must be parsed once more.
+
+import { z } from 'zod';
+
+/** Number formats of the KV cache, most precise first. */
+export const kvTypes = ['f16', 'bf16', 'q8_0', 'q5_1', 'q5_0', 'q4_1', 'q4_0', 'iq4_nl'] as const;
+
+const byteUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  kb: 1000,
+  kib: 1024,
+  m: 1024 ** 2,
+  mb: 1000 ** 2,
+  mib: 1024 ** 2,
+  g: 1024 ** 3,
+  gb: 1000 ** 3,
+  gib: 1024 ** 3,
+  t: 1024 ** 4,
+  tb: 1000 ** 4,
+  tib: 1024 ** 4,
+};
+
+/** Bytes written as `512MiB`, `1.5G` or `1048576`; undefined when it is none of these. */
+export function parseByteSize(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
+  const unit = byteUnits[match?.[2]?.toLowerCase() ?? '?'];
+  if (match === null || unit === undefined) return undefined;
+  return Math.round(Number(match[1]) * unit);
+}
+
+/** A size in bytes with bounds; `emptyMeans` is what an empty text stands for, when it may be empty. */
+export function byteSize(bounds: { readonly min: number; readonly max: number; readonly emptyMeans?: number }) {
+  return z.union([z.string(), z.number()]).transform((given, context) => {
+    if (given === '' && bounds.emptyMeans !== undefined) return bounds.emptyMeans;
+    const bytes = typeof given === 'number' ? given : parseByteSize(given);
+    if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes >= bounds.min && bytes <= bounds.max) return bytes;
+    context.addIssue({ code: 'custom', message: 'not a size within the bounds' });
+    return z.NEVER;
+  });
+}
+
+/** One KV type for both, or a pair K:V; the result is written short where both are the same. */
+export const kvPair = z.string().transform((given, context) => {
+  const [keys, values = keys, ...rest] = given.trim().toLowerCase().split(':');
+  const isKnown = (name: string | undefined): boolean => kvTypes.some((type) => type === name);
+  if (rest.length === 0 && isKnown(keys) && isKnown(values)) return keys === values ? `${keys}` : `${keys}:${values}`;
+  context.addIssue({ code: 'custom', message: 'not a KV type or pair' });
+  return z.NEVER;
+});
+
+function isOrigin(text: string): boolean {
+  return text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+}
+
+/** A comma list of web origins (scheme://host[:port]) or `*`. */
+export const originList = z.string().transform((given, context): readonly string[] => {
+  const origins = splitList(given);
+  if (!origins.every(isOrigin)) context.addIssue({ code: 'custom', message: 'not a list of origins' });
+  return origins;
+});
+
+/** A comma list of API keys: printable ASCII without blanks. */
+export const keyList = z.string().transform((given, context): readonly string[] => {
+  const keys = splitList(given);
+  if (!keys.every((key) => /^[\x21-\x7e]{8,512}$/.test(key))) {
+    context.addIssue({ code: 'custom', message: 'not a list of keys' });
+  }
+  return keys;
+});
+
+function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+/** Bytes for people: `1.5 GiB`, `512 MiB`, `900 B`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(Math.max(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), 0), units.length - 1);
+  const value = bytes / 1024 ** power;
+  return `${value.toFixed(power === 0 || Number.isInteger(value) ? 0 : value < 10 ? 2 : 1)} ${units[power] ?? ''}`;
+}

@@ -1,0 +1,269 @@
+// Every setting, once: name, bounds, default, unit and meaning. From this table come the type, the flags, the
+// environment names, --help, config/default.json and docs/CONFIGURATION.md; tests hold the last two against it.
+// Why `prefault`: a default is written as a user would write it, and is parsed like any other value.
+
+import { z } from 'zod';
+import { byteSize, keyList, kvPair, kvTypes, originList } from './settings-forms.ts';
+
+export const settingGroups = [
+  'Model',
+  'Server',
+  'KV cache',
+  'Scheduling',
+  'Limits',
+  'Engine process',
+  'Logging',
+] as const;
+export type SettingGroup = (typeof settingGroups)[number];
+
+export interface SettingFacts {
+  readonly group: SettingGroup;
+  /** What the value is measured in, or how it is written; '' where the choices say it all. */
+  readonly unit: string;
+  readonly meaning: string;
+  /** The bounds in words, where a JSON schema cannot say them. */
+  readonly limit?: string;
+  /** From the environment alone, and never printed. */
+  readonly secret?: true;
+}
+
+export const settingFacts = z.registry<SettingFacts>();
+
+export const defaultModel = 'models/octet-demo-f16.gguf';
+
+const kibibyte = 1024;
+const tebibyte = 1024 ** 4;
+
+const modelSettings = {
+  model: z.string().min(1).prefault(defaultModel).register(settingFacts, {
+    group: 'Model',
+    unit: 'path, URL or hf:owner/repo:QUANT',
+    meaning: 'The GGUF model to serve; URLs and hf: names are downloaded once and kept.',
+    limit: 'a path, a URL or hf:owner/repo:QUANT',
+  }),
+  modelAlias: z
+    .string()
+    .regex(/^[\x21-\x7e]{0,256}$/)
+    .prefault('')
+    .register(settingFacts, {
+      group: 'Model',
+      unit: 'text',
+      meaning: 'The model id that requests name and answers carry; empty takes the file name without .gguf.',
+      limit: 'at most 256 printable ASCII characters without blanks',
+    }),
+  gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {
+    group: 'Model',
+    unit: '',
+    meaning: 'Which device computes; auto takes CUDA, then Vulkan, then the CPU (Metal on macOS).',
+  }),
+  gpuLayers: z.int().min(-1).max(10_000).prefault(-1).register(settingFacts, {
+    group: 'Model',
+    unit: 'layers',
+    meaning: 'How many layers to put on the GPU; -1 means all.',
+  }),
+  threads: z.int().min(0).max(1024).prefault(0).register(settingFacts, {
+    group: 'Model',
+    unit: 'threads',
+    meaning: 'CPU threads for the kernels; 0 means one per physical core.',
+  }),
+};
+
+const serverSettings = {
+  host: z.string().min(1).prefault('127.0.0.1').register(settingFacts, {
+    group: 'Server',
+    unit: 'address',
+    meaning: 'The address to listen on; 0.0.0.0 or :: means every network.',
+    limit: 'an address or a host name',
+  }),
+  port: z.int().min(0).max(65_535).prefault(8080).register(settingFacts, {
+    group: 'Server',
+    unit: 'port',
+    meaning: 'The TCP port to listen on; 0 takes a free one.',
+  }),
+  apiKeysFile: z.string().prefault('').register(settingFacts, {
+    group: 'Server',
+    unit: 'path',
+    meaning: 'A file of API keys, one a line, # for comments; empty means no keys from a file.',
+  }),
+  apiKeys: keyList.prefault('').register(settingFacts, {
+    group: 'Server',
+    unit: 'comma list',
+    meaning: 'API keys; requests then need one of them, or of the file, as a bearer token.',
+    limit: 'a comma list of keys of 8 to 512 printable ASCII characters',
+    secret: true,
+  }),
+  corsOrigins: originList.prefault('').register(settingFacts, {
+    group: 'Server',
+    unit: 'comma list',
+    meaning: 'Origins whose web sites may call this server; * means every one, empty means none.',
+    limit: 'a comma list of origins such as https://example.org, or *',
+  }),
+  drainSeconds: z.number().min(0).max(86_400).prefault(30).register(settingFacts, {
+    group: 'Server',
+    unit: 'seconds',
+    meaning: 'How long running requests may still take after SIGTERM before they are ended.',
+  }),
+};
+
+const cacheSettings = {
+  kv: kvPair.prefault('q8_0').register(settingFacts, {
+    group: 'KV cache',
+    unit: 'type or K:V',
+    meaning: 'Number format of the KV cache, for keys and values alike or as a pair; q8_0 is int8.',
+    limit: `one of ${kvTypes.join(', ')}, or a pair K:V of them`,
+  }),
+  kvLayout: z.enum(['auto', 'pooled', 'per-sequence']).prefault('auto').register(settingFacts, {
+    group: 'KV cache',
+    unit: '',
+    meaning: 'One pool of blocks for all sequences, or an equal share for each; auto chooses by device.',
+  }),
+  kvBlocks: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
+    group: 'KV cache',
+    unit: 'blocks',
+    meaning: 'Size of the KV cache in blocks; 0 means as many as memory allows.',
+  }),
+  kvMemory: byteSize({ min: kibibyte, max: 64 * tebibyte, emptyMeans: 0 })
+    .prefault('')
+    .register(settingFacts, {
+      group: 'KV cache',
+      unit: 'bytes',
+      meaning: 'Size of the KV cache in bytes instead; empty means from the free memory of the device.',
+      limit: 'empty, or a size from 1KiB to 64TiB such as 512MiB or 4GiB',
+    }),
+  blockTokens: z.int().min(1).max(1024).prefault(16).register(settingFacts, {
+    group: 'KV cache',
+    unit: 'tokens',
+    meaning: 'Tokens of one block: the grain in which the cache is shared and evicted.',
+  }),
+  context: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
+    group: 'KV cache',
+    unit: 'tokens',
+    meaning: "Longest sequence, prompt and output together; 0 means the model's training context.",
+  }),
+  parkMemory: byteSize({ min: 0, max: 64 * tebibyte })
+    .prefault('1GiB')
+    .register(settingFacts, {
+      group: 'KV cache',
+      unit: 'bytes',
+      meaning: 'Host memory for the state of preempted sequences.',
+      limit: 'a size from 0 to 64TiB such as 512MiB or 4GiB',
+    }),
+};
+
+const schedulingSettings = {
+  sequencesMax: z.int().min(1).max(256).prefault(32).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'sequences',
+    meaning: 'Sequences that run at once; more wait.',
+  }),
+  stepTokens: z.int().min(1).max(1_048_576).prefault(2048).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning: 'Most tokens that one step computes; long prompts are read in chunks below it.',
+  }),
+  microBatch: z.int().min(1).max(65_536).prefault(512).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning: 'Tokens that the kernels compute at once within a step; larger needs more compute memory.',
+  }),
+  itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'milliseconds',
+    meaning: 'Inter-token time to keep while prompts are being read; 0 means twice that of a quiet step.',
+  }),
+  policy: z.enum(['fcfs', 'priority', 'fair']).prefault('fcfs').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning: "Who runs first: arrival order, the request's priority, or an equal share for each API key.",
+  }),
+  preemption: z.enum(['auto', 'park', 'recompute']).prefault('auto').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning: 'How a sequence gives up its blocks when room is short; auto takes what is estimated cheaper.',
+  }),
+};
+
+const limitSettings = {
+  queueRequestsMax: z.int().min(1).max(1_048_576).prefault(1024).register(settingFacts, {
+    group: 'Limits',
+    unit: 'requests',
+    meaning: 'Waiting requests, above which new ones get 429.',
+  }),
+  queueTokensMax: z.int().min(1).max(1_099_511_627_776).prefault(4_194_304).register(settingFacts, {
+    group: 'Limits',
+    unit: 'tokens',
+    meaning: 'Prompt tokens of all waiting requests, above which new ones get 429.',
+  }),
+  timeoutSeconds: z.number().min(0.001).max(604_800).prefault(600).register(settingFacts, {
+    group: 'Limits',
+    unit: 'seconds',
+    meaning: 'Longest time from a request to its last token; a request may ask for less.',
+  }),
+  bodyBytesMax: byteSize({ min: kibibyte, max: 1024 ** 3 })
+    .prefault('10MiB')
+    .register(settingFacts, {
+      group: 'Limits',
+      unit: 'bytes',
+      meaning: 'Largest request body.',
+      limit: 'a size from 1KiB to 1GiB such as 10MiB',
+    }),
+  ssePingSeconds: z.number().min(0.01).max(3600).prefault(15).register(settingFacts, {
+    group: 'Limits',
+    unit: 'seconds',
+    meaning: 'Silence on a stream after which a comment line is sent, so that proxies keep it open.',
+  }),
+  slowReaderSeconds: z.number().min(0.01).max(3600).prefault(60).register(settingFacts, {
+    group: 'Limits',
+    unit: 'seconds',
+    meaning: 'How long a client may leave its stream unread before it is cut off.',
+  }),
+};
+
+const engineSettings = {
+  engineHeartbeatSeconds: z.number().min(0.1).max(3600).prefault(10).register(settingFacts, {
+    group: 'Engine process',
+    unit: 'seconds',
+    meaning: 'Silence of the engine process after which it is killed and replaced; it beats once a second.',
+  }),
+  engineStepSeconds: z.number().min(0.1).max(86_400).prefault(600).register(settingFacts, {
+    group: 'Engine process',
+    unit: 'seconds',
+    meaning: 'Longest native step, after which the engine process is killed and replaced.',
+  }),
+  engineRestartsMax: z.int().min(0).max(1_000_000).prefault(0).register(settingFacts, {
+    group: 'Engine process',
+    unit: 'restarts',
+    meaning: 'Restarts in a row before the server gives up; 0 means no limit (back-off grows to 30 seconds).',
+  }),
+};
+
+const loggingSettings = {
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .prefault('info')
+    .register(settingFacts, { group: 'Logging', unit: '', meaning: 'The least important lines that are logged.' }),
+  logFormat: z.enum(['auto', 'json', 'pretty']).prefault('auto').register(settingFacts, {
+    group: 'Logging',
+    unit: '',
+    meaning: 'One JSON object a line, or text for people; auto is pretty at a terminal.',
+  }),
+  logPrompts: z.boolean().prefault(false).register(settingFacts, {
+    group: 'Logging',
+    unit: '',
+    meaning: 'Write prompts and answers to the log.',
+  }),
+};
+
+/** Input: settings as written in a file. Output: settings as the program uses them, sizes in bytes. */
+export const settingsSchema = z.object({
+  ...modelSettings,
+  ...serverSettings,
+  ...cacheSettings,
+  ...schedulingSettings,
+  ...limitSettings,
+  ...engineSettings,
+  ...loggingSettings,
+});
+
+/** Every setting with its effective value. Sizes are bytes; `kvMemory` 0 means automatic. */
+export type Settings = Readonly<z.infer<typeof settingsSchema>>;
