@@ -1,0 +1,264 @@
+// The pooled cache: one pool of blocks, one tree of whole blocks, prefixes shared by reference.
+// Why it never copies what it can adopt: a conversation's next turn continues exactly where a keeper ends, so the new
+// sequence takes over the keeper's native id and the native cache has nothing to do.
+// Source: PagedAttention (arXiv 2309.06180) for blocks, RadixAttention (arXiv 2312.07104) for the tree of prefixes.
+
+import { assert, must } from '../assert.ts';
+import { type BlockId, blockId, type CacheSeqId } from '../ids.ts';
+import { believedPositions, checkPooled, pooledStats } from './pooled-check.ts';
+import { evictAll, freeLeastKeeper, makeRoom } from './pooled-evict.ts';
+import {
+  createPooledState,
+  enterBlock,
+  holdBlock,
+  isCached,
+  ownLease,
+  type PooledCacheOptions,
+  type PooledLease,
+  type PooledState,
+  releaseBlock,
+  withdrawBlock,
+} from './pooled-state.ts';
+import { none } from './typed-array.ts';
+import type { Admission, CacheRequest, KvCache } from './types.ts';
+
+/** An empty pooled cache. Throws a RangeError when a size is not a positive integer. */
+export function createPooledCache(options: PooledCacheOptions): KvCache {
+  const state = createPooledState(options);
+  return {
+    blockTokens: options.blockTokens,
+    blockCount: options.blockCount,
+    cachedTokenCount: (request) => matchComputed(state, request).length * options.blockTokens,
+    admit: (request) => admit(state, request),
+    admitDetached: (tokenCount) => admitDetached(state, tokenCount),
+    fork: (lease, request) => fork(state, ownLease(state, lease), request),
+    extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
+    commit: (lease, request) => commit(state, ownLease(state, lease), request),
+    release: (lease, keep) => release(state, ownLease(state, lease), keep),
+    clear: () => evictAll(state),
+    takeOps: () => state.seqs.takeOps(),
+    stats: () => pooledStats(state),
+    check: () => checkPooled(state),
+    believedPositions: () => believedPositions(state),
+  };
+}
+
+function admit(state: PooledState, request: CacheRequest): Admission {
+  assert(request.tokenCount >= 1, 'a request has at least one token');
+  const matched = matchComputed(state, request);
+  if (isNextPending(state, request, matched)) return { kind: 'pending-prefix' };
+  const wantedCount = blocksFor(state, request.tokenCount) - matched.length;
+  const unheldCount = matched.reduce((count, block) => count + (isCached(state, block) ? 1 : 0), 0);
+  const refusal = refuse(state, wantedCount + unheldCount);
+  if (refusal !== undefined) return refusal;
+
+  state.clock += 1;
+  for (const block of matched) {
+    holdBlock(state, block);
+    state.lastUses[block] = state.clock;
+    state.hitCounts[block] = (state.hitCounts[block] ?? 0) + 1;
+  }
+  const seq = takeSequence(state, { end: matched.at(-1) ?? none, wantedCount });
+  const cachedTokenCount = matched.length * state.blockTokens;
+  const lease = openLease(state, { seq, blocks: matched, cachedTokenCount, insertedCount: matched.length });
+  takeBlocks(state, lease, wantedCount);
+  enterWhole(state, lease, request);
+  state.prefixQueryTokenCount += request.tokenCount;
+  state.prefixHitTokenCount += cachedTokenCount;
+  return { kind: 'admitted', lease };
+}
+
+function admitDetached(state: PooledState, tokenCount: number): Admission {
+  assert(tokenCount >= 1, 'a request has at least one token');
+  const wantedCount = blocksFor(state, tokenCount);
+  const refusal = refuse(state, wantedCount);
+  if (refusal !== undefined) return refusal;
+  const seq = takeSequence(state, { end: none, wantedCount });
+  const lease = openLease(state, { seq, blocks: [], cachedTokenCount: 0, insertedCount: 0 });
+  lease.detached = true;
+  takeBlocks(state, lease, wantedCount);
+  return { kind: 'admitted', lease };
+}
+
+function fork(state: PooledState, origin: PooledLease, request: CacheRequest): Admission {
+  const { tokenCount } = request;
+  assert(tokenCount >= 1 && tokenCount <= origin.committedCount, 'only computed tokens are forked');
+  const sharedCount = Math.floor(tokenCount / state.blockTokens);
+  const wantedCount = blocksFor(state, tokenCount) - sharedCount;
+  const refusal = refuse(state, wantedCount);
+  if (refusal !== undefined) return refusal;
+
+  state.clock += 1;
+  const seq = takeSequence(state, { end: none, wantedCount });
+  const blocks = origin.blocks.slice(0, sharedCount);
+  for (const block of blocks) holdBlock(state, block);
+  const insertedCount = Math.min(origin.insertedCount, sharedCount);
+  state.seqs.setEnd(seq, blocks[insertedCount - 1] ?? none);
+  state.seqs.copy(origin.seq, seq, tokenCount);
+  const lease = openLease(state, { seq, blocks, cachedTokenCount: tokenCount, insertedCount });
+  lease.detached = insertedCount < sharedCount;
+  takeBlocks(state, lease, wantedCount);
+  return { kind: 'admitted', lease };
+}
+
+function extend(state: PooledState, lease: PooledLease, tokenCount: number): boolean {
+  const wantedCount = blocksFor(state, tokenCount) - lease.blocks.length;
+  if (wantedCount <= 0) return true;
+  if (wantedCount > state.pool.freeCount + state.cachedCount) return false;
+  makeRoom(state, wantedCount);
+  takeBlocks(state, lease, wantedCount);
+  return true;
+}
+
+function commit(state: PooledState, lease: PooledLease, request: CacheRequest): void {
+  const { tokenCount } = request;
+  assert(tokenCount <= lease.blocks.length * state.blockTokens, 'only reserved positions are computed');
+  const fromIndex = Math.floor(lease.committedCount / state.blockTokens);
+  lease.committedCount = Math.max(tokenCount, lease.committedCount);
+  const wholeCount = Math.floor(lease.committedCount / state.blockTokens);
+  for (let index = fromIndex; index < Math.min(wholeCount, lease.insertedCount); index++) {
+    state.tree.markComputed(blockAt(lease, index));
+  }
+  enterWhole(state, lease, request);
+}
+
+function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard'): void {
+  const { tree, seqs, pool } = state;
+  state.leases[lease.seq] = undefined;
+  state.clock += 1;
+  seqs.setEnd(lease.seq, none);
+  let end = none;
+  // From the last block to the first, so that a block is looked at after those below it.
+  for (let index = lease.blocks.length - 1; index >= 0; index--) {
+    const block = blockAt(lease, index);
+    if (index < lease.insertedCount) {
+      const isOnlyOurs =
+        pool.refCount(block) === 2 && tree.firstChild(block) === none && seqs.anyEndAt(block) === undefined;
+      if (!tree.isComputed(block) || (keep === 'discard' && isOnlyOurs)) {
+        withdrawBlock(state, block);
+      } else {
+        state.lastUses[block] = state.clock;
+        if (end === none) end = block;
+      }
+    }
+    releaseBlock(state, block);
+  }
+  becomeKeeperOrFree(state, lease.seq, end);
+}
+
+/** The id keeps the prefix that ends at `end`, unless another id does. */
+function becomeKeeperOrFree(state: PooledState, seq: CacheSeqId, end: number): void {
+  const { tree, seqs } = state;
+  if (end === none || tree.firstChild(end) !== none || seqs.anyEndAt(end) !== undefined) {
+    seqs.free(seq);
+    seqs.truncate(seq, 0);
+    return;
+  }
+  seqs.keep(seq);
+  seqs.setEnd(seq, end);
+  seqs.truncate(seq, tree.depth(end) * state.blockTokens);
+}
+
+/** The request's leading blocks that are computed, short of its last token: one must be computed to draw the next. */
+function matchComputed(state: PooledState, request: CacheRequest): BlockId[] {
+  const { tree } = state;
+  const matched: BlockId[] = [];
+  const limit = Math.floor((request.tokenCount - 1) / state.blockTokens);
+  let parent = none;
+  for (let index = 0; index < limit; index++) {
+    const block = tree.find({ request, index, parent });
+    if (block === undefined || !tree.isComputed(block)) break;
+    matched.push(blockId(block));
+    parent = block;
+  }
+  return matched;
+}
+
+function isNextPending(state: PooledState, request: CacheRequest, matched: readonly BlockId[]): boolean {
+  const index = matched.length;
+  if (index >= Math.floor((request.tokenCount - 1) / state.blockTokens)) return false;
+  return state.tree.find({ request, index, parent: matched.at(-1) ?? none }) !== undefined;
+}
+
+/** Why `blockCount` blocks and a native id cannot be had even by evicting; undefined when they can. */
+function refuse(state: PooledState, blockCount: number): Admission | undefined {
+  if (blockCount > state.pool.freeCount + state.cachedCount) return { kind: 'no-blocks' };
+  if (state.seqs.count('free') + state.seqs.count('keeper') === 0) return { kind: 'no-sequence-id' };
+  return undefined;
+}
+
+/**
+ * Makes room and takes a native id that holds the prefix ending at `end` (none: nothing). `end` is held already but no
+ * running id ends there for this admission yet.
+ */
+function takeSequence(state: PooledState, want: { end: number; wantedCount: number }): CacheSeqId {
+  const { seqs, tree } = state;
+  const { end, wantedCount } = want;
+  if (seqs.count('free') === 0 && keeperAt(state, end) === undefined) freeLeastKeeper(state);
+  makeRoom(state, wantedCount);
+  const keeper = keeperAt(state, end);
+  if (keeper !== undefined) {
+    seqs.adopt(keeper);
+    return keeper;
+  }
+  const seq = must(seqs.takeFree(), 'a native id was counted before it is taken');
+  if (end !== none) {
+    seqs.copy(anyCovering(state, end), seq, tree.depth(end) * state.blockTokens);
+    seqs.setEnd(seq, end);
+  }
+  return seq;
+}
+
+function keeperAt(state: PooledState, end: number): CacheSeqId | undefined {
+  if (end === none) return undefined;
+  const seq = state.seqs.anyEndAt(end);
+  return seq !== undefined && state.seqs.role(seq) === 'keeper' ? seq : undefined;
+}
+
+/** A native id whose path goes through `block`. There is one: every leaf is the end of at least one id. */
+function anyCovering(state: PooledState, block: number): CacheSeqId {
+  let below = block;
+  for (;;) {
+    const seq = state.seqs.anyEndAt(below);
+    if (seq !== undefined) return seq;
+    below = state.tree.firstChild(below);
+    assert(below !== none, 'every leaf of the tree is the end of a native id');
+  }
+}
+
+function openLease(
+  state: PooledState,
+  fields: { seq: CacheSeqId; blocks: BlockId[]; cachedTokenCount: number; insertedCount: number },
+): PooledLease {
+  const lease: PooledLease = { ...fields, committedCount: fields.cachedTokenCount, detached: false };
+  state.leases[lease.seq] = lease;
+  return lease;
+}
+
+function takeBlocks(state: PooledState, lease: PooledLease, count: number): void {
+  for (let taken = 0; taken < count; taken++) lease.blocks.push(blockId(state.pool.take()));
+}
+
+/** Enters the lease's whole blocks of `request` that are not in the tree yet, until one is there already. */
+function enterWhole(state: PooledState, lease: PooledLease, request: CacheRequest): void {
+  const wholeCount = Math.floor(request.tokenCount / state.blockTokens);
+  while (!lease.detached && lease.insertedCount < wholeCount) {
+    const index = lease.insertedCount;
+    const place = { request, index, parent: lease.blocks[index - 1] ?? none };
+    if (state.tree.find(place) !== undefined) {
+      lease.detached = true;
+      return;
+    }
+    const computed = (index + 1) * state.blockTokens <= lease.committedCount;
+    enterBlock(state, blockAt(lease, index), { place, computed, seq: lease.seq });
+    lease.insertedCount += 1;
+  }
+}
+
+function blockAt(lease: PooledLease, index: number): BlockId {
+  return must(lease.blocks[index], 'a lease has the blocks it counts');
+}
+
+function blocksFor(state: PooledState, tokenCount: number): number {
+  return Math.ceil(tokenCount / state.blockTokens);
+}
