@@ -71,8 +71,10 @@ export interface ChunkQuestion {
   readonly decodeCount: number;
   /** Where the prompt to be read stands. */
   readonly promptPosition: number;
-  /** Inter-token target in milliseconds; 0 means twice the step without prompts. */
+  /** Inter-token target in milliseconds; 0 means twice the step without prompts, and more while requests queue. */
   readonly itlTargetMs: number;
+  /** How long the first in the queue has waited. */
+  readonly queueMs: number;
   /** Hard limit of the step, in tokens. */
   readonly budgetTokens: number;
 }
@@ -84,7 +86,17 @@ export function promptTokensWithin(model: CostModel, question: ChunkQuestion): n
   const quietMs = model.predictMs({ decodeCount: question.decodeCount, promptTokenCount: 0, promptPosition: 0 });
   const perTokenMs = model.promptTokenMs(question.promptPosition);
   if (quietMs === undefined || perTokenMs === undefined) return Math.min(unknownChunkTokens, roomTokens);
-  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : 2 * quietMs;
+  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : autoFactor(question.queueMs) * quietMs;
   const fitting = Math.floor((targetMs - quietMs) / perTokenMs);
   return Math.min(Math.max(fitting, chunkTokensMin), roomTokens);
 }
+
+/**
+ * Without an explicit target decoding may take twice its quiet time. A queue that does not drain means that prompts get too
+ * little: each second of waiting adds half a quiet step, or first tokens would be minutes late for the sake of even gaps.
+ */
+function autoFactor(queueMs: number): number {
+  return Math.min(2 + queueMs / 2000, autoFactorMax);
+}
+
+const autoFactorMax = 10;

@@ -43,7 +43,7 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
   const plan: StepPlan = { chunks: [], parks: [], restores: [], tokenCount: 0 };
   secureBlocks(state, plan);
   const decodeCount = planDecodes(state, plan);
-  let budget = promptBudget(state, decodeCount);
+  let budget = promptBudget(state, decodeCount, nowMs);
   budget = planPrompts(state, plan, budget);
   admitWaiting(state, plan, { budget, nowMs });
   if (plan.tokenCount > 0 || plan.parks.length > 0) return plan;
@@ -80,12 +80,14 @@ function planDecodes(state: SchedulerState, plan: StepPlan): number {
   return plan.chunks.length;
 }
 
-function promptBudget(state: SchedulerState, decodeCount: number): number {
-  const next = state.running.find((sequence) => uncomputedCount(sequence) > 1) ?? state.queue.peek();
+function promptBudget(state: SchedulerState, decodeCount: number, nowMs: number): number {
+  const first = state.queue.peek();
+  const next = state.running.find((sequence) => uncomputedCount(sequence) > 1) ?? first;
   return promptTokensWithin(state.costs, {
     decodeCount,
     promptPosition: next === undefined ? 0 : (next.computedCount + next.tokenCount) / 2,
     itlTargetMs: state.options.itlTargetMs,
+    queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
     budgetTokens: state.options.stepTokensMax,
   });
 }

@@ -37,6 +37,7 @@ describe('cost model', () => {
       decodeCount: 8,
       promptPosition: 1000,
       itlTargetMs: 30,
+      queueMs: 60_000,
       budgetTokens: 2048,
     });
     expect(trueMs(8, count, 1000)).toBeLessThan(31);
@@ -48,25 +49,45 @@ describe('cost model', () => {
       decodeCount: 8,
       promptPosition: 0,
       itlTargetMs: 0,
+      queueMs: 0,
       budgetTokens: 2048,
     });
     expect(trueMs(8, count, 0)).toBeLessThan(2 * trueMs(8, 0, 0) * 1.05);
     expect(count).toBeGreaterThan(30);
   });
 
+  it('without a target gives prompts more the longer the queue has waited, within a limit', () => {
+    const ask = (queueMs: number) =>
+      promptTokensWithin(learned(), { decodeCount: 8, promptPosition: 0, itlTargetMs: 0, queueMs, budgetTokens: 1e6 });
+    expect(ask(10_000)).toBeGreaterThan(3 * ask(0));
+    expect(ask(1e9)).toBeLessThan(10 * ask(0));
+  });
+
   it('offers the whole budget when nobody decodes, little when nothing is known, and always something', () => {
     const unknown = createCostModel();
-    expect(promptTokensWithin(unknown, { decodeCount: 0, promptPosition: 0, itlTargetMs: 1, budgetTokens: 512 })).toBe(
-      512,
-    );
-    expect(promptTokensWithin(unknown, { decodeCount: 4, promptPosition: 0, itlTargetMs: 1, budgetTokens: 512 })).toBe(
-      64,
-    );
     expect(
-      promptTokensWithin(learned(), { decodeCount: 4, promptPosition: 0, itlTargetMs: 1, budgetTokens: 512 }),
+      promptTokensWithin(unknown, { decodeCount: 0, promptPosition: 0, itlTargetMs: 1, queueMs: 0, budgetTokens: 512 }),
+    ).toBe(512);
+    expect(
+      promptTokensWithin(unknown, { decodeCount: 4, promptPosition: 0, itlTargetMs: 1, queueMs: 0, budgetTokens: 512 }),
+    ).toBe(64);
+    expect(
+      promptTokensWithin(learned(), {
+        decodeCount: 4,
+        promptPosition: 0,
+        itlTargetMs: 1,
+        queueMs: 0,
+        budgetTokens: 512,
+      }),
     ).toBe(16);
     expect(
-      promptTokensWithin(learned(), { decodeCount: 20, promptPosition: 0, itlTargetMs: 1, budgetTokens: 20 }),
+      promptTokensWithin(learned(), {
+        decodeCount: 20,
+        promptPosition: 0,
+        itlTargetMs: 1,
+        queueMs: 0,
+        budgetTokens: 20,
+      }),
     ).toBe(0);
   });
 
