@@ -72,7 +72,7 @@ export function createPrefixTree(options: PrefixTreeOptions): PrefixTree {
 
   // What `find` looks for. Variables of the tree, so that a lookup allocates no closure.
   let soughtParent = 0;
-  let soughtTokens = tokens;
+  let soughtTokens: Int32Array = tokens;
   let soughtFrom = 0;
 
   function hasSoughtTokens(block: number): boolean {

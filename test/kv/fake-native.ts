@@ -1,0 +1,89 @@
+// A model of the native KV cache: cells with a position, the sequence ids that see them, and what was computed into them.
+// Each cell keeps a hash of the whole token prefix that it was computed from, so that sharing the wrong content shows.
+// It is stricter than the kernels: whatever they would silently accept or abort on throws here.
+
+import type { CacheSeqId } from '../../src/ids.ts';
+import type { CacheOp } from '../../src/kv/types.ts';
+
+interface Cell {
+  readonly position: number;
+  readonly prefixHash: number;
+  /** How many sequence ids see it. */
+  viewers: number;
+}
+
+export interface FakeNative {
+  perform(ops: readonly CacheOp[]): void;
+  /** Computes the next positions of a sequence: shape (count,), prefix hashes. */
+  write(seq: CacheSeqId, prefixHashes: readonly number[]): void;
+  /** Prefix hashes a sequence holds, by position. */
+  contents(seq: CacheSeqId): readonly number[];
+  /** Cells in use, shared ones once. */
+  readonly cellsUsed: number;
+}
+
+export interface FakeNativeOptions {
+  readonly cacheSeqCount: number;
+  /** Cells in all when pooled, cells of each sequence when per-sequence. */
+  readonly cellCount: number;
+  readonly layout: 'pooled' | 'per-sequence';
+}
+
+export function createFakeNative(options: FakeNativeOptions): FakeNative {
+  const { cacheSeqCount, cellCount, layout } = options;
+  const sequences: Cell[][] = Array.from({ length: cacheSeqCount }, () => []);
+  let cellsUsed = 0;
+
+  function cellsOf(seq: CacheSeqId): Cell[] {
+    const cells = sequences[seq];
+    if (cells === undefined) throw new Error(`native id ${seq} does not exist`);
+    return cells;
+  }
+
+  function add(seq: CacheSeqId, prefixHash: number): void {
+    const cells = cellsOf(seq);
+    cellsUsed += 1;
+    if ((layout === 'pooled' ? cellsUsed : cells.length + 1) > cellCount) throw new Error('no cell is free');
+    cells.push({ position: cells.length, prefixHash, viewers: 1 });
+  }
+
+  function copy(from: CacheSeqId, to: CacheSeqId, tokenCount: number): void {
+    if (from === to) throw new Error(`native id ${from} is copied to itself`);
+    if (cellsOf(to).length > 0) throw new Error(`native id ${to} is not empty`);
+    const source = cellsOf(from);
+    if (tokenCount < 1 || source.length < tokenCount) {
+      throw new Error(`native id ${from} holds ${source.length} positions, ${tokenCount} are copied`);
+    }
+    for (const cell of source.slice(0, tokenCount)) {
+      if (layout === 'per-sequence') {
+        add(to, cell.prefixHash);
+      } else {
+        cell.viewers += 1;
+        cellsOf(to).push(cell);
+      }
+    }
+  }
+
+  function truncate(seq: CacheSeqId, fromPosition: number): void {
+    for (const cell of cellsOf(seq).splice(fromPosition)) {
+      cell.viewers -= 1;
+      if (cell.viewers === 0) cellsUsed -= 1;
+    }
+  }
+
+  return {
+    perform(ops) {
+      for (const op of ops) {
+        if (op.kind === 'copy') copy(op.from, op.to, op.tokenCount);
+        else truncate(op.seq, op.fromPosition);
+      }
+    },
+    write(seq, prefixHashes) {
+      for (const prefixHash of prefixHashes) add(seq, prefixHash);
+    },
+    contents: (seq) => cellsOf(seq).map((cell) => cell.prefixHash),
+    get cellsUsed() {
+      return cellsUsed;
+    },
+  };
+}
