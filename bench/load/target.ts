@@ -1,0 +1,64 @@
+// Finds out what a server serves and who it is: the model's id, and the version it tells.
+// Why asked and not only taken from flags: results are kept, and a result without the versions behind it says little.
+
+import path from 'node:path';
+import { z } from 'zod';
+import type { Api, Target } from './types.ts';
+
+export interface TargetOptions {
+  readonly name: string;
+  readonly url: string;
+  readonly api: Api;
+  /** Empty: the first model that the server lists. */
+  readonly model: string;
+  readonly key: string;
+}
+
+/** Asks the server for its models when none is named. Throws an Error with the address when it cannot be reached. */
+export async function openTarget(options: TargetOptions): Promise<Target> {
+  const url = new URL(options.url);
+  const target = { name: options.name, url, api: options.api, model: options.model, key: options.key };
+  if (options.model !== '') return target;
+  const listed = modelList.safeParse(await getJson(target, '/v1/models'));
+  const first = listed.data?.data[0]?.id;
+  if (first === undefined) throw new Error(`${url.href} lists no model at /v1/models; name one with --model`);
+  return { ...target, model: first };
+}
+
+/** What is kept about a target in a results file: no key, and of a model named by a file path only the file's name. */
+export async function describeTarget(target: Target): Promise<Readonly<Record<string, string>>> {
+  return {
+    name: target.name,
+    url: target.url.href,
+    api: target.api,
+    model: path.basename(target.model),
+    version: await findVersion(target),
+  };
+}
+
+async function findVersion(target: Target): Promise<string> {
+  const octet = await getJson(target, '/version').catch(() => undefined);
+  const told = versionAnswer.safeParse(octet);
+  if (told.success) return `octet ${told.data.version}`;
+  const props = propsAnswer.safeParse(await getJson(target, '/props').catch(() => undefined));
+  return props.success ? `llama-server ${props.data.build_info}` : 'unknown';
+}
+
+async function getJson(target: Target, pathname: string): Promise<unknown> {
+  const address = target.url.href.replace(/\/$/, '') + pathname;
+  const headers = target.key === '' ? {} : { authorization: `Bearer ${target.key}` };
+  const response = await fetch(address, { headers, signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+    throw new Error(`cannot reach ${address}: ${reasonOf(error)}`);
+  });
+  if (!response.ok) throw new Error(`${address} answered ${response.status}`);
+  return response.json();
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message || error.message : error.message;
+}
+
+const modelList = z.object({ data: z.array(z.object({ id: z.string() })) });
+const versionAnswer = z.object({ version: z.string() });
+const propsAnswer = z.object({ build_info: z.string() });

@@ -1,0 +1,64 @@
+// `npm run bench -- <command>`: the benchmark programs under one entry.
+// Why each command is imported only when asked for: some load native code or take over the process.
+
+import { fileURLToPath } from 'node:url';
+
+const commands: Readonly<Record<string, { readonly meaning: string; run(argv: readonly string[]): Promise<number> }>> =
+  {
+    load: {
+      meaning: 'drive an OpenAI-compatible server, or two in turn; the default',
+      run: async (argv) => (await import('./load/command.ts')).loadCommand(argv),
+    },
+    http: {
+      meaning: 'latency of /health and others while thousands of streams wait',
+      run: async (argv) => (await import('./waiting.ts')).httpCommand(argv),
+    },
+    overhead: {
+      meaning: "step time outside native decode and sampling, from the server's /metrics",
+      run: async (argv) => (await import('./overhead.ts')).overheadCommand(argv),
+    },
+    allocator: {
+      meaning: 'cost of cache operations at 10^3 to 10^6 blocks',
+      run: (argv) => runProgram('./allocator.js', argv),
+    },
+    simulate: {
+      meaning: 'replay a trace through the scheduler on a simulated kernel',
+      run: (argv) => runProgram('./simulate.js', argv),
+    },
+    'plan-step': { meaning: 'cost of planning one step', run: (argv) => runProgram('./plan-step.js', argv) },
+  };
+
+/** Runs a program that is a module of its own, as if node had been started with it. */
+async function runProgram(module: string, argv: readonly string[]): Promise<number> {
+  const program = new URL(module, import.meta.url);
+  process.argv = [process.execPath, fileURLToPath(program), ...argv];
+  await import(program.href);
+  return 0;
+}
+
+function printUsage(): void {
+  console.log('usage: npm run bench -- [command] [flags]; a command with --help lists its flags\n');
+  for (const [name, { meaning }] of Object.entries(commands)) console.log(`  ${name.padEnd(12)}${meaning}`);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [first = 'load'] = argv;
+  if (first === 'help' || first === '--help') {
+    printUsage();
+    return 0;
+  }
+  const isFlag = first.startsWith('-');
+  const command = commands[isFlag ? 'load' : first];
+  if (command === undefined) {
+    console.error(`unknown command; known are ${Object.keys(commands).join(', ')}. Given: ${first}`);
+    return 2;
+  }
+  return command.run(isFlag ? argv : argv.slice(1));
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
