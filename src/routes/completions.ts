@@ -1,0 +1,54 @@
+// POST /v1/completions: continues raw text.
+// Why control tokens are recognised in the prompt here: who sends raw text writes the whole prompt, templates and all.
+
+import { octetError } from '../errors.ts';
+import type { Tokenizer } from '../ports.ts';
+import { type CompletionRequest, completionsSchema, otherCompletionFaults, type Prompt } from './completions-schema.ts';
+import type { RouteDependencies } from './dependencies.ts';
+import type { Endpoint, PromptPart } from './endpoint.ts';
+import { type Checked, checkBody } from './request-body.ts';
+import { completionFormat } from './wire-shapes.ts';
+
+/** OpenAI's default for this endpoint. */
+const defaultTokensMax = 16;
+/** Longer texts are tokenized off the JavaScript thread: tokenizing them takes milliseconds. */
+const inlineTextLengthMax = 8192;
+const textOptions = { special: true, bos: true } as const;
+
+export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<CompletionRequest> {
+  const rules = {
+    schema: completionsSchema,
+    otherFaults: otherCompletionFaults,
+    vocabularySize: tokenizer.vocabularySize,
+  };
+  return {
+    format: completionFormat,
+    check: (body) => checkBody(body, rules),
+    promptsOf: (fields) => promptsOf(fields, tokenizer),
+  };
+}
+
+async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promise<Checked<PromptPart>> {
+  const prompts: Int32Array[] = [];
+  for (const [index, prompt] of fields.prompt.entries()) {
+    const tokens = await tokensOf(prompt, tokenizer);
+    const fault = tokens.findIndex((token) => token >= tokenizer.vocabularySize);
+    if (fault !== -1) {
+      const path = fields.prompt.length === 1 ? `prompt.${fault}` : `prompt.${index}.${fault}`;
+      const rule = `must be a token id < ${tokenizer.vocabularySize}, the size of the vocabulary`;
+      return {
+        kind: 'refused',
+        error: octetError('invalid_request', `${path} ${rule}. Given: ${tokens[fault]}`, path),
+      };
+    }
+    prompts.push(tokens);
+  }
+  const requestedTokensMax = fields.max_tokens ?? undefined;
+  return { kind: 'valid', value: { prompts, promptField: 'prompt', requestedTokensMax, defaultTokensMax } };
+}
+
+function tokensOf(prompt: Prompt, tokenizer: Tokenizer): Int32Array | Promise<Int32Array> {
+  if (prompt.kind === 'tokens') return prompt.tokens;
+  if (prompt.text.length <= inlineTextLengthMax) return tokenizer.tokenize(prompt.text, textOptions);
+  return tokenizer.tokenizeAsync(prompt.text, textOptions);
+}

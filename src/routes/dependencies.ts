@@ -1,0 +1,56 @@
+// Everything the HTTP side needs, handed in by the wiring: routes reach nothing by themselves.
+
+import type { ChatEncoder, Engine, Tokenizer } from '../ports.ts';
+import type { HttpMetrics } from './metrics-port.ts';
+import type { StreamWatch } from './stream-watch.ts';
+
+export interface ServedModel {
+  /** Ids that requests may name; the first is the one that answers carry. May contain slashes and colons. */
+  readonly ids: readonly [string, ...string[]];
+  /** Unix time in seconds. */
+  readonly createdSeconds: number;
+  readonly ownedBy: string;
+}
+
+export interface HttpLimits {
+  readonly bodyBytesMax: number;
+  /** Server-wide time for one request from acceptance to its end; a request's own `timeout` may only be shorter. */
+  readonly requestMsMax: number;
+  /** Time a client has to send its whole request. */
+  readonly receiveMsMax: number;
+}
+
+/** Facts for GET /version: plain names and values, such as `octet`, `llamaCpp`, `node`. */
+export type VersionFacts = Readonly<Record<string, string>>;
+
+export interface MetricsText {
+  readonly contentType: string;
+  /** The whole exposition, rendered now. */
+  render(): Promise<string>;
+}
+
+/** Tells whose key a request carries. */
+export interface KeyRing {
+  /**
+   * A name for the key of an `Authorization: Bearer` header (a digest: safe to keep), or undefined when it is missing
+   * or unknown. Takes the same time whichever key it is.
+   */
+  identify(authorization: string | undefined): string | undefined;
+}
+
+/** What endpoint functions receive. */
+export interface RouteDependencies {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly chatEncoder: ChatEncoder;
+  readonly model: ServedModel;
+  readonly limits: HttpLimits;
+  readonly metrics: HttpMetrics;
+  /** OpenAI's `system_fingerprint`: changes when the numbers may change (model, precision, release). */
+  readonly systemFingerprint: string;
+  /** Write prompts and answers to the log. */
+  readonly logPrompts: boolean;
+  /** Undefined when no key is asked for. */
+  readonly keyRing: KeyRing | undefined;
+  readonly streamWatch: StreamWatch;
+}

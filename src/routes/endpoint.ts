@@ -1,0 +1,93 @@
+// What POST endpoints do before and after their own part: model check, readiness, fairness, choosing how to answer.
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type OctetErrorBody, octetError } from '../errors.ts';
+import { answerStream } from './answer-stream.ts';
+import { answerWhole } from './answer-whole.ts';
+import type { RouteDependencies, ServedModel } from './dependencies.ts';
+import { sendError } from './error-answer.ts';
+import { givenText } from './faults.ts';
+import { type PlanInput, planGeneration } from './generation-plan.ts';
+import type { Checked } from './request-body.ts';
+import type { SharedFields } from './request-fields.ts';
+import type { TokenTexts } from './token-text.ts';
+import type { AnswerFormat } from './wire-shapes.ts';
+
+const loadingRetrySeconds = 5;
+
+export interface Exchange {
+  readonly dependencies: RouteDependencies;
+  readonly texts: TokenTexts;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+export type PromptPart = Pick<PlanInput, 'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax'>;
+
+/** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */
+export interface Endpoint<Fields extends SharedFields> {
+  readonly format: AnswerFormat;
+  check(body: unknown): Checked<Fields>;
+  promptsOf(fields: Fields): Promise<Checked<PromptPart>>;
+}
+
+/** Handles a request from its body to its answer. */
+export async function serveEndpoint<Fields extends SharedFields>(
+  exchange: Exchange,
+  endpoint: Endpoint<Fields>,
+): Promise<FastifyReply> {
+  const { dependencies, reply, request } = exchange;
+  const receivedMs = performance.now() - reply.elapsedTime;
+  const refuse = (error: OctetErrorBody): FastifyReply => {
+    sendError(reply, error, dependencies.metrics);
+    return reply;
+  };
+  const checked = endpoint.check(request.body);
+  if (checked.kind === 'refused') return refuse(checked.error);
+  const fields = checked.value;
+  const model = fields.model ?? dependencies.model.ids[0];
+  const unknownModel = modelFault(model, dependencies.model);
+  if (unknownModel !== undefined) return refuse(unknownModel);
+  const capacity = dependencies.engine.capacity();
+  if (capacity === undefined) return refuse(notReady(dependencies));
+
+  const prompts = await endpoint.promptsOf(fields);
+  if (prompts.kind === 'refused') return refuse(prompts.error);
+  if (request.raw.socket.destroyed) return reply.hijack();
+  const plan = planGeneration(fields, {
+    ...prompts.value,
+    contextTokensMax: capacity.contextTokensMax,
+    requestMsMax: dependencies.limits.requestMsMax,
+    fairnessKey: fairnessKeyOf(exchange, fields.user),
+  });
+  if (plan.kind === 'refused') return refuse(plan.error);
+
+  if (dependencies.logPrompts) request.log.info({ body: request.body }, 'prompt');
+  const context = { ...exchange, format: endpoint.format, model, receivedMs };
+  const includeUsage = fields.stream_options?.include_usage ?? false;
+  await (fields.stream ? answerStream(context, plan.value, { includeUsage }) : answerWhole(context, plan.value));
+  return reply;
+}
+
+function notReady({ engine }: RouteDependencies): OctetErrorBody {
+  const status = engine.status();
+  const percent = status.kind === 'loading' ? `: ${Math.floor(status.fraction * 100)} % loaded` : '';
+  return {
+    ...octetError('engine_unavailable', `The model is not ready${percent}.`),
+    retryAfterSeconds: loadingRetrySeconds,
+  };
+}
+
+/** The fault of naming a model that is not served. */
+export function modelFault(id: string, model: ServedModel): OctetErrorBody | undefined {
+  if (model.ids.includes(id)) return undefined;
+  const served = model.ids.map((known) => JSON.stringify(known)).join(', ');
+  return octetError('model_not_found', `model must be one of ${served}. Given: ${givenText(id)}`, 'model');
+}
+
+/** Whose share a request counts against: its API key, else its user, else its address. */
+function fairnessKeyOf({ dependencies, request }: Exchange, user: string | null | undefined): string {
+  const keyName = dependencies.keyRing?.identify(request.headers.authorization);
+  if (keyName !== undefined) return `key:${keyName}`;
+  return user ? `user:${user}` : `address:${request.ip}`;
+}

@@ -1,0 +1,67 @@
+// From checked fields and tokenized prompts to a generation plan: defaults filled, lengths held against the context.
+
+import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { GenerationPlan, PlannedPrompt } from './generation.ts';
+import type { Checked } from './request-body.ts';
+import { type SharedFields, samplingOf, stopTokenIdsOf } from './request-fields.ts';
+import { randomSeed } from './seed.ts';
+
+export interface PlanInput {
+  readonly prompts: readonly Int32Array[];
+  /** The field that holds the prompts, for errors. */
+  readonly promptField: 'messages' | 'prompt';
+  /** The client's own limit on output tokens, if it gave one. */
+  readonly requestedTokensMax: number | undefined;
+  /** Where it gave none; undefined means whatever the context has left. */
+  readonly defaultTokensMax: number | undefined;
+  /** Prompt and output together. */
+  readonly contextTokensMax: number;
+  /** The server's own limit on a request's time. */
+  readonly requestMsMax: number;
+  readonly fairnessKey: string;
+}
+
+/** Refuses prompts that are empty or leave no room for the output asked for. */
+export function planGeneration(fields: SharedFields, input: PlanInput): Checked<GenerationPlan> {
+  const prompts: PlannedPrompt[] = [];
+  for (const [index, tokens] of input.prompts.entries()) {
+    const param = input.prompts.length === 1 ? input.promptField : `${input.promptField}.${index}`;
+    const error = lengthFault(tokens.length, param, input);
+    if (error !== undefined) return { kind: 'refused', error };
+    const roomTokens = input.contextTokensMax - tokens.length;
+    const outputTokensMax = input.requestedTokensMax ?? Math.min(input.defaultTokensMax ?? roomTokens, roomTokens);
+    prompts.push({ tokens, outputTokensMax });
+  }
+  const timeoutMs = Math.min(input.requestMsMax, (fields.timeout ?? Number.POSITIVE_INFINITY) * 1000);
+  return {
+    kind: 'valid',
+    value: {
+      prompts,
+      choiceCount: fields.n ?? 1,
+      requestedTokensMax: input.requestedTokensMax,
+      sampling: samplingOf(fields),
+      seed: fields.seed ?? randomSeed(),
+      stops: fields.stop,
+      stopTokenIds: stopTokenIdsOf(fields),
+      ignoreEos: fields.ignore_eos ?? false,
+      priority: fields.priority ?? 0,
+      fairnessKey: input.fairnessKey,
+      namespace: fields.cache_salt ?? '',
+      timeoutMs,
+    },
+  };
+}
+
+function lengthFault(promptLength: number, param: string, input: PlanInput): OctetErrorBody | undefined {
+  if (promptLength === 0) {
+    return octetError('invalid_request', `${param} must make at least 1 token. Given: 0 tokens`, param);
+  }
+  const outputLength = input.requestedTokensMax ?? 1;
+  if (promptLength + outputLength <= input.contextTokensMax) return undefined;
+  const limit = `This model's maximum context length is ${input.contextTokensMax} tokens.`;
+  const asked =
+    input.requestedTokensMax === undefined
+      ? `However, ${param} resulted in ${promptLength} tokens, which leaves no room for an answer.`
+      : `However, you requested ${promptLength + outputLength} tokens (${promptLength} in ${param}, ${outputLength} for the answer).`;
+  return octetError('context_length_exceeded', `${limit} ${asked}`, param);
+}

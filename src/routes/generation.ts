@@ -1,0 +1,130 @@
+// What one request asks of the engine, and its submission: every prompt or none, `n` choices each.
+// Why streaming and not streaming share it: they differ only in what is done with the text.
+
+import type { OctetErrorBody } from '../errors.ts';
+import type { SequenceId, TokenId } from '../ids.ts';
+import type { CancelReason, Choice, Engine, FinishReason, GenerateCommand, SamplingParams } from '../ports.ts';
+import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
+import type { HttpMetrics } from './metrics-port.ts';
+import { choiceSeed } from './seed.ts';
+import { compileStops } from './stop-matcher.ts';
+import { createTextStream } from './text-stream.ts';
+import type { TokenTexts } from './token-text.ts';
+
+/** What to generate: checked, tokenized, defaults filled. */
+export interface GenerationPlan {
+  /** Choices are numbered prompt * choiceCount + choice. */
+  readonly prompts: readonly PlannedPrompt[];
+  /** Answers per prompt. */
+  readonly choiceCount: number;
+  readonly requestedTokensMax: number | undefined;
+  readonly sampling: SamplingParams;
+  readonly seed: number;
+  readonly stops: readonly string[];
+  readonly stopTokenIds: readonly TokenId[];
+  readonly ignoreEos: boolean;
+  readonly priority: number;
+  readonly fairnessKey: string;
+  readonly namespace: string;
+  readonly timeoutMs: number;
+}
+
+export interface PlannedPrompt {
+  /** Shape (length,). */
+  readonly tokens: Int32Array;
+  readonly outputTokensMax: number;
+}
+
+/** What becomes of the text. Calls come in order; none after `onFail` or after `cancel`. */
+export interface GenerationSink {
+  onText(index: number, text: string): void;
+  onFinish(index: number, reason: FinishReason): void;
+  /** After the last choice's `onFinish`. */
+  onEnd(usage: Usage): void;
+  /** The request as a whole failed; its other choices are cancelled. */
+  onFail(error: OctetErrorBody): void;
+}
+
+export interface Usage {
+  readonly promptTokenCount: number;
+  readonly cachedTokenCount: number;
+  readonly generationTokenCount: number;
+}
+
+export interface Generation {
+  /** Ends every choice that has not ended; nothing is called any more. */
+  cancel(reason: CancelReason): void;
+}
+
+export interface GenerationPorts {
+  readonly engine: Engine;
+  readonly texts: TokenTexts;
+  readonly metrics: HttpMetrics;
+  /** When the request was received, in performance.now() milliseconds. */
+  readonly receivedMs: number;
+}
+
+type Submission =
+  | { readonly kind: 'accepted'; readonly generation: Generation }
+  | { readonly kind: 'refused'; readonly error: OctetErrorBody };
+
+/** Submits every prompt, all or none. The sink may be called before this returns. */
+export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, sink: GenerationSink): Submission {
+  const run = createGenerationRun(plan.prompts.length * plan.choiceCount, ports, sink);
+  const stops = compileStops(plan.stops);
+  for (const [promptIndex, planned] of plan.prompts.entries()) {
+    const prompt: PromptState = { tokenCount: planned.tokens.length, cachedTokenCount: undefined };
+    const choices = new Map<SequenceId, ChoiceState>();
+    const engineChoices: Choice[] = [];
+    for (let index = 0; index < plan.choiceCount; index += 1) {
+      const sequenceId = ports.engine.nextSequenceId();
+      engineChoices.push({ sequenceId, seed: choiceSeed(plan.seed, index) });
+      choices.set(sequenceId, {
+        index: promptIndex * plan.choiceCount + index,
+        sequenceId,
+        prompt,
+        text: createTextStream(ports.texts, stops),
+        tokenCount: 0,
+        lastTokenMs: 0,
+        hasEnded: false,
+      });
+    }
+    run.add(prompt, choices.values());
+    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), (event) => {
+      const choice = choices.get(event.sequenceId);
+      if (choice !== undefined) run.take(choice, event);
+    });
+    if (refusal !== undefined) {
+      for (const choice of choices.values()) choice.hasEnded = true;
+      run.cancel('sibling-failed');
+      return { kind: 'refused', error: refusal };
+    }
+    if (run.isOver) break;
+  }
+  for (const { tokens, outputTokensMax } of plan.prompts) {
+    ports.metrics.onAccepted({
+      promptTokenCount: tokens.length,
+      outputTokensMax,
+      requestedTokensMax: plan.requestedTokensMax,
+      choiceCount: plan.choiceCount,
+    });
+  }
+  return { kind: 'accepted', generation: run };
+}
+
+function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonly Choice[]): GenerateCommand {
+  return {
+    kind: 'generate',
+    choices,
+    tokens: prompt.tokens,
+    generatedCount: 0,
+    outputTokensMax: prompt.outputTokensMax,
+    sampling: plan.sampling,
+    stopTokenIds: plan.stopTokenIds,
+    ignoreEos: plan.ignoreEos,
+    priority: plan.priority,
+    fairnessKey: plan.fairnessKey,
+    namespace: plan.namespace,
+    timeoutMs: plan.timeoutMs,
+  };
+}

@@ -1,0 +1,62 @@
+// One timer for all open streams: pings the idle ones, cuts the readers that stopped reading.
+// Why one: thousands of streams with a timer each, re-armed on every token, would cost more than the tokens.
+// Time is counted in ticks, so that writing a token needs no clock.
+
+export interface WatchedStream {
+  /** The watch's tick at the last write. */
+  readonly writtenTick: number;
+  /** The tick since which the reader has taken nothing, or undefined while it keeps up. */
+  readonly blockedTick: number | undefined;
+  ping(): void;
+  /** The reader took nothing for too long. */
+  cut(): void;
+}
+
+export interface StreamWatch {
+  readonly tick: number;
+  add(stream: WatchedStream): void;
+  remove(stream: WatchedStream): void;
+  readonly streamCount: number;
+  close(): void;
+}
+
+export interface StreamWatchOptions {
+  /** Idle time after which a comment is sent. */
+  readonly pingMs: number;
+  /** Time a reader may take nothing before it is cut. */
+  readonly slowReaderMs: number;
+}
+
+/** Ticks eight times within the shorter of both times: pings and cuts come at most an eighth late. */
+export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
+  const tickMs = Math.max(5, Math.min(options.pingMs, options.slowReaderMs) / 8);
+  const pingTicks = Math.ceil(options.pingMs / tickMs);
+  const slowTicks = Math.ceil(options.slowReaderMs / tickMs);
+  const streams = new Set<WatchedStream>();
+  let tick = 0;
+
+  const timer = setInterval(() => {
+    tick += 1;
+    for (const stream of streams) {
+      if (stream.blockedTick !== undefined) {
+        if (tick - stream.blockedTick > slowTicks) stream.cut();
+      } else if (tick - stream.writtenTick >= pingTicks) stream.ping();
+    }
+  }, tickMs);
+  timer.unref();
+
+  return {
+    get tick() {
+      return tick;
+    },
+    get streamCount() {
+      return streams.size;
+    },
+    add: (stream) => void streams.add(stream),
+    remove: (stream) => void streams.delete(stream),
+    close: () => {
+      clearInterval(timer);
+      streams.clear();
+    },
+  };
+}

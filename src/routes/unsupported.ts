@@ -1,0 +1,95 @@
+// Fields that would change the answer and are not supported yet: refused by name, never silently ignored.
+// Why a table of values that ask for nothing: clients send `tools: []` or `logprobs: false` out of habit, and mean it.
+
+import type { Fault } from './faults.ts';
+
+interface UnsupportedRule {
+  /** Whether this value leaves the answer as it is without the field. */
+  readonly isHarmless: (value: unknown) => boolean;
+  readonly reason: string;
+}
+
+const absent = (value: unknown): boolean => value === undefined || value === null;
+const only =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    absent(value) || values.includes(value);
+const empty = (value: unknown): boolean =>
+  absent(value) || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+const rule = (isHarmless: UnsupportedRule['isHarmless'], reason: string): UnsupportedRule => ({ isHarmless, reason });
+
+const grammar = rule(absent, 'constrained output is not supported yet');
+const promptShaping = rule(absent, "the prompt is built by the model's own template only");
+const sampler = rule(only(0), 'this sampler is not supported');
+
+const isTextFormat = (value: unknown): boolean =>
+  absent(value) || (typeof value === 'object' && value !== null && 'type' in value && value.type === 'text');
+const isTextOnly = (value: unknown): boolean =>
+  absent(value) || (Array.isArray(value) && value.every((entry) => entry === 'text'));
+
+/** Fields of both endpoints, by name. */
+const common: Readonly<Record<string, UnsupportedRule>> = {
+  response_format: rule(isTextFormat, 'only the type "text" is supported yet'),
+  guided_json: grammar,
+  guided_regex: grammar,
+  guided_choice: grammar,
+  guided_grammar: grammar,
+  structured_outputs: grammar,
+  json_schema: grammar,
+  grammar: rule(only(''), grammar.reason),
+  prompt_logprobs: rule(absent, 'log-probabilities are not supported yet'),
+  min_tokens: rule(only(0), 'a least number of output tokens is not supported yet'),
+  allowed_token_ids: rule(empty, 'use logit_bias instead'),
+  bad_words: rule(empty, 'use logit_bias instead'),
+  use_beam_search: rule(only(false), 'beam search is not supported'),
+  length_penalty: rule(only(1), 'beam search is not supported'),
+  include_stop_str_in_output: rule(only(false), 'stop strings are always left out of the answer'),
+  skip_special_tokens: rule(only(true), 'control tokens are always left out of the answer'),
+  truncate_prompt_tokens: rule(absent, 'prompts are never cut; send a shorter one'),
+  mirostat: sampler,
+  xtc_probability: sampler,
+  dry_multiplier: sampler,
+  dynatemp_range: sampler,
+  lora: rule(empty, 'adapters are not supported yet'),
+};
+
+export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
+  ...common,
+  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
+  top_logprobs: rule(only(0), 'log-probabilities are not supported yet'),
+  tools: rule(empty, 'tool calls are not supported yet'),
+  tool_choice: rule(only('none', 'auto'), 'tool calls are not supported yet'),
+  functions: rule(empty, 'tool calls are not supported yet'),
+  function_call: rule(only('none', 'auto'), 'tool calls are not supported yet'),
+  modalities: rule(isTextOnly, 'only text is supported'),
+  audio: rule(absent, 'only text is supported'),
+  web_search_options: rule(absent, 'web search is not supported'),
+  reasoning_effort: rule(only('none'), 'reasoning control is not supported yet'),
+  verbosity: rule(only('medium'), 'verbosity control is not supported'),
+  chat_template: promptShaping,
+  chat_template_kwargs: rule(empty, promptShaping.reason),
+  continue_final_message: rule(only(false), promptShaping.reason),
+  add_generation_prompt: rule(only(true), promptShaping.reason),
+  documents: rule(empty, promptShaping.reason),
+  echo: rule(only(false), 'echo is not supported yet'),
+};
+
+export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = {
+  ...common,
+  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
+  echo: rule(only(false), 'echo is not supported yet'),
+  suffix: rule(only(''), 'filling in the middle is not supported yet'),
+};
+
+/** The fields of `body` that ask for something unsupported. */
+export function unsupportedFaults(body: unknown, rules: Readonly<Record<string, UnsupportedRule>>): Fault[] {
+  if (typeof body !== 'object' || body === null) return [];
+  const faults: Fault[] = [];
+  for (const [name, value] of Object.entries(body)) {
+    if (!Object.hasOwn(rules, name)) continue;
+    const found = rules[name];
+    if (found === undefined || found.isHarmless(value)) continue;
+    faults.push({ path: [name], rule: `is not supported: ${found.reason}`, given: value });
+  }
+  return faults;
+}

@@ -1,0 +1,155 @@
+// OpenAI's answers: the whole bodies and the pieces of streams, for chat and for text completions.
+// Why chunks are cut into constant parts: of each chunk only the text changes, and thousands of streams get one per
+// step; so the rest is made to JSON once per choice.
+// Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
+
+import { randomUUID } from 'node:crypto';
+import type { FinishReason } from '../ports.ts';
+import type { Usage } from './generation.ts';
+
+export interface AnswerHead {
+  readonly id: string;
+  /** Unix time in seconds. */
+  readonly created: number;
+  readonly model: string;
+  readonly systemFingerprint: string;
+}
+
+export interface WholeChoice {
+  readonly text: string;
+  readonly reason: FinishReason;
+}
+
+/** One endpoint's spelling. */
+export interface AnswerFormat {
+  readonly idPrefix: string;
+  readonly object: string;
+  readonly chunkObject: string;
+  wholeChoice(index: number, choice: WholeChoice): object;
+  /** The choice of a stream's first chunk, or undefined when the endpoint sends none. */
+  openingChoice(index: number): object | undefined;
+  /** JSON of a text chunk's choice, before and after the text. */
+  textChoiceParts(index: number): readonly [before: string, after: string];
+  finishingChoice(index: number, reason: FinishReason): object;
+}
+
+export const chatFormat: AnswerFormat = {
+  idPrefix: 'chatcmpl-',
+  object: 'chat.completion',
+  chunkObject: 'chat.completion.chunk',
+  wholeChoice: (index, { text, reason }) => ({
+    index,
+    message: { role: 'assistant', content: text, refusal: null },
+    logprobs: null,
+    finish_reason: reason,
+  }),
+  openingChoice: (index) => ({
+    index,
+    delta: { role: 'assistant', content: '', refusal: null },
+    logprobs: null,
+    finish_reason: null,
+  }),
+  textChoiceParts: (index) => [`{"index":${index},"delta":{"content":`, '},"logprobs":null,"finish_reason":null}'],
+  finishingChoice: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
+};
+
+export const completionFormat: AnswerFormat = {
+  idPrefix: 'cmpl-',
+  object: 'text_completion',
+  chunkObject: 'text_completion',
+  wholeChoice: (index, { text, reason }) => ({ text, index, logprobs: null, finish_reason: reason }),
+  openingChoice: () => undefined,
+  textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
+  finishingChoice: (index, reason) => ({ text: '', index, logprobs: null, finish_reason: reason }),
+};
+
+/** A new answer's id and time. */
+export function answerHead(format: AnswerFormat, model: string, systemFingerprint: string): AnswerHead {
+  return {
+    id: format.idPrefix + randomUUID().replaceAll('-', ''),
+    created: Math.floor(Date.now() / 1000),
+    model,
+    systemFingerprint,
+  };
+}
+
+/** The body of an answer that is not streamed. */
+export function wholeAnswer(
+  format: AnswerFormat,
+  head: AnswerHead,
+  answer: { readonly choices: readonly WholeChoice[]; readonly usage: Usage },
+): object {
+  return {
+    id: head.id,
+    object: format.object,
+    created: head.created,
+    model: head.model,
+    choices: answer.choices.map((choice, index) => format.wholeChoice(index, choice)),
+    usage: usageBody(answer.usage),
+    system_fingerprint: head.systemFingerprint,
+  };
+}
+
+/** OpenAI's usage object. */
+export function usageBody(usage: Usage): object {
+  return {
+    prompt_tokens: usage.promptTokenCount,
+    completion_tokens: usage.generationTokenCount,
+    total_tokens: usage.promptTokenCount + usage.generationTokenCount,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokenCount },
+  };
+}
+
+/** Makes a stream's events, framed: `data: ...\n\n`. */
+export interface ChunkWriter {
+  opening(index: number): string;
+  text(index: number, text: string): string;
+  finishing(index: number, reason: FinishReason): string;
+  /** The last events: usage where asked for, then the end mark. */
+  ending(usage: Usage): string;
+}
+
+export interface ChunkOptions {
+  /** Every chunk then carries `usage`: null, but for an extra last one without choices. */
+  readonly includeUsage: boolean;
+}
+
+export function createChunkWriter(format: AnswerFormat, head: AnswerHead, options: ChunkOptions): ChunkWriter {
+  const start = JSON.stringify({
+    id: head.id,
+    object: format.chunkObject,
+    created: head.created,
+    model: head.model,
+    system_fingerprint: head.systemFingerprint,
+  }).slice(0, -1);
+  const before = `data: ${start},"choices":[`;
+  const after = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+  const textParts: (readonly [string, string])[] = [];
+  const chunk = (choice: object | undefined): string =>
+    choice === undefined ? '' : before + JSON.stringify(choice) + after;
+
+  function partsOf(index: number): readonly [string, string] {
+    const [left, right] = format.textChoiceParts(index);
+    const parts = [before + left, right + after] as const;
+    textParts[index] = parts;
+    return parts;
+  }
+
+  return {
+    opening: (index) => chunk(format.openingChoice(index)),
+    text: (index, text) => {
+      const [left, right] = textParts[index] ?? partsOf(index);
+      return left + JSON.stringify(text) + right;
+    },
+    finishing: (index, reason) => chunk(format.finishingChoice(index, reason)),
+    ending: (usage) => {
+      const last = options.includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';
+      return `${last}data: [DONE]\n\n`;
+    },
+  };
+}
+
+/** The event that ends a stream that failed. */
+export function errorEvent(body: object): string {
+  return `data: ${JSON.stringify(body)}\n\n`;
+}

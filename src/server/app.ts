@@ -1,0 +1,107 @@
+// The HTTP application: builds a Fastify instance with everything on it, and never listens.
+// Why apart from listening: tests inject requests into the same application that serves.
+
+import cors from '@fastify/cors';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { octetError } from '../errors.ts';
+import { answerClientError } from '../routes/client-error.ts';
+import type { HttpLimits, MetricsText, RouteDependencies, VersionFacts } from '../routes/dependencies.ts';
+import { expectedError, sendError } from '../routes/error-answer.ts';
+import { parseJsonBody } from '../routes/json-body.ts';
+import type { HttpMetrics } from '../routes/metrics-port.ts';
+import { registerRoutes } from '../routes/register-routes.ts';
+import { requestIdOf } from '../routes/request-id.ts';
+import { createStreamWatch, type StreamWatchOptions } from '../routes/stream-watch.ts';
+
+export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch'> {
+  readonly streams: StreamWatchOptions;
+  /** Origins that browsers may call from; `*` means any, an empty list turns CORS off. */
+  readonly corsOrigins: readonly string[];
+  readonly version: VersionFacts;
+  readonly metricsText: MetricsText;
+  /** Undefined means no log. */
+  readonly logger: FastifyBaseLogger | undefined;
+}
+
+const headerBytesMax = 16_384;
+/** Longer than the usual 60 s of load balancers, so that they close idle connections first. */
+const keepAliveMs = 75_000;
+
+/** Builds the application. `close` it to stop its timer; open streams are the caller's to end first. */
+export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
+  const { limits, logger, metrics, metricsText, version } = dependencies;
+  const app: FastifyInstance = Fastify({
+    ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
+    ...serverOptions(limits, metrics),
+  });
+  const streamWatch = createStreamWatch(dependencies.streams);
+  app.addHook('onClose', (_, done) => {
+    streamWatch.close();
+    done();
+  });
+  addBodyParser(app);
+  addHooks(app, metrics);
+  await addCors(app, dependencies.corsOrigins);
+  registerRoutes(app, { dependencies: { ...dependencies, streamWatch }, version, metricsText });
+  return app;
+}
+
+function serverOptions(limits: HttpLimits, metrics: HttpMetrics) {
+  return {
+    bodyLimit: limits.bodyBytesMax,
+    http: { maxHeaderSize: headerBytesMax },
+    requestTimeout: limits.receiveMsMax,
+    keepAliveTimeout: keepAliveMs,
+    genReqId: requestIdOf,
+    requestIdHeader: false as const,
+    disableRequestLogging: true,
+    // The engine says whether it takes requests; probes and metrics stay readable while draining.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
+    clientErrorHandler: (error: { readonly code?: string }, socket: import('node:net').Socket) =>
+      answerClientError(error, socket, metrics),
+  };
+}
+
+function addBodyParser(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (_, body, done) => {
+    try {
+      done(null, parseJsonBody(body));
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+}
+
+function addHooks(app: FastifyInstance, metrics: HttpMetrics): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const { method } = request;
+    const status = reply.statusCode;
+    metrics.onResponse({ route, method, status, seconds: reply.elapsedTime / 1000 });
+    request.log.info({ method, route, status, ms: Math.round(reply.elapsedTime) }, 'answered');
+    done();
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const expected = expectedError(thrown);
+    if (expected === undefined) request.log.error({ err: thrown }, 'unexpected error');
+    const error =
+      expected ?? octetError('internal_error', 'A bug in Octet; its log has the details under this request id.');
+    sendError(reply, error, metrics);
+  });
+}
+
+async function addCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) return;
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'HEAD', 'POST'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: 86_400,
+  });
+}

@@ -1,0 +1,133 @@
+// An engine whose events the test writes: it accepts commands, remembers them, and says only what it is told.
+
+import type { OctetErrorBody } from '../../src/errors.ts';
+import { type SequenceId, sequenceId, type TokenId } from '../../src/ids.ts';
+import type {
+  CancelReason,
+  Engine,
+  EngineCapacity,
+  EngineStatus,
+  FinishReason,
+  GenerateCommand,
+  SequenceEvent,
+} from '../../src/ports.ts';
+import { byteTokens } from './tokenizer.ts';
+
+export const fakeCapacity: EngineCapacity = {
+  contextTokensMax: 4096,
+  blockTokens: 16,
+  blockCount: 1024,
+  sequencesMax: 32,
+  kvTypeK: 'q8_0',
+  kvTypeV: 'q8_0',
+  kvBytesPerToken: 1024,
+  weightBytes: 1_000_000,
+  gpu: 'off',
+  gpuReason: 'a fake engine',
+  prefixSharing: { kind: 'blocks' },
+};
+
+export interface FakeEngine extends Engine {
+  readonly commands: GenerateCommand[];
+  readonly cancelled: { sequenceId: SequenceId; reason: CancelReason }[];
+  /** Sequences that have neither ended nor been cancelled. */
+  readonly openIds: ReadonlySet<SequenceId>;
+  /** What `submit` answers from now on. */
+  refuseWith(error: OctetErrorBody | undefined): void;
+  setStatus(status: EngineStatus): void;
+  setCapacity(capacity: EngineCapacity | undefined): void;
+  /** Called after each accepted command; the default waits for the test. */
+  onCommand(callback: (command: GenerateCommand) => void): void;
+  emit(event: SequenceEvent): void;
+  start(id: SequenceId, cachedTokenCount?: number): void;
+  tokens(id: SequenceId, tokens: readonly TokenId[]): void;
+  finish(id: SequenceId, reason?: FinishReason): void;
+  fail(id: SequenceId, error: OctetErrorBody): void;
+}
+
+/** An engine that says nothing by itself. */
+export function createFakeEngine(): FakeEngine {
+  const commands: GenerateCommand[] = [];
+  const cancelled: { sequenceId: SequenceId; reason: CancelReason }[] = [];
+  const listeners = new Map<SequenceId, (event: SequenceEvent) => void>();
+  const openIds = new Set<SequenceId>();
+  let refusal: OctetErrorBody | undefined;
+  let status: EngineStatus = { kind: 'ready' };
+  let capacity: EngineCapacity | undefined = fakeCapacity;
+  let commandCallback: (command: GenerateCommand) => void = () => undefined;
+  let lastId = 0;
+
+  function emit(event: SequenceEvent): void {
+    const listener = listeners.get(event.sequenceId);
+    if (event.kind === 'sequence-finished' || event.kind === 'sequence-failed') close(event.sequenceId);
+    listener?.(event);
+  }
+  function close(id: SequenceId): void {
+    listeners.delete(id);
+    openIds.delete(id);
+  }
+  return {
+    commands,
+    cancelled,
+    openIds,
+    submit(command, onEvent) {
+      if (refusal !== undefined) return refusal;
+      commands.push(command);
+      for (const choice of command.choices) {
+        listeners.set(choice.sequenceId, onEvent);
+        openIds.add(choice.sequenceId);
+      }
+      queueMicrotask(() => commandCallback(command));
+      return undefined;
+    },
+    cancel(id, reason) {
+      if (!openIds.has(id)) return;
+      close(id);
+      cancelled.push({ sequenceId: id, reason });
+    },
+    nextSequenceId() {
+      lastId += 1;
+      return sequenceId(lastId);
+    },
+    status: () => status,
+    capacity: () => capacity,
+    refuseWith(error) {
+      refusal = error;
+    },
+    setStatus(next) {
+      status = next;
+    },
+    setCapacity(next) {
+      capacity = next;
+    },
+    onCommand(callback) {
+      commandCallback = callback;
+    },
+    emit,
+    start: (id, cachedTokenCount = 0) =>
+      emit({ kind: 'sequence-started', sequenceId: id, cachedTokenCount, queueMs: 1 }),
+    tokens: (id, tokens) => {
+      for (const token of tokens) emit({ kind: 'token-delta', sequenceId: id, token });
+    },
+    finish: (id, reason = 'stop') =>
+      emit({
+        kind: 'sequence-finished',
+        sequenceId: id,
+        reason,
+        timings: { queueMs: 1, prefillMs: 1, decodeMs: 1, preemptionCount: 0 },
+      }),
+    fail: (id, error) => emit({ kind: 'sequence-failed', sequenceId: id, error }),
+  };
+}
+
+/** Makes the engine answer every command with the same text, cut at `outputTokensMax`, one byte a token. */
+export function answerAllWith(engine: FakeEngine, text: string): void {
+  engine.onCommand((command) => {
+    for (const { sequenceId: id } of command.choices) {
+      const tokens = byteTokens(text);
+      engine.start(id);
+      engine.tokens(id, tokens.slice(0, command.outputTokensMax));
+      engine.finish(id, tokens.length > command.outputTokensMax ? 'length' : 'stop');
+    }
+  });
+}

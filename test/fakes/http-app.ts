@@ -1,0 +1,71 @@
+// The real HTTP application on a fake engine and a byte tokenizer.
+
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { Tokenizer } from '../../src/ports.ts';
+import type { KeyRing } from '../../src/routes/dependencies.ts';
+import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
+import { buildApp } from '../../src/server/app.ts';
+import { createFakeEngine, type FakeEngine } from './engine.ts';
+import { createByteTokenizer, createLineEncoder } from './tokenizer.ts';
+
+/** Calls on the metrics port, in order. */
+export type MetricsCall = readonly [name: keyof HttpMetrics, argument: unknown];
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly engine: FakeEngine;
+  readonly metricsCalls: readonly MetricsCall[];
+}
+
+export interface TestAppOptions {
+  readonly tokenizer?: Tokenizer;
+  readonly keyRing?: KeyRing;
+  readonly corsOrigins?: readonly string[];
+  readonly pingMs?: number;
+  readonly slowReaderMs?: number;
+  readonly bodyBytesMax?: number;
+  readonly logger?: FastifyBaseLogger;
+  readonly logPrompts?: boolean;
+}
+
+export const testModel = 'org/demo:q8';
+
+export async function buildTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const engine = createFakeEngine();
+  const tokenizer = options.tokenizer ?? createByteTokenizer();
+  const metricsCalls: MetricsCall[] = [];
+  const record = (name: keyof HttpMetrics) => (argument: unknown) => void metricsCalls.push([name, argument]);
+  const app = await buildApp({
+    engine,
+    tokenizer,
+    chatEncoder: createLineEncoder(tokenizer),
+    model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
+    limits: { bodyBytesMax: options.bodyBytesMax ?? 10_485_760, requestMsMax: 600_000, receiveMsMax: 60_000 },
+    metrics: {
+      onAccepted: record('onAccepted'),
+      onFirstToken: record('onFirstToken'),
+      onInterToken: record('onInterToken'),
+      onFinished: record('onFinished'),
+      onRejected: record('onRejected'),
+      onCancelled: record('onCancelled'),
+      onResponse: record('onResponse'),
+    },
+    systemFingerprint: 'fp_test',
+    logPrompts: options.logPrompts ?? false,
+    keyRing: options.keyRing,
+    streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },
+    corsOrigins: options.corsOrigins ?? [],
+    version: { octet: '0.1.0' },
+    metricsText: { contentType: 'text/plain; version=0.0.4', render: async () => 'octet_up 1\n' },
+    logger: options.logger,
+  });
+  return { app, engine, metricsCalls };
+}
+
+/** The `data:` payloads of an event stream, without the end mark. */
+export function eventsOf(body: string): unknown[] {
+  return body
+    .split('\n\n')
+    .filter((event) => event.startsWith('data: ') && event !== 'data: [DONE]')
+    .map((event) => JSON.parse(event.slice('data: '.length)));
+}

@@ -1,0 +1,38 @@
+// A tokenizer of 256 tokens, one per byte, and a few of several bytes: the smallest vocabulary that still cuts
+// characters in two. Token 256 ends a generation; 257 and up are the pieces given.
+
+import { type TokenId, tokenId } from '../../src/ids.ts';
+import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
+
+export const endToken = tokenId(256);
+
+/** Tokens 0 to 255 are bytes, 256 is the end, 257 and up are `pieces`. */
+export function createByteTokenizer(pieces: readonly Uint8Array[] = []): Tokenizer {
+  const tokenize = (text: string): Int32Array => Int32Array.from(Buffer.from(text, 'utf8'));
+  return {
+    vocabularySize: 257 + pieces.length,
+    tokenize,
+    tokenizeAsync: async (text) => tokenize(text),
+    pieceBytes: (token) => {
+      if (token < 256) return Uint8Array.of(token);
+      return pieces[token - 257] ?? new Uint8Array(0);
+    },
+    isEndOfGeneration: (token) => token === endToken,
+  };
+}
+
+/** The byte tokens of a text. */
+export function byteTokens(text: string): TokenId[] {
+  return [...Buffer.from(text, 'utf8')].map((byte) => tokenId(byte));
+}
+
+/** Renders `role: content` lines, so that tests can read what the engine was given. */
+export function createLineEncoder(tokenizer: Tokenizer): ChatEncoder {
+  return {
+    encodeChat: (messages) =>
+      tokenizer.tokenize(messages.map(({ role, content }) => `${role}: ${content}\n`).join(''), {
+        special: true,
+        bos: true,
+      }),
+  };
+}
