@@ -3,6 +3,7 @@
 // A reference is either a lease that lists the block or the prefix tree; who counts is the caller's business.
 
 import { assert } from '../assert.ts';
+import { positiveInteger } from './sizes.ts';
 import { at } from './typed-array.ts';
 
 export interface BlockPool {
@@ -19,9 +20,7 @@ export interface BlockPool {
 
 /** A pool with every block free. Throws a RangeError when `blockCount` is not a positive integer. */
 export function createBlockPool(blockCount: number): BlockPool {
-  if (!Number.isSafeInteger(blockCount) || blockCount < 1) {
-    throw new RangeError(`block count must be an integer >= 1. Given: ${blockCount}`);
-  }
+  positiveInteger('block count', blockCount);
   /** Shape (blockCount,). */
   const refCounts = new Int32Array(blockCount);
   /** Shape (blockCount,): the first `freeCount` are free; the last of them goes first. */

@@ -5,6 +5,7 @@
 
 import { assert, must } from '../assert.ts';
 import { type CacheSeqId, cacheSeqId } from '../ids.ts';
+import { positiveInteger } from './sizes.ts';
 import { at, none } from './typed-array.ts';
 import type { CacheOp } from './types.ts';
 
@@ -35,9 +36,7 @@ export interface NativeSequences {
 
 /** All ids free, nothing to perform. `endCount` is the number of blocks an id may end at (0 without a tree). */
 export function createNativeSequences(seqCount: number, endCount: number): NativeSequences {
-  if (!Number.isSafeInteger(seqCount) || seqCount < 1) {
-    throw new RangeError(`native sequence id count must be an integer >= 1. Given: ${seqCount}`);
-  }
+  positiveInteger('native sequence id count', seqCount);
   const ids = Array.from({ length: seqCount }, (_, index) => cacheSeqId(index));
   const roles: SeqRole[] = ids.map(() => 'free');
   /** Free ids; the last one goes first, so that low ids are used most. */

@@ -8,6 +8,7 @@ import { leastRecentlyUsed } from './eviction.ts';
 import { createIndexedHeap, type IndexedHeap } from './heap.ts';
 import { createNativeSequences, type NativeSequences } from './native-sequences.ts';
 import { createPrefixTree, type Place, type PrefixTree } from './prefix-tree.ts';
+import { positiveInteger } from './sizes.ts';
 import { at, atFloat, none } from './typed-array.ts';
 import type { EvictionPolicy, Lease } from './types.ts';
 
@@ -62,10 +63,8 @@ export interface PooledState {
 
 /** An empty cache. Throws a RangeError when a size is not a positive integer. */
 export function createPooledState(options: PooledCacheOptions): PooledState {
-  const { blockCount, blockTokens, cacheSeqCount } = options;
-  if (!Number.isSafeInteger(blockTokens) || blockTokens < 1) {
-    throw new RangeError(`block tokens must be an integer >= 1. Given: ${blockTokens}`);
-  }
+  const { blockCount, cacheSeqCount } = options;
+  const blockTokens = positiveInteger('block tokens', options.blockTokens);
   const pool = createBlockPool(blockCount);
   return {
     blockTokens,
