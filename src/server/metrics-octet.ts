@@ -1,0 +1,243 @@
+// Octet's own metrics: name, meaning and where the value is read. docs/METRICS.md is written from this table.
+// Conventions: base units (seconds, bytes, tokens), _total for counters, no label whose values are not bounded.
+
+import type { EngineStats } from '../ports.ts';
+import { type EngineCounter, engineTotal, type MetricsRecord } from './metrics-record.ts';
+import {
+  counter,
+  countsBy,
+  gauge,
+  type HistogramSample,
+  histogram,
+  one,
+  type Sample,
+  type Series,
+} from './metrics-series.ts';
+
+/** Everything under octet_. `nowMs` is read for the rates. */
+export function octetSeries(record: MetricsRecord, options: { modelName: string; nowMs: () => number }): Series[] {
+  return [
+    ...requestSeries(record),
+    ...phaseSeries(record),
+    ...tokenSeries(record, options.nowMs),
+    ...queueSeries(record),
+    ...cacheSeries(record),
+    ...stepSeries(record),
+    ...engineSeries(record, options.modelName),
+    ...httpSeries(record),
+  ];
+}
+
+function requestSeries({ requests }: MetricsRecord): Series[] {
+  return [
+    counter('octet_requests_accepted_total', 'Requests that the engine accepted.', () => one(requests.acceptedCount)),
+    counter(
+      'octet_choices_finished_total',
+      'Answers (choices) that ended by themselves, by finish reason.',
+      countsBy('reason', requests.finished),
+    ),
+    counter(
+      'octet_requests_rejected_total',
+      'Requests answered with an error, or whose stream ended with one, by code.',
+      countsBy('code', requests.rejected),
+    ),
+    counter(
+      'octet_choices_cancelled_total',
+      'Answers stopped from outside before their end, by reason.',
+      countsBy('reason', requests.cancelled),
+    ),
+    histogram(
+      'octet_time_to_first_token_seconds',
+      'From receiving a request to a first token of it.',
+      requests.firstToken,
+    ),
+    histogram('octet_inter_token_latency_seconds', 'Between two tokens of one answer.', requests.interToken),
+    histogram(
+      'octet_time_per_output_token_seconds',
+      "An answer's mean time between tokens; one observation for each answer of two tokens or more.",
+      requests.perOutputToken,
+    ),
+    histogram('octet_request_seconds', 'From receiving a request to the end of an answer.', requests.endToEnd),
+    histogram('octet_request_prompt_tokens', 'Prompt tokens of a finished answer.', requests.promptTokens),
+    histogram(
+      'octet_request_computed_prompt_tokens',
+      'Prompt tokens of a finished answer that were not in the prefix cache.',
+      requests.computedPromptTokens,
+    ),
+    histogram('octet_request_generation_tokens', 'Tokens generated for a finished answer.', requests.generationTokens),
+    histogram('octet_request_output_tokens_max', 'Most tokens that a request allowed.', requests.outputTokensMax),
+    histogram('octet_request_choices', 'Answers that a request asked for (n).', requests.choiceCount),
+  ];
+}
+
+function phaseSeries({ requests }: MetricsRecord): Series[] {
+  const without = 'Answers ended by a stop string are left out.';
+  return [
+    histogram('octet_request_queue_seconds', `Waiting before the first step. ${without}`, requests.queue),
+    histogram(
+      'octet_request_prefill_seconds',
+      `From leaving the queue to the first token. ${without}`,
+      requests.prefill,
+    ),
+    histogram('octet_request_decode_seconds', `From the first token to the last. ${without}`, requests.decode),
+    histogram('octet_request_inference_seconds', `Prefill and decode together. ${without}`, requests.inference),
+  ];
+}
+
+function tokenSeries(record: MetricsRecord, nowMs: () => number): Series[] {
+  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
+  const { promptRate, generationRate } = record.engine;
+  return [
+    counter(
+      'octet_computed_prompt_tokens_total',
+      'Prompt tokens computed, those computed again after a preemption or restart included.',
+      total('promptTokenCount'),
+    ),
+    counter('octet_generation_tokens_total', 'Tokens generated.', total('generationTokenCount')),
+    counter('octet_wasted_tokens_total', 'Tokens computed for answers that were cancelled.', total('wastedTokenCount')),
+    gauge('octet_computed_prompt_tokens_per_second', 'Prompt tokens computed a second, over the last 10 seconds.', () =>
+      one(promptRate.perSecond(nowMs())),
+    ),
+    gauge('octet_generation_tokens_per_second', 'Tokens generated a second, over the last 10 seconds.', () =>
+      one(generationRate.perSecond(nowMs())),
+    ),
+  ];
+}
+
+/** Reads a gauge of the running engine; zero while there is none. */
+function present(record: MetricsRecord, read: (stats: EngineStats) => number): () => readonly Sample[] {
+  return () => one(record.engine.present.stats === undefined ? 0 : read(record.engine.present.stats));
+}
+
+function queueSeries(record: MetricsRecord): Series[] {
+  const preemptions = (): readonly Sample[] => [
+    { labels: { kind: 'park' }, value: engineTotal(record, 'preemptionsPark') },
+    { labels: { kind: 'recompute' }, value: engineTotal(record, 'preemptionsRecompute') },
+  ];
+  return [
+    gauge(
+      'octet_sequences_running',
+      'Sequences that are being computed.',
+      present(record, (s) => s.runningCount),
+    ),
+    gauge(
+      'octet_sequences_waiting',
+      'Sequences in the queue.',
+      present(record, (s) => s.waitingCount),
+    ),
+    gauge(
+      'octet_waiting_tokens',
+      'Prompt tokens in the queue.',
+      present(record, (s) => s.waitingTokenCount),
+    ),
+    gauge(
+      'octet_parked_sequences',
+      'Preempted sequences in host memory.',
+      present(record, (s) => s.parkedCount),
+    ),
+    gauge(
+      'octet_parked_bytes',
+      'Host memory of preempted sequences.',
+      present(record, (s) => s.parkedBytes),
+    ),
+    counter('octet_preemptions_total', 'Running sequences put back into the queue, by kind.', {
+      labelNames: ['kind'],
+      read: preemptions,
+    }),
+  ];
+}
+
+/** Share of the blocks that running sequences hold, 0 to 1: cached blocks count as free, since they can be evicted. */
+export function kvUsage(record: MetricsRecord): number {
+  const blocks = record.engine.present.stats?.blocks;
+  return blocks === undefined || blocks.total === 0 ? 0 : blocks.held / blocks.total;
+}
+
+function cacheSeries(record: MetricsRecord): Series[] {
+  const blocks = (): readonly Sample[] => {
+    const counts = record.engine.present.stats?.blocks;
+    return [
+      { labels: { state: 'free' }, value: counts?.free ?? 0 },
+      { labels: { state: 'held' }, value: counts?.held ?? 0 },
+      { labels: { state: 'cached' }, value: counts?.cached ?? 0 },
+    ];
+  };
+  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
+  return [
+    gauge('octet_kv_usage_ratio', 'Share of KV blocks held by running sequences, 0 to 1.', () => one(kvUsage(record))),
+    gauge('octet_kv_blocks', 'KV blocks by state; the three states add up to all blocks.', {
+      labelNames: ['state'],
+      read: blocks,
+    }),
+    counter(
+      'octet_prefix_query_tokens_total',
+      'Prompt tokens looked up in the prefix cache.',
+      total('prefixQueryTokenCount'),
+    ),
+    counter('octet_prefix_hit_tokens_total', 'Prompt tokens found in the prefix cache.', total('prefixHitTokenCount')),
+    counter('octet_evicted_blocks_total', 'Cached blocks dropped to make room.', total('evictedBlockCount')),
+  ];
+}
+
+function stepSeries(record: MetricsRecord): Series[] {
+  const { steps } = record;
+  return [
+    counter('octet_steps_total', 'Steps computed.', () => one(engineTotal(record, 'stepCount'))),
+    counter('octet_step_failures_total', 'Sequences failed because the kernels failed on a step.', () =>
+      one(engineTotal(record, 'stepFailureCount')),
+    ),
+    histogram('octet_step_seconds', 'Time of a step.', steps.total),
+    histogram('octet_step_decode_seconds', 'Time of a step inside the native kernels.', steps.decode),
+    histogram('octet_step_sample_seconds', 'Time of a step spent drawing tokens.', steps.sample),
+    histogram('octet_step_tokens', 'Tokens computed in a step.', steps.tokens),
+    histogram('octet_step_sequences', 'Sequences in a step (batch occupancy).', steps.sequences),
+  ];
+}
+
+function engineSeries({ engine }: MetricsRecord, modelName: string): Series[] {
+  const capacity =
+    (key: 'blockCount' | 'blockTokens' | 'sequencesMax' | 'contextTokensMax' | 'kvBytesPerToken' | 'weightBytes') =>
+    () =>
+      one(engine.present.capacity?.[key] ?? 0);
+  const info = (): readonly Sample[] => {
+    const known = engine.present.capacity;
+    if (known === undefined) return [];
+    const labels = { model_name: modelName, kv_type_k: known.kvTypeK, kv_type_v: known.kvTypeV, gpu: known.gpu };
+    return [{ value: 1, labels: { ...labels, prefix_sharing: known.prefixSharing.kind } }];
+  };
+  return [
+    gauge('octet_model_info', 'Always 1; what is served and in which precision.', {
+      labelNames: ['model_name', 'kv_type_k', 'kv_type_v', 'gpu', 'prefix_sharing'],
+      read: info,
+    }),
+    gauge('octet_engine_ready', '1 while the engine process takes requests, else 0.', () =>
+      one(engine.present.isReady ? 1 : 0),
+    ),
+    counter('octet_engine_restarts_total', 'Engine processes that ended and were replaced.', () =>
+      one(engine.restartCount),
+    ),
+    gauge('octet_engine_resident_memory_bytes', 'Resident memory of the engine process.', () => one(engine.rssBytes)),
+    gauge('octet_kv_blocks_max', 'KV blocks in all.', capacity('blockCount')),
+    gauge('octet_kv_block_tokens', 'Tokens of one KV block.', capacity('blockTokens')),
+    gauge('octet_kv_token_bytes', 'Bytes of KV cache for one token.', capacity('kvBytesPerToken')),
+    gauge('octet_weight_bytes', "Bytes of the model's weights.", capacity('weightBytes')),
+    gauge('octet_sequences_max', 'Sequences that may run at once.', capacity('sequencesMax')),
+    gauge('octet_context_tokens_max', 'Longest sequence in tokens.', capacity('contextTokensMax')),
+  ];
+}
+
+function httpSeries({ http }: MetricsRecord): Series[] {
+  return [
+    counter('octet_http_responses_total', 'HTTP exchanges that are over.', {
+      labelNames: ['route', 'method', 'status'],
+      read: () => [...http.responses.values()].map(({ labels, count }) => ({ labels, value: count })),
+    }),
+    {
+      kind: 'histogram',
+      name: 'octet_http_response_seconds',
+      help: 'From receiving an HTTP request to the end of its response.',
+      labelNames: ['route'],
+      buckets: () => [...http.seconds].map(([route, buckets]): HistogramSample => ({ buckets, labels: { route } })),
+    },
+  ];
+}

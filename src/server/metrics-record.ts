@@ -1,0 +1,205 @@
+// Everything that is counted, in one record, and the functions that count. Names and labels are given when scraped.
+// Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
+
+import { type ErrorCode, errorRules } from '../errors.ts';
+import type { CancelReason, EngineCapacity, EngineStats, FinishReason, StepTiming } from '../ports.ts';
+import type { AcceptedRequest, FinishedChoice, FinishedResponse } from '../routes/metrics-port.ts';
+import {
+  type Buckets,
+  choiceCountBounds,
+  createBuckets,
+  firstTokenSecondsBounds,
+  httpSecondsBounds,
+  observe,
+  requestSecondsBounds,
+  requestTokensBounds,
+  stepSecondsBounds,
+  stepSequencesBounds,
+  stepTokensBounds,
+  tokenSecondsBounds,
+} from './metrics-histogram.ts';
+import { createRateWindow } from './metrics-rate.ts';
+
+/** The fields of EngineStats that only grow while an engine lives. */
+const engineCounters = [
+  'prefixQueryTokenCount',
+  'prefixHitTokenCount',
+  'evictedBlockCount',
+  'preemptionsRecompute',
+  'preemptionsPark',
+  'wastedTokenCount',
+  'stepCount',
+  'promptTokenCount',
+  'generationTokenCount',
+  'stepFailureCount',
+] as const satisfies readonly (keyof EngineStats)[];
+export type EngineCounter = (typeof engineCounters)[number];
+
+const cancelReasons: readonly CancelReason[] = [
+  'client-gone',
+  'stop-string',
+  'shutdown',
+  'slow-reader',
+  'sibling-failed',
+];
+const finishReasons: readonly FinishReason[] = ['stop', 'length'];
+const rateWindowSeconds = 10;
+
+export type MetricsRecord = ReturnType<typeof createMetricsRecord>;
+
+interface ResponseCount {
+  readonly labels: { readonly route: string; readonly method: string; readonly status: string };
+  count: number;
+}
+
+/** All counts at zero; label values that are known beforehand are there from the start, so that rates begin at zero. */
+export function createMetricsRecord() {
+  return {
+    requests: createRequestRecord(),
+    steps: {
+      total: createBuckets(stepSecondsBounds),
+      decode: createBuckets(stepSecondsBounds),
+      sample: createBuckets(stepSecondsBounds),
+      tokens: createBuckets(stepTokensBounds),
+      sequences: createBuckets(stepSequencesBounds),
+    },
+    http: { responses: new Map<string, ResponseCount>(), seconds: new Map<string, Buckets>() },
+    engine: createEngineRecord(),
+  };
+}
+
+function createRequestRecord() {
+  const errorCodes = Object.keys(errorRules);
+  return {
+    acceptedCount: 0,
+    finished: new Map<string, number>(finishReasons.map((reason) => [reason, 0])),
+    rejected: new Map<string, number>(errorCodes.map((code) => [code, 0])),
+    cancelled: new Map<string, number>(cancelReasons.map((reason) => [reason, 0])),
+    firstToken: createBuckets(firstTokenSecondsBounds),
+    interToken: createBuckets(tokenSecondsBounds),
+    perOutputToken: createBuckets(tokenSecondsBounds),
+    endToEnd: createBuckets(requestSecondsBounds),
+    queue: createBuckets(requestSecondsBounds),
+    prefill: createBuckets(requestSecondsBounds),
+    decode: createBuckets(requestSecondsBounds),
+    inference: createBuckets(requestSecondsBounds),
+    promptTokens: createBuckets(requestTokensBounds),
+    computedPromptTokens: createBuckets(requestTokensBounds),
+    generationTokens: createBuckets(requestTokensBounds),
+    outputTokensMax: createBuckets(requestTokensBounds),
+    choiceCount: createBuckets(choiceCountBounds),
+  };
+}
+
+function createEngineRecord() {
+  const past: Record<EngineCounter, number> = {
+    prefixQueryTokenCount: 0,
+    prefixHitTokenCount: 0,
+    evictedBlockCount: 0,
+    preemptionsRecompute: 0,
+    preemptionsPark: 0,
+    wastedTokenCount: 0,
+    stepCount: 0,
+    promptTokenCount: 0,
+    generationTokenCount: 0,
+    stepFailureCount: 0,
+  };
+  const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
+    stats: undefined,
+    capacity: undefined,
+    isReady: false,
+  };
+  return {
+    /** Totals of engines that have ended. */
+    past,
+    /** The engine that runs now. */
+    present,
+    restartCount: 0,
+    eventLoopLagMs: 0,
+    rssBytes: 0,
+    promptRate: createRateWindow(rateWindowSeconds),
+    generationRate: createRateWindow(rateWindowSeconds),
+  };
+}
+
+/** A counter of the engine over all its restarts. */
+export function engineTotal(record: MetricsRecord, counter: EngineCounter): number {
+  return record.engine.past[counter] + (record.engine.present.stats?.[counter] ?? 0);
+}
+
+export function recordStep(
+  record: MetricsRecord,
+  step: { readonly stats: EngineStats; readonly timing: StepTiming | undefined; readonly nowMs: number },
+): void {
+  const { engine, steps } = record;
+  if (step.stats.stepCount < (engine.present.stats?.stepCount ?? 0)) keepTotals(record);
+  const before = engine.present.stats;
+  engine.promptRate.add(step.nowMs, step.stats.promptTokenCount - (before?.promptTokenCount ?? 0));
+  engine.generationRate.add(step.nowMs, step.stats.generationTokenCount - (before?.generationTokenCount ?? 0));
+  engine.present.stats = step.stats;
+  if (step.timing === undefined) return;
+  observe(steps.total, step.timing.stepMs / 1000);
+  observe(steps.decode, step.timing.decodeMs / 1000);
+  observe(steps.sample, step.timing.sampleMs / 1000);
+  observe(steps.tokens, step.timing.tokenCount);
+  observe(steps.sequences, step.timing.sequenceCount);
+}
+
+/** The engine ended: its totals are added to those of its predecessors, its gauges fall to zero. */
+export function recordRestart(record: MetricsRecord): void {
+  keepTotals(record);
+  record.engine.restartCount += 1;
+  record.engine.present.isReady = false;
+  record.engine.rssBytes = 0;
+  record.engine.eventLoopLagMs = 0;
+}
+
+function keepTotals({ engine }: MetricsRecord): void {
+  for (const counter of engineCounters) engine.past[counter] += engine.present.stats?.[counter] ?? 0;
+  engine.present.stats = undefined;
+}
+
+export function recordAccepted(record: MetricsRecord, request: AcceptedRequest): void {
+  record.requests.acceptedCount += 1;
+  observe(record.requests.outputTokensMax, request.outputTokensMax);
+  observe(record.requests.choiceCount, request.choiceCount);
+}
+
+export function recordFinished({ requests }: MetricsRecord, choice: FinishedChoice): void {
+  increment(requests.finished, choice.reason);
+  observe(requests.endToEnd, choice.endToEndSeconds);
+  observe(requests.promptTokens, choice.promptTokenCount);
+  observe(requests.computedPromptTokens, choice.promptTokenCount - choice.cachedTokenCount);
+  observe(requests.generationTokens, choice.generationTokenCount);
+  if (choice.timings === undefined) return;
+  const { queueMs, prefillMs, decodeMs } = choice.timings;
+  observe(requests.queue, queueMs / 1000);
+  observe(requests.prefill, prefillMs / 1000);
+  observe(requests.decode, decodeMs / 1000);
+  observe(requests.inference, (prefillMs + decodeMs) / 1000);
+  const gapCount = choice.generationTokenCount - 1;
+  if (gapCount > 0) observe(requests.perOutputToken, decodeMs / 1000 / gapCount);
+}
+
+export function recordRejected(record: MetricsRecord, code: ErrorCode): void {
+  increment(record.requests.rejected, code);
+}
+
+export function recordCancelled(record: MetricsRecord, reason: CancelReason): void {
+  increment(record.requests.cancelled, reason);
+}
+
+export function recordResponse({ http }: MetricsRecord, response: FinishedResponse): void {
+  const { route, method, status, seconds } = response;
+  const key = `${method} ${status} ${route}`;
+  const counted = http.responses.get(key) ?? { labels: { route, method, status: String(status) }, count: 0 };
+  counted.count += 1;
+  http.responses.set(key, counted);
+  const buckets = http.seconds.get(route) ?? createBuckets(httpSecondsBounds);
+  observe(buckets, seconds);
+  http.seconds.set(route, buckets);
+}
+
+function increment(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

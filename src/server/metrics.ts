@@ -1,0 +1,92 @@
+// The metrics of a server: what the wiring and the routes call to record, and the text that /metrics answers with.
+// Layers: record (plain counts) <- series (names over counts) <- exposition (the text format).
+
+import type { EngineCapacity, EngineStats, StepTiming } from '../ports.ts';
+import type { MetricsText } from '../routes/dependencies.ts';
+import type { HttpMetrics } from '../routes/metrics-port.ts';
+import { createExposition } from './metrics-exposition.ts';
+import { observe } from './metrics-histogram.ts';
+import { octetSeries } from './metrics-octet.ts';
+import { createProcessMetrics, lagSeries, watchEventLoop } from './metrics-process.ts';
+import {
+  createMetricsRecord,
+  recordAccepted,
+  recordCancelled,
+  recordFinished,
+  recordRejected,
+  recordResponse,
+  recordRestart,
+  recordStep,
+} from './metrics-record.ts';
+import type { Series } from './metrics-series.ts';
+import { vllmSeries } from './metrics-vllm.ts';
+
+export interface MetricsOptions {
+  /** The served id: label `model_name`. */
+  readonly modelName: string;
+  /** A monotonic clock in milliseconds; performance.now unless a test says otherwise. */
+  readonly nowMs?: () => number;
+}
+
+export interface Metrics extends HttpMetrics, MetricsText {
+  /** The engine finished a step; its totals may start again from zero. */
+  onStep(step: { readonly stats: EngineStats; readonly timing: StepTiming | undefined }): void;
+  onHeartbeat(beat: { readonly eventLoopLagMs: number; readonly rssBytes: number }): void;
+  onEngineReady(capacity: EngineCapacity): void;
+  /** The engine process ended and another one takes its place. */
+  onEngineRestart(): void;
+  /** Every metric there is, for tests and documents. */
+  describe(): Promise<MetricDescription[]>;
+  /** Stops watching the event loop. */
+  stop(): void;
+}
+
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+  readonly help: string;
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const nowMs = options.nowMs ?? (() => performance.now());
+  const record = createMetricsRecord();
+  const processMetrics = createProcessMetrics(nowMs);
+  const lag = watchEventLoop();
+  const { modelName } = options;
+  const series = [
+    ...octetSeries(record, { modelName, nowMs }),
+    lagSeries(record, lag),
+    ...vllmSeries(record, modelName),
+  ];
+  const exposition = createExposition(series);
+
+  return {
+    onAccepted: (request) => recordAccepted(record, request),
+    onFirstToken: (seconds) => observe(record.requests.firstToken, seconds),
+    onInterToken: (seconds) => observe(record.requests.interToken, seconds),
+    onFinished: (choice) => recordFinished(record, choice),
+    onRejected: (code) => recordRejected(record, code),
+    onCancelled: (reason) => recordCancelled(record, reason),
+    onResponse: (response) => recordResponse(record, response),
+    onStep: ({ stats, timing }) => recordStep(record, { stats, timing, nowMs: nowMs() }),
+    onHeartbeat({ eventLoopLagMs, rssBytes }) {
+      record.engine.eventLoopLagMs = eventLoopLagMs;
+      record.engine.rssBytes = rssBytes;
+    },
+    onEngineReady(capacity) {
+      record.engine.present.capacity = capacity;
+      record.engine.present.isReady = true;
+    },
+    onEngineRestart: () => recordRestart(record),
+    contentType: processMetrics.registry.contentType,
+    render: async () => exposition.render() + (await processMetrics.render()),
+    describe: async () => [...series.map(describeSeries), ...(await processMetrics.describe())],
+    stop: () => lag.stop(),
+  };
+}
+
+function describeSeries(series: Series): MetricDescription {
+  const { name, help, kind } = series;
+  return { name, help, type: kind, labelNames: [...Object.keys(series.labels ?? {}), ...(series.labelNames ?? [])] };
+}
