@@ -1,6 +1,7 @@
 // Runs one scenario several times against one server or two in turn (A B, B A, A B ...).
 // Why in turn, and the order swapped each time: whatever drifts on the machine meanwhile then falls on both alike.
 
+import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mixSeed } from '../random.ts';
 import { calibrate } from './calibrate.ts';
@@ -9,7 +10,7 @@ import { type LoadFlags, tokenIdFirst } from './flags.ts';
 import type { PromptScale } from './prompts.ts';
 import { type RunOptions, runClosed } from './run.ts';
 import type { Scenario } from './scenario.ts';
-import type { RunRecord, Target } from './types.ts';
+import type { RunRecord, Seeds, Target } from './types.ts';
 import { planEqual } from './workload.ts';
 
 /** One server and its runs, in the order of the repeats. */
@@ -23,21 +24,22 @@ export async function alternate(
   targets: readonly Target[],
   scenario: Scenario,
   options: { readonly flags: LoadFlags; readonly onRun: (side: Side, run: RunRecord) => void },
-): Promise<{ readonly sides: readonly Side[]; readonly scale: PromptScale }> {
+): Promise<{ readonly sides: readonly Side[]; readonly scale: PromptScale; readonly promptSeed: number }> {
   const { flags } = options;
+  const promptSeed = flags.promptSeed === 0 ? randomInt(1, 2 ** 32) : flags.promptSeed;
   const scale = await findScale(targets, flags);
   const sides = targets.map((target): Side => ({ target, runs: [] }));
-  for (const target of targets) await warmUp(runOptions(target, scale, flags), flags);
+  for (const target of targets) await warmUp(runOptions(target, scale, flags), flags, promptSeed);
   for (let repeat = 0; repeat < flags.repeats; repeat++) {
     const order = repeat % 2 === 0 ? sides : sides.toReversed();
     for (const side of order) {
       await sleep(flags.pauseSeconds * 1000);
-      const run = await scenario.run(mixSeed(flags.seed, repeat), runOptions(side.target, scale, flags));
+      const run = await scenario.run(seedsOf(flags, promptSeed, repeat), runOptions(side.target, scale, flags));
       side.runs.push(run);
       options.onRun(side, run);
     }
   }
-  return { sides, scale };
+  return { sides, scale, promptSeed };
 }
 
 /** Both servers get the same prompts, so the first one alone is asked what a word costs. */
@@ -53,11 +55,15 @@ async function findScale(targets: readonly Target[], flags: LoadFlags): Promise<
   }
 }
 
-async function warmUp(options: RunOptions, flags: LoadFlags): Promise<void> {
+async function warmUp(options: RunOptions, flags: LoadFlags, promptSeed: number): Promise<void> {
   if (flags.warmup === 0) return;
   const lengths = { promptTokens: flags.promptTokens, outputTokens: warmupOutputTokens, sharedPrefix: 0 };
-  const planned = planEqual(flags.warmup, lengths, { seed: mixSeed(flags.seed, warmupStream) });
+  const planned = planEqual(flags.warmup, lengths, { seeds: seedsOf(flags, promptSeed, warmupRepeat) });
   await runClosed(planned, Math.min(flags.warmup, flags.streams), options);
+}
+
+function seedsOf(flags: LoadFlags, promptSeed: number, repeat: number): Seeds {
+  return { arrivals: mixSeed(flags.seed, repeat), prompts: mixSeed(promptSeed, repeat) };
 }
 
 function runOptions(target: Target, scale: PromptScale, flags: LoadFlags): RunOptions {
@@ -72,4 +78,4 @@ function runOptions(target: Target, scale: PromptScale, flags: LoadFlags): RunOp
 
 const warmupOutputTokens = 8;
 /** Far from any repeat's number: warm-up prompts are never measured again. */
-const warmupStream = 0xffff;
+const warmupRepeat = 0xffff;

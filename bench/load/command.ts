@@ -33,13 +33,19 @@ async function drive(flags: LoadFlags, argv: readonly string[]): Promise<number>
   const scenario = buildScenario(flags);
   const targets = await openTargets(flags);
   console.log(scenario.title);
-  const { sides, scale } = await alternate(targets, scenario, { flags, onRun: printProgress });
+  const { sides, scale, promptSeed } = await alternate(targets, scenario, { flags, onRun: printProgress });
   const objectives = { ttftMs: flags.sloTtftMs, itlMs: flags.sloItlMs };
   console.log(`\n${formatSides(scenario, sides, objectives)}`);
   printFailures(sides);
   if (!flags.noResults) {
     const servers = await Promise.all(sides.map((side) => describeSide(side, { scenario, objectives })));
-    const file = writeResults(flags, { ...circumstances, title: scenario.title, promptScale: scale, servers });
+    const file = writeResults(flags, {
+      ...circumstances,
+      title: scenario.title,
+      promptScale: scale,
+      promptSeed,
+      servers,
+    });
     console.log(`\nraw results: ${file}`);
   }
   return sides.every((side) => side.runs.some(hasAnswers)) ? 0 : 1;

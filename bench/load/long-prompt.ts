@@ -2,7 +2,7 @@
 // Why two windows of the same streams: the inter-token times before it are the yardstick for those while it is read, so that
 // the machine's speed cancels out.
 //
-//   streams start .. all decode |<------ before ------>| long prompt sent |<------ during ------>| its first token .. stop
+//   streams start .. all decode |<------ before ------>| long prompt sent |<------ during ------>| its first token .. linger, stop
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mixSeed } from '../random.ts';
@@ -57,7 +57,7 @@ export function planLongPrompt(options: {
   };
 }
 
-/** Runs the plan; the long prompt is the last of the returned requests. The streams are stopped once it has ended. */
+/** Runs the plan; the long prompt is the last of the returned requests. The streams are stopped soon after it has ended. */
 export function runLongPrompt(plan: LongPromptPlan, options: RunOptions): Promise<RunRecord> {
   return measure(options, async (sendOne) => {
     const stop = new AbortController();
@@ -72,6 +72,7 @@ export function runLongPrompt(plan: LongPromptPlan, options: RunOptions): Promis
     await Promise.all(open.map(({ decoding, ended }) => Promise.race([decoding, ended])));
     await sleep(plan.afterMs);
     const answer = await sendOne(plan.longPrompt);
+    await sleep(lingerMs);
     stop.abort();
     const streams = await Promise.all(open.map(({ ended }) => ended));
     return [...streams, { planned: plan.longPrompt, answer }];
@@ -102,12 +103,19 @@ export function gapsInside(answer: Answer, window: Window): number[] {
   return gapsWhere(answer, (fromMs, toMs) => fromMs >= window.fromMs && toMs <= window.toMs);
 }
 
-/** Gaps that any part of a window falls into: a stall that outlasts the window counts as well. */
+/**
+ * Gaps that any part of a window falls into: a stall that outlasts the window counts as well, and one that was still going
+ * on when the stream was stopped counts for as long as it was seen.
+ */
 export function gapsTouching(answer: Answer, window: Window): number[] {
-  return gapsWhere(answer, (fromMs, toMs) => toMs > window.fromMs && fromMs < window.toMs);
+  const times = answer.outcome.kind === 'stopped' ? [...answer.tokenTimesMs, answer.endedMs] : answer.tokenTimesMs;
+  const whole = { ...answer, tokenTimesMs: times };
+  return gapsWhere(whole, (fromMs, toMs) => toMs > window.fromMs && fromMs < window.toMs);
 }
 
 const longPromptOutputTokens = 4;
+/** How long the streams go on after the long prompt's answer, so that the gap it made in them comes to its end. */
+const lingerMs = 1000;
 
 function gapsWhere(answer: Answer, isWanted: (fromMs: number, toMs: number) => boolean): number[] {
   const times = answer.tokenTimesMs;

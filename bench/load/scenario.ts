@@ -1,5 +1,5 @@
-// Picks the kind of load that the flags ask for and hides it behind one function: run it once, with this seed.
-// Why the seed is an argument: each repeat gets fresh prompts (a cache must not have seen them), both servers the same ones.
+// Picks the kind of load that the flags ask for and hides it behind one function: run it once, with these seeds.
+// Why the seeds are an argument: each repeat gets fresh prompts (a cache must not have seen them), both servers the same ones.
 
 import { readFileSync } from 'node:fs';
 import { mixSeed } from '../random.ts';
@@ -7,14 +7,14 @@ import { parseTrace } from '../trace.ts';
 import { type LoadFlags, parseUsersAndTurns } from './flags.ts';
 import { planLongPrompt, runLongPrompt } from './long-prompt.ts';
 import { type RunOptions, runClosed, runConversations, runOpen } from './run.ts';
-import type { RunRecord } from './types.ts';
+import type { RunRecord, Seeds } from './types.ts';
 import { type Lengths, planEqual, planTrace } from './workload.ts';
 
 export interface Scenario {
   readonly kind: 'requests' | 'long-prompt';
   /** One line for the reader of the table. */
   readonly title: string;
-  run(seed: number, options: RunOptions): Promise<RunRecord>;
+  run(seeds: Seeds, options: RunOptions): Promise<RunRecord>;
 }
 
 /** The load that `flags` describe. Throws an Error when the trace file cannot be read. */
@@ -30,7 +30,7 @@ function closedScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'requests',
     title: `${flags.streams} streams, ${count} requests, ${describeLengths(flags)}`,
-    run: (seed, options) => runClosed(planEqual(count, lengthsOf(flags), { seed }), flags.streams, options),
+    run: (seeds, options) => runClosed(planEqual(count, lengthsOf(flags), { seeds }), flags.streams, options),
   };
 }
 
@@ -39,27 +39,27 @@ function openScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'requests',
     title: `${flags.rate} requests/s (Poisson), ${count} requests, ${describeLengths(flags)}`,
-    run: (seed, options) => runOpen(planEqual(count, lengthsOf(flags), { seed, ratePerSecond: flags.rate }), options),
+    run: (seeds, options) => runOpen(planEqual(count, lengthsOf(flags), { seeds, ratePerSecond: flags.rate }), options),
   };
 }
 
 function traceScenario(flags: LoadFlags): Scenario {
   const rows = parseTrace(readFileSync(flags.trace, 'utf8'));
-  const plan = (seed: number) =>
+  const plan = (seeds: Seeds) =>
     planTrace(rows, {
-      seed,
+      seeds,
       count: flags.requests === 0 ? rows.length : flags.requests,
       lengthScale: flags.traceScale,
       timeScale: flags.timeScale,
       contextTokens: flags.context === 0 ? Number.POSITIVE_INFINITY : flags.context,
     });
-  const { planned, leftOut } = plan(flags.seed);
+  const { planned, leftOut } = plan({ arrivals: 0, prompts: 0 });
   if (planned.length === 0) throw new Error(`no request of the trace fits --context ${flags.context}`);
   const spanSeconds = (planned.at(-1)?.arrivalMs ?? 0) / 1000;
   return {
     kind: 'requests',
     title: `trace: ${planned.length} requests over ${spanSeconds.toFixed(1)} s, ${leftOut} left out as too long`,
-    run: (seed, options) => runOpen(plan(seed).planned, options),
+    run: (seeds, options) => runOpen(plan(seeds).planned, options),
   };
 }
 
@@ -68,10 +68,12 @@ function conversationScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'requests',
     title: `${users} users at once, ${turns} turns each, ${describeLengths(flags)} a turn`,
-    run: (seed, options) => {
+    run: (seeds, options) => {
       if (options.scale.kind !== 'text') throw new Error('conversations need text prompts');
       const conversations = Array.from({ length: users }, (_, user) => {
-        const opening = planEqual(turns, lengthsOf(flags), { seed: mixSeed(seed, user) });
+        const opening = planEqual(turns, lengthsOf(flags), {
+          seeds: { ...seeds, prompts: mixSeed(seeds.prompts, user) },
+        });
         // The prefix opens a conversation; later turns have it in their history.
         return opening.map((turn, index) => (index === 0 ? turn : { ...turn, segments: turn.segments.slice(-1) }));
       });
@@ -84,7 +86,7 @@ function longPromptScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'long-prompt',
     title: `${flags.streams} streams decoding when a prompt of ${flags.longPromptTokens} tokens arrives after ${flags.longPromptAfter} s`,
-    run: (seed, options) =>
+    run: (seeds, options) =>
       runLongPrompt(
         planLongPrompt({
           streams: flags.streams,
@@ -92,7 +94,7 @@ function longPromptScenario(flags: LoadFlags): Scenario {
           outputTokens: flags.outputTokens,
           longPromptTokens: flags.longPromptTokens,
           afterMs: flags.longPromptAfter * 1000,
-          seed,
+          seed: seeds.prompts,
         }),
         options,
       ),

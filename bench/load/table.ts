@@ -70,6 +70,7 @@ function rowsFor(objectives: Objectives): Row[] {
     { title: 'end to end p99 ms', read: (s) => s.e2eMs.p99, digits: 1 },
     { title: 'prompt tokens a request', read: (s) => s.promptTokensMean, digits: 1 },
     { title: 'output tokens a request', read: (s) => s.outputTokensMean, digits: 1 },
+    { title: 'text events per output token', read: (s) => s.eventsPerOutputToken, digits: 2 },
     { title: 'prompt tokens cached %', read: (s) => (100 * s.cachedTokens) / Math.max(1, s.promptTokens), digits: 1 },
     { title: 'send lag p99 ms', read: (s) => s.sendLagMsP99, digits: 1 },
     { title: 'driver CPU % of a core', read: (s) => 100 * s.driverCpuShare, digits: 1 },

@@ -14,6 +14,14 @@ export interface Target {
 
 export type Api = 'completions' | 'chat';
 
+/** What a run's random choices hang off. */
+export interface Seeds {
+  /** Arrival times: the same from one measurement to the next, so that they can be compared. */
+  readonly arrivals: number;
+  /** Prompts: new in each measurement unless wished otherwise, for a server may still have the last ones cached. */
+  readonly prompts: number;
+}
+
 /** A stretch of prompt: the same seed and length always give the same text, which is how prefixes are shared. */
 export interface Segment {
   readonly seed: number;

@@ -3,7 +3,7 @@
 
 import { createRandom, exponentialMs, mixSeed } from '../random.ts';
 import { type TraceRow, traceBlockTokens } from '../trace.ts';
-import type { PlannedRequest, Segment } from './types.ts';
+import type { PlannedRequest, Seeds, Segment } from './types.ts';
 
 export interface Lengths {
   readonly promptTokens: number;
@@ -16,19 +16,23 @@ export interface Lengths {
 export function planEqual(
   count: number,
   lengths: Lengths,
-  options: { readonly seed: number; readonly ratePerSecond?: number },
+  options: { readonly seeds: Seeds; readonly ratePerSecond?: number },
 ): PlannedRequest[] {
-  const random = createRandom(mixSeed(options.seed, arrivalStream));
+  const random = createRandom(options.seeds.arrivals);
   let clockMs = 0;
   return Array.from({ length: count }, (_, index) => {
     const arrivalMs = options.ratePerSecond === undefined ? undefined : clockMs;
     if (options.ratePerSecond !== undefined) clockMs += exponentialMs(random, options.ratePerSecond);
-    return { arrivalMs, segments: segmentsOf(index, lengths, options.seed), outputTokens: lengths.outputTokens };
+    return {
+      arrivalMs,
+      segments: segmentsOf(index, lengths, options.seeds.prompts),
+      outputTokens: lengths.outputTokens,
+    };
   });
 }
 
 export interface TraceOptions {
-  readonly seed: number;
+  readonly seeds: Seeds;
   /** At most this many requests, from the first on. */
   readonly count: number;
   readonly lengthScale: number;
@@ -49,8 +53,8 @@ export function planTrace(
     if (scale(row.promptTokens) + outputTokens > options.contextTokens) return [];
     const segments =
       row.blockIds.length === 0
-        ? [{ seed: mixSeed(options.seed, uniqueStream, index), tokens: scale(row.promptTokens) }]
-        : blockSegments(row, scale, options.seed);
+        ? [{ seed: mixSeed(options.seeds.prompts, uniqueStream, index), tokens: scale(row.promptTokens) }]
+        : blockSegments(row, scale, options.seeds.prompts);
     return [{ arrivalMs: row.arrivalMs * options.timeScale, segments, outputTokens }];
   });
   return { planned, leftOut: wanted.length - planned.length };
@@ -71,6 +75,5 @@ function segmentsOf(index: number, lengths: Lengths, seed: number): Segment[] {
 }
 
 // Names of the random streams that hang off one seed.
-const arrivalStream = 1;
-const uniqueStream = 2;
-const sharedStream = 3;
+const uniqueStream = 1;
+const sharedStream = 2;
