@@ -37,7 +37,7 @@ export interface Metrics extends HttpMetrics, MetricsText {
   onEngineRestart(): void;
   /** Every metric there is, for tests and documents. */
   describe(): Promise<MetricDescription[]>;
-  /** Stops watching the event loop. */
+  /** Ends the timers. */
   stop(): void;
 }
 
@@ -51,7 +51,7 @@ export interface MetricDescription {
 export function createMetrics(options: MetricsOptions): Metrics {
   const nowMs = options.nowMs ?? (() => performance.now());
   const record = createMetricsRecord();
-  const processMetrics = createProcessMetrics(nowMs);
+  const processMetrics = createProcessMetrics();
   const lag = watchEventLoop();
   const { modelName } = options;
   const series = [
@@ -79,10 +79,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
       record.engine.present.isReady = true;
     },
     onEngineRestart: () => recordRestart(record),
-    contentType: processMetrics.registry.contentType,
+    contentType: processMetrics.contentType,
     render: async () => exposition.render() + (await processMetrics.render()),
     describe: async () => [...series.map(describeSeries), ...(await processMetrics.describe())],
-    stop: () => lag.stop(),
+    stop() {
+      lag.stop();
+      processMetrics.stop();
+    },
   };
 }
 
