@@ -162,7 +162,7 @@ function admit(model: Model, command: Extract<Command, { kind: 'admit' }>): void
 
 /** A refusal must be true. */
 function checkRefusal(model: Model, admission: Admission, asked: { request: CacheRequest; found: number }): void {
-  const { cache, native } = model.options;
+  const { cache, native, sharing } = model.options;
   const { blocks } = cache.stats();
   const { request, found } = asked;
   if (admission.kind === 'no-sequence-id') {
@@ -181,7 +181,7 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
     const isComputing = model.running.some(
       (other) =>
         other.namespace === request.namespace &&
-        other.computedCount < soughtCount &&
+        other.computedCount < (sharing === 'tokens' ? other.tokens.length : soughtCount) &&
         other.tokens.slice(0, soughtCount).join() === sought,
     );
     assert(isComputing, 'somebody computes the pending block');

@@ -1,0 +1,119 @@
+// The slabs of the per-sequence cache: what each native sequence id holds, and which tokens were computed into it.
+// Why tokens are kept: a slab's content is found again by comparing it with a request's tokens, running or idle alike.
+
+import { assert } from '../assert.ts';
+import { type CacheSeqId, cacheSeqId } from '../ids.ts';
+import { positiveInteger } from './sizes.ts';
+import type { CacheOp, CacheRequest, Lease } from './types.ts';
+
+export interface PerSequenceCacheOptions {
+  /** Native sequence ids, each with a slab of its own. */
+  readonly cacheSeqCount: number;
+  /** Cells of one slab; what does not fill a whole block is not used. */
+  readonly slabTokens: number;
+  readonly blockTokens: number;
+  /** A prefix is copied from slab to slab when that saves computing at least this many tokens. 32 unless told otherwise. */
+  readonly copyMinTokens?: number;
+}
+
+/**
+ * One native sequence id and its cells. By position:
+ *
+ *   [0, computedCount)              in the native cache
+ *   [computedCount, plannedCount)   known tokens that the running sequence is going to compute
+ */
+export interface Slab {
+  readonly seq: CacheSeqId;
+  /** Shape (slabTokens,): the first `plannedCount` are known. */
+  readonly tokens: Int32Array;
+  computedCount: number;
+  plannedCount: number;
+  namespace: string;
+  /** Logical clock of the last admission or release. */
+  lastUse: number;
+  /** The running sequence's lease; an idle slab has none. */
+  lease: SlabLease | undefined;
+}
+
+export interface SlabLease extends Lease {
+  readonly blocks: Lease['blocks'][number][];
+  /** Restored from host memory: never shared, emptied at release. */
+  readonly isPrivate: boolean;
+}
+
+export interface SlabState {
+  readonly blockTokens: number;
+  readonly blocksPerSlab: number;
+  readonly copyMinTokens: number;
+  /** Shape (cacheSeqCount,). */
+  readonly slabs: readonly Slab[];
+  ops: CacheOp[];
+  clock: number;
+  evictedBlockCount: number;
+  prefixQueryTokenCount: number;
+  prefixHitTokenCount: number;
+}
+
+/** Every slab empty. Throws a RangeError when a size is not a positive integer or a slab is shorter than a block. */
+export function createSlabState(options: PerSequenceCacheOptions): SlabState {
+  const cacheSeqCount = positiveInteger('native sequence id count', options.cacheSeqCount);
+  const blockTokens = positiveInteger('block tokens', options.blockTokens);
+  const slabTokens = positiveInteger('slab tokens', options.slabTokens);
+  if (slabTokens < blockTokens) throw new RangeError(`slab tokens must be >= ${blockTokens}. Given: ${slabTokens}`);
+  const slabs = Array.from({ length: cacheSeqCount }, (_, index) => createSlab(cacheSeqId(index), slabTokens));
+  return {
+    blockTokens,
+    blocksPerSlab: Math.floor(slabTokens / blockTokens),
+    copyMinTokens: positiveInteger('copy min tokens', options.copyMinTokens ?? 32),
+    slabs,
+    ops: [],
+    clock: 0,
+    evictedBlockCount: 0,
+    prefixQueryTokenCount: 0,
+    prefixHitTokenCount: 0,
+  };
+}
+
+function createSlab(seq: CacheSeqId, slabTokens: number): Slab {
+  const tokens = new Int32Array(slabTokens);
+  return { seq, tokens, computedCount: 0, plannedCount: 0, namespace: '', lastUse: 0, lease: undefined };
+}
+
+/** Leading tokens that `request` and the slab's first `count` tokens have in common; 0 when it may not be shared. */
+export function commonCount(slab: Slab, request: CacheRequest, count: number): number {
+  if (slab.namespace !== request.namespace || slab.lease?.isPrivate === true) return 0;
+  const limit = Math.min(count, request.tokenCount);
+  const { tokens } = slab;
+  let common = 0;
+  while (common < limit && tokens[common] === request.tokens[common]) common += 1;
+  return common;
+}
+
+/** Drops an idle slab's positions >= `keptCount`. */
+export function cutSlab(state: SlabState, slab: Slab, keptCount: number): void {
+  assert(keptCount <= slab.computedCount, 'what is kept was computed');
+  if (slab.computedCount > keptCount) state.ops.push({ kind: 'truncate', seq: slab.seq, fromPosition: keptCount });
+  slab.computedCount = keptCount;
+  slab.plannedCount = keptCount;
+}
+
+/** As `cutSlab`, to make room: counts as eviction. */
+export function evictFromSlab(state: SlabState, slab: Slab, keptCount: number): void {
+  state.evictedBlockCount += blocksFor(state, slab.computedCount) - blocksFor(state, keptCount);
+  cutSlab(state, slab, keptCount);
+}
+
+/** Copies the first `count` computed positions of `from` into the empty slab `to`. */
+export function copySlab(state: SlabState, { from, to, count }: { from: Slab; to: Slab; count: number }): void {
+  assert(to.computedCount === 0 && count <= from.computedCount, 'computed positions are copied into an empty slab');
+  state.ops.push({ kind: 'copy', from: from.seq, to: to.seq, tokenCount: count });
+  to.tokens.set(from.tokens.subarray(0, count));
+  to.namespace = from.namespace;
+  to.computedCount = count;
+  to.plannedCount = count;
+}
+
+/** Blocks that `tokenCount` tokens take. */
+export function blocksFor(state: SlabState, tokenCount: number): number {
+  return Math.ceil(tokenCount / state.blockTokens);
+}

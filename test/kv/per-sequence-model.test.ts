@@ -1,0 +1,28 @@
+// The per-sequence cache against the model of the native cache, with slabs so short that everything happens all the time.
+
+import fc from 'fast-check';
+import { describe, it } from 'vitest';
+import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
+import { boundedByTime, commandLists, runModel } from './model-run.ts';
+
+const shapes = fc.record({
+  blockTokens: fc.integer({ min: 2, max: 4 }),
+  slabBlocks: fc.integer({ min: 2, max: 8 }),
+  cacheSeqCount: fc.integer({ min: 3, max: 8 }),
+  copyMinTokens: fc.integer({ min: 1, max: 6 }),
+});
+
+describe('per-sequence cache, model run', () => {
+  it('keeps every law under random commands', { timeout: 30_000 }, () => {
+    fc.assert(
+      fc.property(shapes, commandLists(24), (shape, commands) => {
+        const { blockTokens, slabBlocks, cacheSeqCount, copyMinTokens } = shape;
+        const slabTokens = slabBlocks * blockTokens;
+        const cache = createPerSequenceCache({ blockTokens, slabTokens, cacheSeqCount, copyMinTokens });
+        const native = { cacheSeqCount, cellCount: slabTokens, layout: 'per-sequence' as const };
+        runModel({ cache, native, sharing: 'tokens', tokensMax: 24 }, commands);
+      }),
+      boundedByTime,
+    );
+  });
+});
