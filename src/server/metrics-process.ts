@@ -34,9 +34,9 @@ export function createProcessMetrics(): ProcessMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of costlyMetrics) registry.removeSingleMetric(name);
-  let text = registry.metrics();
+  let text = readText(registry);
   const timer = setInterval(() => {
-    text = registry.metrics();
+    text = readText(registry);
   }, readIntervalMs);
   timer.unref();
   return {
@@ -53,6 +53,13 @@ export function createProcessMetrics(): ProcessMetrics {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/** A metric that cannot be read costs its neighbours, not the process: nobody may be waiting for this promise. */
+function readText(registry: Registry): Promise<string> {
+  return registry
+    .metrics()
+    .catch((error: unknown) => `# process metrics could not be read: ${JSON.stringify(String(error))}\n`);
 }
 
 export interface LagWatch {
