@@ -1,0 +1,115 @@
+// A conversation as prompt tokens: the template's control tokens are parsed, the messages' are not.
+// Why two ways: rendering and tokenizing the whole text parses every control token, also "<|im_end|>" typed by a user. So
+// when a message holds such a text (rare), its first character is replaced by a private-use character while the template
+// renders; the control tokens found in the rendered text are then the template's own, and the text between them is
+// tokenized as plain text with the characters put back. Both ways cut at the same places, so ordinary text is unaffected.
+
+import type { ChatEncoder, ChatMessage, ChatTemplate, Tokenizer } from '../ports.ts';
+import { createChatTemplate } from './chat-template.ts';
+import { type ControlTokens, readControlTokens } from './control-tokens.ts';
+import type { LlamaModel } from './model.ts';
+
+export interface ChatEncoderParts {
+  readonly template: ChatTemplate;
+  readonly tokenizer: Tokenizer;
+  readonly controlTokens: ControlTokens;
+}
+
+/** Prompts longer than this are tokenized off the JavaScript thread. */
+const asyncLengthMin = 65_536;
+const privateUseStart = 0xe000;
+const privateUseEnd = 0xf8ff;
+
+/** The encoder for a model's own template and vocabulary. */
+export function createChatEncoder(model: LlamaModel, tokenizer: Tokenizer): ChatEncoder {
+  return assembleChatEncoder({
+    template: createChatTemplate(model),
+    tokenizer,
+    controlTokens: readControlTokens(model),
+  });
+}
+
+export function assembleChatEncoder(parts: ChatEncoderParts): ChatEncoder {
+  const { template, tokenizer, controlTokens } = parts;
+  return {
+    encodeChat(messages) {
+      if (messages.some((message) => fieldsOf(message).some((text) => controlTokens.dangers(text).length > 0)))
+        return encodeGuarded(parts, messages);
+      const text = template.render(messages, { addGenerationPrompt: true });
+      const options = { special: true, bos: true };
+      return text.length >= asyncLengthMin ? tokenizer.tokenizeAsync(text, options) : tokenizer.tokenize(text, options);
+    },
+  };
+}
+
+async function encodeGuarded(parts: ChatEncoderParts, messages: readonly ChatMessage[]): Promise<Int32Array> {
+  const { template, tokenizer, controlTokens } = parts;
+  const guard = createGuard(messages, controlTokens);
+  const rendered = template.render(messages.map(guard.hide), { addGenerationPrompt: true });
+  const pieces: Int32Array[] = [];
+  for (const part of controlTokens.split(rendered)) {
+    if (typeof part === 'object') pieces.push(Int32Array.of(part.id));
+    else pieces.push(await tokenizer.tokenizeAsync(guard.show(part), { special: false, bos: false }));
+  }
+  const tokens = concatenate(pieces);
+  // What the model wants in front, unless the template wrote it.
+  const beginning = tokenizer.tokenize('', { special: false, bos: true });
+  return beginning.length === 0 || tokens[0] === beginning[0] ? tokens : concatenate([beginning, tokens]);
+}
+
+interface Guard {
+  hide(message: ChatMessage): ChatMessage;
+  show(text: string): string;
+}
+
+/** Stands private-use characters that no message contains for the first characters of dangerous texts. */
+function createGuard(messages: readonly ChatMessage[], controlTokens: ControlTokens): Guard {
+  const used = new Set(
+    messages.flatMap(fieldsOf).flatMap((text) => [...text.matchAll(/[\ue000-\uf8ff]/g)].map(([c]) => c)),
+  );
+  const standIns = new Map<string, string>();
+  const originals = new Map<string, string>();
+  let next = privateUseStart;
+
+  function standInFor(character: string): string {
+    const known = standIns.get(character);
+    if (known !== undefined) return known;
+    while (next <= privateUseEnd && used.has(String.fromCharCode(next))) next += 1;
+    // 6,400 characters all in use, beside a control token: nothing a reader would miss.
+    const standIn = next <= privateUseEnd ? String.fromCharCode(next++) : '\ufffd';
+    standIns.set(character, standIn);
+    if (standIn !== '\ufffd') originals.set(standIn, character);
+    return standIn;
+  }
+
+  function hideText(text: string): string {
+    const starts = new Set(controlTokens.dangers(text).map(({ from }) => from));
+    if (starts.size === 0) return text;
+    return text.replace(/[\s\S]/g, (character, index: number) =>
+      starts.has(index) ? standInFor(character) : character,
+    );
+  }
+
+  return {
+    hide: (message) => ({
+      role: hideText(message.role),
+      content: hideText(message.content),
+      ...(message.name === undefined ? {} : { name: hideText(message.name) }),
+    }),
+    show: (text) => (originals.size === 0 ? text : text.replace(/[\ue000-\uf8ff]/g, (c) => originals.get(c) ?? c)),
+  };
+}
+
+function fieldsOf({ role, content, name }: ChatMessage): string[] {
+  return name === undefined ? [role, content] : [role, content, name];
+}
+
+function concatenate(pieces: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    all.set(piece, offset);
+    offset += piece.length;
+  }
+  return all;
+}

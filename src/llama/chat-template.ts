@@ -1,0 +1,61 @@
+// Renders a conversation by the template inside the model file.
+// Why @huggingface/jinja: templates are Jinja programs with loops, filters and macros; llama.cpp's C API only knows a list.
+// Every failure is the model's or the request's, so it becomes a chat_template_failed error with the template's own words.
+
+import { Template } from '@huggingface/jinja';
+import { OctetError, octetError } from '../errors.ts';
+import type { ChatTemplate } from '../ports.ts';
+import type { LlamaModel } from './model.ts';
+
+/** Compiles the model's template once; a model without one gives a template that refuses every conversation. */
+export function createChatTemplate(model: LlamaModel): ChatTemplate {
+  const { native } = model.libraries;
+  const source = native.llama_model_chat_template(model.pointer, null);
+  if (source === null) return refusing('the model has no chat template; use /v1/completions');
+  const text = (token: number) => (token < 0 ? '' : (native.llama_vocab_get_text(model.vocabulary, token) ?? ''));
+  return compileChatTemplate(source, {
+    bos_token: text(native.llama_vocab_bos(model.vocabulary)),
+    eos_token: text(native.llama_vocab_eos(model.vocabulary)),
+  });
+}
+
+/** Compiles a template's source; `variables` are what it sees besides the messages. */
+export function compileChatTemplate(source: string, variables: Readonly<Record<string, unknown>>): ChatTemplate {
+  let template: Template;
+  try {
+    template = new Template(source);
+  } catch (error) {
+    return refusing(`the model's chat template cannot be compiled: ${words(error)}`);
+  }
+  return {
+    render(messages, { addGenerationPrompt }) {
+      try {
+        return template.render({
+          ...variables,
+          messages: messages.map((message) => ({ ...message })),
+          add_generation_prompt: addGenerationPrompt,
+        });
+      } catch (error) {
+        throw new OctetError(
+          octetError(
+            'chat_template_failed',
+            `the model's chat template refused the messages: ${words(error)}`,
+            'messages',
+          ),
+        );
+      }
+    },
+  };
+}
+
+function refusing(reason: string): ChatTemplate {
+  return {
+    render() {
+      throw new OctetError(octetError('chat_template_failed', reason, 'messages'));
+    },
+  };
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,105 @@
+// A loaded model: its weights (or its vocabulary alone), its shape, and what its cache allows.
+// Why loaded off the JavaScript thread: gigabytes take seconds, and the process must answer heartbeats meanwhile.
+// Why vocabulary only exists: the server process tokenizes without holding the weights a second time.
+
+import koffi from 'koffi';
+import { type TokenId, tokenId } from '../ids.ts';
+import type { Libraries } from './libraries.ts';
+import { type ModelShape, readModelShape } from './model-shape.ts';
+import { callAsync, type ModelPointer, type VocabularyPointer } from './native.ts';
+import { readText } from './native-text.ts';
+
+export interface ModelOptions {
+  readonly libraries: Libraries;
+  /** A GGUF file; of a split model, its first part. */
+  readonly path: string;
+  /**
+   * `weights` loads everything; `vocabulary` loads no weights; `measure` reads the header alone and pretends to have
+   * allocated, so that contexts on it report their size without taking memory (memory.ts).
+   */
+  readonly load: 'weights' | 'vocabulary' | 'measure';
+  /** Layers on the GPU; negative means all, 0 none. */
+  readonly gpuLayers: number;
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface LlamaModel {
+  readonly libraries: Libraries;
+  readonly pointer: ModelPointer;
+  readonly vocabulary: VocabularyPointer;
+  readonly shape: ModelShape;
+  /** Bytes of all tensors; 0 when only the vocabulary is loaded. */
+  readonly weightBytes: number;
+  readonly parameterCount: number;
+  /** As llama.cpp describes it: "llama 8B Q8_0". */
+  readonly description: string;
+  readonly vocabularySize: number;
+  /** Tokens that end generation: end of sequence, of turn, and the model's others. */
+  readonly endTokenIds: readonly TokenId[];
+  /** A scalar of the GGUF's metadata as text. */
+  metadata(key: string): string | undefined;
+  /** Frees the native memory; kernels and tokenizers on the model must be gone. */
+  dispose(): void;
+}
+
+/** Loads a GGUF file; throws with llama.cpp's own words when it cannot. */
+export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
+  const { libraries } = options;
+  const { native, nativeLog } = libraries;
+  nativeLog.takeErrors();
+  const progress = registerProgress(options.onProgress);
+  try {
+    const pointer = await callAsync(native.llama_model_load_from_file, options.path, {
+      ...native.llama_model_default_params(),
+      n_gpu_layers: libraries.gpu === 'off' ? 0 : options.gpuLayers,
+      vocab_only: options.load === 'vocabulary',
+      no_alloc: options.load === 'measure',
+      // A model that is only measured cannot be mapped.
+      ...(options.load === 'measure' ? { load_mode: 0 } : {}),
+      progress_callback: progress,
+    });
+    if (pointer === null)
+      throw new Error(
+        `cannot load the model ${options.path}: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`,
+      );
+    return describeModel(libraries, pointer);
+  } finally {
+    if (progress !== null) koffi.unregister(progress);
+  }
+}
+
+function registerProgress(onProgress: ((fraction: number) => void) | undefined): bigint | null {
+  if (onProgress === undefined) return null;
+  const prototype = koffi.proto('bool', ['float', 'void*']);
+  return koffi.register((fraction: number) => {
+    onProgress(fraction);
+    return true;
+  }, koffi.pointer(prototype));
+}
+
+function describeModel(libraries: Libraries, pointer: ModelPointer): LlamaModel {
+  const { native } = libraries;
+  const vocabulary = native.llama_model_get_vocab(pointer);
+  const vocabularySize = native.llama_vocab_n_tokens(vocabulary);
+  const metadata = (key: string) => readText((text, size) => native.llama_model_meta_val_str(pointer, key, text, size));
+  let disposed = false;
+  return {
+    libraries,
+    pointer,
+    vocabulary,
+    vocabularySize,
+    shape: readModelShape(native, pointer, metadata),
+    weightBytes: native.llama_model_size(pointer),
+    parameterCount: native.llama_model_n_params(pointer),
+    description: readText((text, size) => native.llama_model_desc(pointer, text, size)) ?? '',
+    endTokenIds: Array.from({ length: vocabularySize }, (_, token) => token)
+      .filter((token) => native.llama_vocab_is_eog(vocabulary, token))
+      .map(tokenId),
+    metadata,
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      native.llama_model_free(pointer);
+    },
+  };
+}

@@ -1,0 +1,46 @@
+// One ggml threadpool per context, made once.
+// Why: without one, ggml creates and joins threads for every graph, that is at every step.
+// Source: ggml-cpu exports ggml_threadpool_new through its backend registry, as llama.cpp's own tools use it.
+
+import koffi from 'koffi';
+import type { Libraries } from './libraries.ts';
+import type { ContextPointer, ThreadpoolPointer } from './native.ts';
+import { type ThreadpoolParams, threadpoolParamsStruct } from './native-structs.ts';
+
+export interface Threadpool {
+  /** Detaches from the context and ends the threads. */
+  dispose(): void;
+}
+
+/** Attaches a pool of `threads` threads to a context; undefined when the CPU backend offers none. */
+export function attachThreadpool(
+  libraries: Libraries,
+  context: ContextPointer,
+  threads: number,
+): Threadpool | undefined {
+  const { native } = libraries;
+  const backend = native.ggml_backend_reg_by_name('CPU');
+  if (backend === null) return undefined;
+  const create = native.ggml_backend_reg_get_proc_address(backend, 'ggml_threadpool_new');
+  const free = native.ggml_backend_reg_get_proc_address(backend, 'ggml_threadpool_free');
+  if (create === null || free === null) return undefined;
+  const pool = createPool(create, native.ggml_threadpool_params_default(threads));
+  if (pool === null) return undefined;
+  native.llama_attach_threadpool(context, pool, pool);
+  const freePool = koffi.decode(free, koffi.proto('void', ['void*'])) as (ended: ThreadpoolPointer) => void;
+  return {
+    dispose() {
+      native.llama_detach_threadpool(context);
+      freePool(pool);
+    },
+  };
+}
+
+function createPool(create: bigint, params: ThreadpoolParams): ThreadpoolPointer | null {
+  const call = koffi.decode(create, koffi.proto('void*', ['void*'])) as (params: bigint) => ThreadpoolPointer | null;
+  const memory = koffi.alloc(threadpoolParamsStruct, 1) as bigint;
+  koffi.encode(memory, threadpoolParamsStruct, params);
+  const pool = call(memory);
+  koffi.free(memory);
+  return pool;
+}
