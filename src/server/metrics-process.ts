@@ -25,7 +25,7 @@ export interface ProcessMetrics {
   readonly contentType: string;
   /** The text, at most five seconds old. */
   render(): Promise<string>;
-  describe(): Promise<{ name: string; type: string; labelNames: string[]; help: string }[]>;
+  describe(): { readonly name: string; readonly type: string; readonly help: string }[];
   stop(): void;
 }
 
@@ -42,15 +42,7 @@ export function createProcessMetrics(): ProcessMetrics {
   return {
     contentType: registry.contentType,
     render: () => text,
-    async describe() {
-      const metrics = await registry.getMetricsAsJSON();
-      return metrics.map(({ name, type, help, values }) => ({
-        name,
-        type: String(type),
-        labelNames: [...new Set(values.flatMap((value) => Object.keys(value.labels)))],
-        help,
-      }));
-    },
+    describe: () => registry.getMetricsAsArray().map(({ name, type, help }) => ({ name, type: String(type), help })),
     stop: () => clearInterval(timer),
   };
 }

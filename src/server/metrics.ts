@@ -36,7 +36,7 @@ export interface Metrics extends HttpMetrics, MetricsText {
   /** The engine process ended and another one takes its place. */
   onEngineRestart(): void;
   /** Every metric there is, for tests and documents. */
-  describe(): Promise<MetricDescription[]>;
+  describe(): MetricDescription[];
   /** Ends the timers. */
   stop(): void;
 }
@@ -44,7 +44,8 @@ export interface Metrics extends HttpMetrics, MetricsText {
 export interface MetricDescription {
   readonly name: string;
   readonly type: string;
-  readonly labelNames: readonly string[];
+  /** Undefined for those of the process, which prom-client names. */
+  readonly labelNames: readonly string[] | undefined;
   readonly help: string;
 }
 
@@ -81,7 +82,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onEngineRestart: () => recordRestart(record),
     contentType: processMetrics.contentType,
     render: async () => exposition.render() + (await processMetrics.render()),
-    describe: async () => [...series.map(describeSeries), ...(await processMetrics.describe())],
+    describe: () => [
+      ...series.map(describeSeries),
+      ...processMetrics.describe().map((metric) => ({ ...metric, labelNames: undefined })),
+    ],
     stop() {
       lag.stop();
       processMetrics.stop();

@@ -37,7 +37,7 @@ const tebibyte = 1024 ** 4;
 const modelSettings = {
   model: z.string().min(1).prefault(defaultModel).register(settingFacts, {
     group: 'Model',
-    unit: 'path, URL or hf:owner/repo:QUANT',
+    unit: '',
     meaning: 'The GGUF model to serve; URLs and hf: names are downloaded once and kept.',
     limit: 'a path, a URL or hf:owner/repo:QUANT',
   }),
@@ -47,7 +47,7 @@ const modelSettings = {
     .prefault('')
     .register(settingFacts, {
       group: 'Model',
-      unit: 'text',
+      unit: '',
       meaning: 'The model id that requests name and answers carry; empty takes the file name without .gguf.',
       limit: 'at most 256 printable ASCII characters without blanks',
     }),
@@ -77,13 +77,14 @@ const serverSettings = {
   }),
   port: z.int().min(0).max(65_535).prefault(8080).register(settingFacts, {
     group: 'Server',
-    unit: 'port',
+    unit: '',
     meaning: 'The TCP port to listen on; 0 takes a free one.',
   }),
   apiKeysFile: z.string().prefault('').register(settingFacts, {
     group: 'Server',
     unit: 'path',
     meaning: 'A file of API keys, one a line, # for comments; empty means no keys from a file.',
+    limit: 'a path or empty',
   }),
   apiKeys: keyList.prefault('').register(settingFacts, {
     group: 'Server',
@@ -108,7 +109,7 @@ const serverSettings = {
 const cacheSettings = {
   kv: kvPair.prefault('q8_0').register(settingFacts, {
     group: 'KV cache',
-    unit: 'type or K:V',
+    unit: '',
     meaning: 'Number format of the KV cache, for keys and values alike or as a pair; q8_0 is int8.',
     limit: `one of ${kvTypes.join(', ')}, or a pair K:V of them`,
   }),
