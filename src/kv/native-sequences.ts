@@ -12,104 +12,114 @@ import type { CacheOp } from './types.ts';
 export type SeqRole = 'free' | 'running' | 'keeper';
 
 export interface NativeSequences {
-  readonly seqCount: number;
-  count(role: SeqRole): number;
-  role(seq: CacheSeqId): SeqRole;
-  /** Takes a free id for a running sequence; undefined when there is none. */
-  takeFree(): CacheSeqId | undefined;
-  /** A keeper becomes a running sequence's id, with its contents. */
-  adopt(keeper: CacheSeqId): void;
-  /** A running sequence's id keeps a prefix from here on. */
-  keep(running: CacheSeqId): void;
-  /** Makes an id free. It must end nowhere; the caller says what becomes of its contents. */
-  free(seq: CacheSeqId): void;
-  /** The block where an id's path ends, or none. */
-  endOf(seq: CacheSeqId): number;
-  /** Moves an id's end to another block or to none. O(1). */
-  setEnd(seq: CacheSeqId, block: number): void;
-  /** The id that came last to end at a block, or undefined. */
-  anyEndAt(block: number): CacheSeqId | undefined;
-  copy(from: CacheSeqId, to: CacheSeqId, tokenCount: number): void;
-  truncate(seq: CacheSeqId, fromPosition: number): void;
-  takeOps(): readonly CacheOp[];
+  /** Shape (cacheSeqCount,), as `roles`, `ends`, `nextEnds` and `previousEnds`. */
+  readonly ids: readonly CacheSeqId[];
+  readonly roles: SeqRole[];
+  /** The block where each id's path ends, or none. Ids that end at the same block form a list. */
+  readonly ends: Int32Array;
+  readonly nextEnds: Int32Array;
+  readonly previousEnds: Int32Array;
+  /** The id that came last to end at each block, or none. Shape (blockCount,). */
+  readonly firstEnds: Int32Array;
+  freeCount: number;
+  keeperCount: number;
+  ops: CacheOp[];
 }
 
-/** All ids free, nothing to perform. `endCount` is the number of blocks an id may end at (0 without a tree). */
-export function createNativeSequences(seqCount: number, endCount: number): NativeSequences {
-  positiveInteger('native sequence id count', seqCount);
-  const ids = Array.from({ length: seqCount }, (_, index) => cacheSeqId(index));
-  const roles: SeqRole[] = ids.map(() => 'free');
-  /** Free ids; the last one goes first, so that low ids are used most. */
-  const freeIds = ids.toReversed();
-  let keeperCount = 0;
-  // Ids that end at the same block form a list. Shapes (endCount,) and (seqCount,).
-  const firstEnds = new Int32Array(endCount).fill(none);
-  const ends = new Int32Array(seqCount).fill(none);
-  const nextEnds = new Int32Array(seqCount).fill(none);
-  const previousEnds = new Int32Array(seqCount).fill(none);
-  let ops: CacheOp[] = [];
-
-  const roleOf = (seq: CacheSeqId): SeqRole => must(roles[seq], 'a native sequence id has a role');
-
-  function leaveEnd(seq: CacheSeqId): void {
-    const block = at(ends, seq);
-    if (block === none) return;
-    const next = at(nextEnds, seq);
-    const previous = at(previousEnds, seq);
-    if (next !== none) previousEnds[next] = previous;
-    if (previous !== none) nextEnds[previous] = next;
-    else firstEnds[block] = next;
-  }
-
+/** All ids free, nothing to perform. `blockCount` is 0 where there is no tree to end in. */
+export function createNativeSequences(cacheSeqCount: number, blockCount: number): NativeSequences {
+  positiveInteger('native sequence id count', cacheSeqCount);
+  const ids = Array.from({ length: cacheSeqCount }, (_, index) => cacheSeqId(index));
   return {
-    seqCount,
-    count(role) {
-      if (role === 'free') return freeIds.length;
-      return role === 'keeper' ? keeperCount : seqCount - freeIds.length - keeperCount;
-    },
-    role: roleOf,
-    takeFree() {
-      const seq = freeIds.pop();
-      if (seq !== undefined) roles[seq] = 'running';
-      return seq;
-    },
-    adopt(keeper) {
-      assert(roleOf(keeper) === 'keeper', 'only a keeper is adopted');
-      roles[keeper] = 'running';
-      keeperCount -= 1;
-    },
-    keep(running) {
-      assert(roleOf(running) === 'running', 'only a running id becomes a keeper');
-      roles[running] = 'keeper';
-      keeperCount += 1;
-    },
-    free(seq) {
-      assert(roleOf(seq) !== 'free', 'a free id is not freed again');
-      assert(at(ends, seq) === none, 'an id that is freed ends nowhere');
-      if (roleOf(seq) === 'keeper') keeperCount -= 1;
-      roles[seq] = 'free';
-      freeIds.push(seq);
-    },
-    endOf: (seq) => at(ends, seq),
-    setEnd(seq, block) {
-      leaveEnd(seq);
-      ends[seq] = block;
-      previousEnds[seq] = none;
-      const next = block === none ? none : at(firstEnds, block);
-      nextEnds[seq] = next;
-      if (next !== none) previousEnds[next] = seq;
-      if (block !== none) firstEnds[block] = seq;
-    },
-    anyEndAt(block) {
-      const seq = at(firstEnds, block);
-      return seq === none ? undefined : ids[seq];
-    },
-    copy: (from, to, tokenCount) => void ops.push({ kind: 'copy', from, to, tokenCount }),
-    truncate: (seq, fromPosition) => void ops.push({ kind: 'truncate', seq, fromPosition }),
-    takeOps() {
-      const taken = ops;
-      if (taken.length > 0) ops = [];
-      return taken;
-    },
+    ids,
+    roles: ids.map(() => 'free'),
+    ends: new Int32Array(cacheSeqCount).fill(none),
+    nextEnds: new Int32Array(cacheSeqCount).fill(none),
+    previousEnds: new Int32Array(cacheSeqCount).fill(none),
+    firstEnds: new Int32Array(blockCount).fill(none),
+    freeCount: cacheSeqCount,
+    keeperCount: 0,
+    ops: [],
   };
+}
+
+export function roleOf(seqs: NativeSequences, seq: CacheSeqId): SeqRole {
+  return must(seqs.roles[seq], 'a native sequence id has a role');
+}
+
+export function runningCount(seqs: NativeSequences): number {
+  return seqs.ids.length - seqs.freeCount - seqs.keeperCount;
+}
+
+/**
+ * Takes the lowest free id for a running sequence; undefined when there is none. O(ids). The lowest, because kernels of
+ * recurrent and hybrid models compute consecutive ids together, others apart.
+ */
+export function takeFreeId(seqs: NativeSequences): CacheSeqId | undefined {
+  const seq = seqs.ids[seqs.roles.indexOf('free')];
+  if (seq === undefined) return undefined;
+  seqs.roles[seq] = 'running';
+  seqs.freeCount -= 1;
+  return seq;
+}
+
+/** A keeper becomes a running sequence's id, with its contents. */
+export function adoptKeeper(seqs: NativeSequences, keeper: CacheSeqId): void {
+  assert(roleOf(seqs, keeper) === 'keeper', 'only a keeper is adopted');
+  seqs.roles[keeper] = 'running';
+  seqs.keeperCount -= 1;
+}
+
+/** A running sequence's id keeps the prefix that ends at `end` from here on. */
+export function becomeKeeper(seqs: NativeSequences, running: CacheSeqId, end: number): void {
+  assert(roleOf(seqs, running) === 'running', 'only a running id becomes a keeper');
+  seqs.roles[running] = 'keeper';
+  seqs.keeperCount += 1;
+  setEnd(seqs, running, end);
+}
+
+/** Makes an id free. The caller says what becomes of its contents. */
+export function freeId(seqs: NativeSequences, seq: CacheSeqId): void {
+  const role = roleOf(seqs, seq);
+  assert(role !== 'free', 'a free id is not freed again');
+  if (role === 'keeper') seqs.keeperCount -= 1;
+  setEnd(seqs, seq, none);
+  seqs.roles[seq] = 'free';
+  seqs.freeCount += 1;
+}
+
+/** The block where an id's path ends, or none. */
+export function endOf(seqs: NativeSequences, seq: CacheSeqId): number {
+  return at(seqs.ends, seq);
+}
+
+/** An id that ends at a block, the last one that came; undefined when none does. */
+export function anyEndAt(seqs: NativeSequences, block: number): CacheSeqId | undefined {
+  const seq = at(seqs.firstEnds, block);
+  return seq === none ? undefined : seqs.ids[seq];
+}
+
+/** Moves an id's end to another block or to none. O(1). */
+export function setEnd(seqs: NativeSequences, seq: CacheSeqId, block: number): void {
+  const { ends, nextEnds, previousEnds, firstEnds } = seqs;
+  const was = at(ends, seq);
+  const after = at(nextEnds, seq);
+  const before = at(previousEnds, seq);
+  if (after !== none) previousEnds[after] = before;
+  if (before !== none) nextEnds[before] = after;
+  else if (was !== none) firstEnds[was] = after;
+
+  const next = block === none ? none : at(firstEnds, block);
+  ends[seq] = block;
+  previousEnds[seq] = none;
+  nextEnds[seq] = next;
+  if (next !== none) previousEnds[next] = seq;
+  if (block !== none) firstEnds[block] = seq;
+}
+
+/** The operations since the last call, in order. */
+export function takeOps(seqs: { ops: CacheOp[] }): readonly CacheOp[] {
+  const taken = seqs.ops;
+  if (taken.length > 0) seqs.ops = [];
+  return taken;
 }

@@ -5,7 +5,15 @@
 import { assert, must } from '../assert.ts';
 import { type BlockId, blockId, type CacheSeqId, cacheSeqId } from '../ids.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
-import { createNativeSequences, type NativeSequences } from './native-sequences.ts';
+import {
+  createNativeSequences,
+  freeId,
+  type NativeSequences,
+  roleOf,
+  runningCount,
+  takeFreeId,
+  takeOps,
+} from './native-sequences.ts';
 import { positiveInteger } from './sizes.ts';
 import { at } from './typed-array.ts';
 import type { Admission, CacheStats, KvCache, Lease } from './types.ts';
@@ -60,7 +68,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
     },
     release: (lease) => release(state, ownLease(state, lease)),
     clear: () => {},
-    takeOps: () => state.seqs.takeOps(),
+    takeOps: () => takeOps(state.seqs),
     stats: () => stats(state),
     check: () => check(state),
     believedPositions: () => believedPositions(state),
@@ -70,7 +78,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
 function admit(state: PlainState, tokenCount: number): Admission {
   assert(tokenCount >= 1, 'a request has at least one token');
   if (Math.ceil(tokenCount / state.blockTokens) > state.pool.freeCount) return { kind: 'no-blocks' };
-  const seq = state.seqs.takeFree();
+  const seq = takeFreeId(state.seqs);
   if (seq === undefined) return { kind: 'no-sequence-id' };
   const lease: PlainLease = { seq, blocks: [], cachedTokenCount: 0, committedCount: 0 };
   state.leases[seq] = lease;
@@ -88,8 +96,8 @@ function reserve(state: PlainState, lease: PlainLease, tokenCount: number): bool
 function release(state: PlainState, lease: PlainLease): void {
   for (const block of lease.blocks) state.pool.release(block);
   state.leases[lease.seq] = undefined;
-  state.seqs.free(lease.seq);
-  state.seqs.truncate(lease.seq, 0);
+  freeId(state.seqs, lease.seq);
+  state.seqs.ops.push({ kind: 'truncate', seq: lease.seq, fromPosition: 0 });
 }
 
 function ownLease(state: PlainState, lease: Lease): PlainLease {
@@ -106,8 +114,8 @@ function stats(state: PlainState): CacheStats {
     evictedBlockCount: 0,
     prefixQueryTokenCount: state.prefixQueryTokenCount,
     prefixHitTokenCount: 0,
-    seqFree: seqs.count('free'),
-    seqRunning: seqs.count('running'),
+    seqFree: seqs.freeCount,
+    seqRunning: runningCount(seqs),
     seqKeeper: 0,
   };
 }
@@ -116,7 +124,7 @@ function check({ pool, seqs, leases, blockTokens }: PlainState): readonly string
   const faults: string[] = [];
   const listed = new Int32Array(pool.blockCount);
   for (const [index, lease] of leases.entries()) {
-    const role = seqs.role(cacheSeqId(index));
+    const role = roleOf(seqs, cacheSeqId(index));
     if (role !== (lease === undefined ? 'free' : 'running'))
       faults.push(`native id ${index} is ${role}, its lease says otherwise`);
     for (const block of lease?.blocks ?? []) listed[block] = at(listed, block) + 1;

@@ -5,6 +5,16 @@
 
 import { assert, must } from '../assert.ts';
 import { type BlockId, blockId, type CacheSeqId } from '../ids.ts';
+import {
+  adoptKeeper,
+  anyEndAt,
+  becomeKeeper,
+  freeId,
+  roleOf,
+  setEnd,
+  takeFreeId,
+  takeOps,
+} from './native-sequences.ts';
 import { believedPositions, checkPooled, pooledStats } from './pooled-check.ts';
 import { evictAll, freeLeastKeeper, makeRoom } from './pooled-evict.ts';
 import {
@@ -19,6 +29,7 @@ import {
   releaseBlock,
   withdrawBlock,
 } from './pooled-state.ts';
+import { depthOf, findBlock, firstChildOf, isComputed, markComputed } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
 import type { Admission, CacheRequest, KvCache } from './types.ts';
 
@@ -36,7 +47,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     commit: (lease, request) => commit(state, ownLease(state, lease), request),
     release: (lease, keep) => release(state, ownLease(state, lease), keep),
     clear: () => evictAll(state),
-    takeOps: () => state.seqs.takeOps(),
+    takeOps: () => takeOps(state.seqs),
     stats: () => pooledStats(state),
     check: () => checkPooled(state),
     believedPositions: () => believedPositions(state),
@@ -93,8 +104,8 @@ function fork(state: PooledState, origin: PooledLease, request: CacheRequest): A
   const blocks = origin.blocks.slice(0, sharedCount);
   for (const block of blocks) holdBlock(state, block);
   const insertedCount = Math.min(origin.insertedCount, sharedCount);
-  state.seqs.setEnd(seq, blocks[insertedCount - 1] ?? none);
-  state.seqs.copy(origin.seq, seq, tokenCount);
+  setEnd(state.seqs, seq, blocks[insertedCount - 1] ?? none);
+  state.seqs.ops.push({ kind: 'copy', from: origin.seq, to: seq, tokenCount: tokenCount });
   const lease = openLease(state, { seq, blocks, cachedTokenCount: tokenCount, insertedCount });
   lease.detached = insertedCount < sharedCount;
   takeBlocks(state, lease, wantedCount);
@@ -117,7 +128,7 @@ function commit(state: PooledState, lease: PooledLease, request: CacheRequest): 
   lease.committedCount = Math.max(tokenCount, lease.committedCount);
   const wholeCount = Math.floor(lease.committedCount / state.blockTokens);
   for (let index = fromIndex; index < Math.min(wholeCount, lease.insertedCount); index++) {
-    state.tree.markComputed(blockAt(lease, index));
+    markComputed(state.tree, blockAt(lease, index));
   }
   enterWhole(state, lease, request);
 }
@@ -126,15 +137,15 @@ function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard
   const { tree, seqs, pool } = state;
   state.leases[lease.seq] = undefined;
   state.clock += 1;
-  seqs.setEnd(lease.seq, none);
+  setEnd(seqs, lease.seq, none);
   let end = none;
   // From the last block to the first, so that a block is looked at after those below it.
   for (let index = lease.blocks.length - 1; index >= 0; index--) {
     const block = blockAt(lease, index);
     if (index < lease.insertedCount) {
       const isOnlyOurs =
-        pool.refCount(block) === 2 && tree.firstChild(block) === none && seqs.anyEndAt(block) === undefined;
-      if (!tree.isComputed(block) || (keep === 'discard' && isOnlyOurs)) {
+        pool.refCount(block) === 2 && firstChildOf(tree, block) === none && anyEndAt(seqs, block) === undefined;
+      if (!isComputed(tree, block) || (keep === 'discard' && isOnlyOurs)) {
         withdrawBlock(state, block);
       } else {
         state.lastUses[block] = state.clock;
@@ -149,14 +160,13 @@ function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard
 /** The id keeps the prefix that ends at `end`, unless another id does. */
 function becomeKeeperOrFree(state: PooledState, seq: CacheSeqId, end: number): void {
   const { tree, seqs } = state;
-  if (end === none || tree.firstChild(end) !== none || seqs.anyEndAt(end) !== undefined) {
-    seqs.free(seq);
-    seqs.truncate(seq, 0);
+  if (end === none || firstChildOf(tree, end) !== none || anyEndAt(seqs, end) !== undefined) {
+    freeId(seqs, seq);
+    seqs.ops.push({ kind: 'truncate', seq: seq, fromPosition: 0 });
     return;
   }
-  seqs.keep(seq);
-  seqs.setEnd(seq, end);
-  seqs.truncate(seq, tree.depth(end) * state.blockTokens);
+  becomeKeeper(seqs, seq, end);
+  seqs.ops.push({ kind: 'truncate', seq: seq, fromPosition: depthOf(tree, end) * state.blockTokens });
 }
 
 /** The request's leading blocks that are computed, short of its last token: one must be computed to draw the next. */
@@ -166,8 +176,8 @@ function matchComputed(state: PooledState, request: CacheRequest): BlockId[] {
   const limit = Math.floor((request.tokenCount - 1) / state.blockTokens);
   let parent = none;
   for (let index = 0; index < limit; index++) {
-    const block = tree.find({ request, index, parent });
-    if (block === undefined || !tree.isComputed(block)) break;
+    const block = findBlock(tree, { request, index, parent });
+    if (block === undefined || !isComputed(tree, block)) break;
     matched.push(blockId(block));
     parent = block;
   }
@@ -177,13 +187,13 @@ function matchComputed(state: PooledState, request: CacheRequest): BlockId[] {
 function isNextPending(state: PooledState, request: CacheRequest, matched: readonly BlockId[]): boolean {
   const index = matched.length;
   if (index >= Math.floor((request.tokenCount - 1) / state.blockTokens)) return false;
-  return state.tree.find({ request, index, parent: matched.at(-1) ?? none }) !== undefined;
+  return findBlock(state.tree, { request, index, parent: matched.at(-1) ?? none }) !== undefined;
 }
 
 /** Why `blockCount` blocks and a native id cannot be had even by evicting; undefined when they can. */
 function refuse(state: PooledState, blockCount: number): Admission | undefined {
   if (blockCount > state.pool.freeCount + state.cachedCount) return { kind: 'no-blocks' };
-  if (state.seqs.count('free') + state.seqs.count('keeper') === 0) return { kind: 'no-sequence-id' };
+  if (state.seqs.freeCount + state.seqs.keeperCount === 0) return { kind: 'no-sequence-id' };
   return undefined;
 }
 
@@ -194,34 +204,39 @@ function refuse(state: PooledState, blockCount: number): Admission | undefined {
 function takeSequence(state: PooledState, want: { end: number; wantedCount: number }): CacheSeqId {
   const { seqs, tree } = state;
   const { end, wantedCount } = want;
-  if (seqs.count('free') === 0 && keeperAt(state, end) === undefined) freeLeastKeeper(state);
+  if (seqs.freeCount === 0 && keeperAt(state, end) === undefined) freeLeastKeeper(state);
   makeRoom(state, wantedCount);
   const keeper = keeperAt(state, end);
   if (keeper !== undefined) {
-    seqs.adopt(keeper);
+    adoptKeeper(seqs, keeper);
     return keeper;
   }
-  const seq = must(seqs.takeFree(), 'a native id was counted before it is taken');
+  const seq = must(takeFreeId(seqs), 'a native id was counted before it is taken');
   if (end !== none) {
-    seqs.copy(anyCovering(state, end), seq, tree.depth(end) * state.blockTokens);
-    seqs.setEnd(seq, end);
+    seqs.ops.push({
+      kind: 'copy',
+      from: anyCovering(state, end),
+      to: seq,
+      tokenCount: depthOf(tree, end) * state.blockTokens,
+    });
+    setEnd(seqs, seq, end);
   }
   return seq;
 }
 
 function keeperAt(state: PooledState, end: number): CacheSeqId | undefined {
   if (end === none) return undefined;
-  const seq = state.seqs.anyEndAt(end);
-  return seq !== undefined && state.seqs.role(seq) === 'keeper' ? seq : undefined;
+  const seq = anyEndAt(state.seqs, end);
+  return seq !== undefined && roleOf(state.seqs, seq) === 'keeper' ? seq : undefined;
 }
 
 /** A native id whose path goes through `block`. There is one: every leaf is the end of at least one id. */
 function anyCovering(state: PooledState, block: number): CacheSeqId {
   let below = block;
   for (;;) {
-    const seq = state.seqs.anyEndAt(below);
+    const seq = anyEndAt(state.seqs, below);
     if (seq !== undefined) return seq;
-    below = state.tree.firstChild(below);
+    below = firstChildOf(state.tree, below);
     assert(below !== none, 'every leaf of the tree is the end of a native id');
   }
 }
@@ -245,7 +260,7 @@ function enterWhole(state: PooledState, lease: PooledLease, request: CacheReques
   while (!lease.detached && lease.insertedCount < wholeCount) {
     const index = lease.insertedCount;
     const place = { request, index, parent: lease.blocks[index - 1] ?? none };
-    if (state.tree.find(place) !== undefined) {
+    if (findBlock(state.tree, place) !== undefined) {
       lease.detached = true;
       return;
     }

@@ -2,7 +2,10 @@
 // Why laws as words: the same check runs in property tests after every command and in production whenever the engine idles.
 
 import { type CacheSeqId, cacheSeqId } from '../ids.ts';
+import { heapFault, isInHeap } from './heap.ts';
+import { anyEndAt, endOf, roleOf, runningCount } from './native-sequences.ts';
 import { isCached, type PooledState } from './pooled-state.ts';
+import { depthOf, isComputed, isInTree, isLeaf, treeFault } from './prefix-tree.ts';
 import { at, none } from './typed-array.ts';
 import type { CacheStats } from './types.ts';
 
@@ -16,20 +19,20 @@ export function pooledStats(state: PooledState): CacheStats {
     evictedBlockCount: state.evictedBlockCount,
     prefixQueryTokenCount: state.prefixQueryTokenCount,
     prefixHitTokenCount: state.prefixHitTokenCount,
-    seqFree: seqs.count('free'),
-    seqRunning: seqs.count('running'),
-    seqKeeper: seqs.count('keeper'),
+    seqFree: seqs.freeCount,
+    seqRunning: runningCount(seqs),
+    seqKeeper: seqs.keeperCount,
   };
 }
 
 /** Positions each native id in use holds once the operations so far are performed. */
 export function believedPositions(state: PooledState): ReadonlyMap<CacheSeqId, number> {
   const believed = new Map<CacheSeqId, number>();
-  for (let index = 0; index < state.seqs.seqCount; index++) {
+  for (let index = 0; index < state.seqs.ids.length; index++) {
     const seq = cacheSeqId(index);
-    if (state.seqs.role(seq) === 'free') continue;
-    const end = state.seqs.endOf(seq);
-    const kept = end === none ? 0 : state.tree.depth(end) * state.blockTokens;
+    if (roleOf(state.seqs, seq) === 'free') continue;
+    const end = endOf(state.seqs, seq);
+    const kept = end === none ? 0 : depthOf(state.tree, end) * state.blockTokens;
     believed.set(seq, state.leases[seq]?.committedCount ?? kept);
   }
   return believed;
@@ -37,13 +40,8 @@ export function believedPositions(state: PooledState): ReadonlyMap<CacheSeqId, n
 
 /** Every law that does not hold, in words. O(blocks). */
 export function checkPooled(state: PooledState): readonly string[] {
-  const faults: string[] = [];
-  const treeFault = state.tree.fault();
-  if (treeFault !== undefined) faults.push(treeFault);
-  const heapFault = state.evictable.fault();
-  if (heapFault !== undefined) faults.push(heapFault);
-  faults.push(...checkReferences(state), ...checkLeaves(state), ...checkSequences(state));
-  return faults;
+  const ofParts = [treeFault(state.tree), heapFault(state.evictable)].filter((fault) => fault !== undefined);
+  return [...ofParts, ...checkReferences(state), ...checkLeaves(state), ...checkSequences(state)];
 }
 
 /** A block's references are the leases that list it, and the tree if it is in there. */
@@ -57,7 +55,7 @@ function checkReferences(state: PooledState): string[] {
   let freeCount = 0;
   let cachedCount = 0;
   for (let block = 0; block < pool.blockCount; block++) {
-    const expected = at(listed, block) + (tree.has(block) ? 1 : 0);
+    const expected = at(listed, block) + (isInTree(tree, block) ? 1 : 0);
     const actual = pool.refCount(block);
     if (actual !== expected) faults.push(`block ${block} has ${actual} references but ${expected} are known`);
     if (actual === 0) freeCount += 1;
@@ -75,13 +73,13 @@ function checkLeaves(state: PooledState): string[] {
   const { pool, tree, seqs } = state;
   const faults: string[] = [];
   for (let block = 0; block < pool.blockCount; block++) {
-    const isLeaf = tree.has(block) && tree.firstChild(block) === none;
-    const mayBeEvicted = isLeaf && isCached(state, block);
-    if (state.evictable.has(block) !== mayBeEvicted) {
+    const mayBeEvicted = isLeaf(tree, block) && isCached(state, block);
+    if (isInHeap(state.evictable, block) !== mayBeEvicted) {
       faults.push(`block ${block} ${mayBeEvicted ? 'may' : 'may not'} be evicted but the heap says otherwise`);
     }
-    if (isLeaf && seqs.anyEndAt(block) === undefined) faults.push(`leaf ${block} is covered by no native id`);
-    if (isCached(state, block) && !tree.isComputed(block)) faults.push(`block ${block} is cached but not computed`);
+    if (isLeaf(tree, block) && anyEndAt(seqs, block) === undefined)
+      faults.push(`leaf ${block} is covered by no native id`);
+    if (isCached(state, block) && !isComputed(tree, block)) faults.push(`block ${block} is cached but not computed`);
   }
   return faults;
 }
@@ -90,15 +88,15 @@ function checkLeaves(state: PooledState): string[] {
 function checkSequences(state: PooledState): string[] {
   const { tree, seqs } = state;
   const faults: string[] = [];
-  for (let index = 0; index < seqs.seqCount; index++) {
+  for (let index = 0; index < seqs.ids.length; index++) {
     const seq = cacheSeqId(index);
-    const role = seqs.role(seq);
-    const end = seqs.endOf(seq);
+    const role = roleOf(seqs, seq);
+    const end = endOf(seqs, seq);
     const lease = state.leases[seq];
     if ((lease !== undefined) !== (role === 'running'))
       faults.push(`native id ${seq} is ${role}, its lease says otherwise`);
     if (role === 'free' && end !== none) faults.push(`native id ${seq} is free but ends at block ${end}`);
-    if (role === 'keeper' && (end === none || !state.evictable.has(end) || seqs.anyEndAt(end) !== seq)) {
+    if (role === 'keeper' && (end === none || !isInHeap(state.evictable, end) || anyEndAt(seqs, end) !== seq)) {
       faults.push(`keeper ${seq} covers nothing that only it covers`);
     }
     if (lease === undefined) continue;
@@ -107,9 +105,9 @@ function checkSequences(state: PooledState): string[] {
       faults.push(`lease ${seq} computed beyond its blocks`);
     for (const [blockIndex, block] of lease.blocks.entries()) {
       const inTree = blockIndex < lease.insertedCount;
-      if (inTree !== tree.has(block))
+      if (inTree !== isInTree(tree, block))
         faults.push(`block ${block} of lease ${seq} is ${inTree ? 'not ' : ''}in the tree`);
-      if (inTree && tree.depth(block) !== blockIndex + 1)
+      if (inTree && depthOf(tree, block) !== blockIndex + 1)
         faults.push(`block ${block} of lease ${seq} has the wrong depth`);
     }
   }

@@ -4,7 +4,10 @@
 
 import { assert, must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
+import { isInHeap, removeFromHeap, smallest } from './heap.ts';
+import { anyEndAt, endOf, freeId, roleOf, setEnd } from './native-sequences.ts';
 import { offerForEviction, type PooledState } from './pooled-state.ts';
+import { depthOf, firstChildOf, parentOf, removeBlock } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
 
 /** Evicts until `blockCount` blocks are free. There must be that many to free. O(evictions * log blocks). */
@@ -12,7 +15,7 @@ export function makeRoom(state: PooledState, blockCount: number): void {
   if (state.pool.freeCount >= blockCount) return;
   const shortened = new Set<CacheSeqId>();
   while (state.pool.freeCount < blockCount) {
-    const leaf = must(state.evictable.peek(), 'room was counted before it is made');
+    const leaf = must(smallest(state.evictable), 'room was counted before it is made');
     shortened.add(evictLeaf(state, leaf));
     state.evictedBlockCount += 1;
   }
@@ -24,14 +27,14 @@ export function makeRoom(state: PooledState, blockCount: number): void {
  * reaches a block that is held but not covered by a running id yet (an admission in progress), the keeper stays there.
  */
 export function freeLeastKeeper(state: PooledState): void {
-  let leaf = must(state.evictable.peek(), 'there is a keeper to free');
+  let leaf = must(smallest(state.evictable), 'there is a keeper to free');
   const shortened = new Set<CacheSeqId>();
   for (;;) {
     const keeper = evictLeaf(state, leaf);
     state.evictedBlockCount += 1;
     shortened.add(keeper);
-    leaf = state.seqs.endOf(keeper);
-    if (leaf === none || !state.evictable.has(leaf)) break;
+    leaf = endOf(state.seqs, keeper);
+    if (leaf === none || !isInHeap(state.evictable, leaf)) break;
   }
   truncateAll(state, shortened);
 }
@@ -39,7 +42,7 @@ export function freeLeastKeeper(state: PooledState): void {
 /** Evicts every unheld block. */
 export function evictAll(state: PooledState): void {
   const shortened = new Set<CacheSeqId>();
-  for (let leaf = state.evictable.peek(); leaf !== undefined; leaf = state.evictable.peek()) {
+  for (let leaf = smallest(state.evictable); leaf !== undefined; leaf = smallest(state.evictable)) {
     shortened.add(evictLeaf(state, leaf));
   }
   truncateAll(state, shortened);
@@ -48,18 +51,17 @@ export function evictAll(state: PooledState): void {
 /** Evicts one leaf; answers its keeper, which now ends at the block above or is free. */
 function evictLeaf(state: PooledState, leaf: number): CacheSeqId {
   const { tree, seqs, pool } = state;
-  const keeper = must(seqs.anyEndAt(leaf), 'an unheld leaf has a keeper');
-  assert(seqs.role(keeper) === 'keeper', 'an unheld leaf is covered by its keeper');
-  const above = tree.parent(leaf);
-  state.evictable.remove(leaf);
+  const keeper = must(anyEndAt(seqs, leaf), 'an unheld leaf has a keeper');
+  assert(roleOf(seqs, keeper) === 'keeper', 'an unheld leaf is covered by its keeper');
+  const above = parentOf(tree, leaf);
+  removeFromHeap(state.evictable, leaf);
   state.cachedCount -= 1;
-  tree.remove(leaf);
+  removeBlock(tree, leaf);
   pool.release(leaf);
-  if (above === none || tree.firstChild(above) !== none || seqs.anyEndAt(above) !== undefined) {
-    seqs.setEnd(keeper, none);
-    seqs.free(keeper);
+  if (above === none || firstChildOf(tree, above) !== none || anyEndAt(seqs, above) !== undefined) {
+    freeId(seqs, keeper);
   } else {
-    seqs.setEnd(keeper, above);
+    setEnd(seqs, keeper, above);
     if (pool.refCount(above) === 1) offerForEviction(state, above);
   }
   return keeper;
@@ -68,7 +70,11 @@ function evictLeaf(state: PooledState, leaf: number): CacheSeqId {
 /** One truncate per id, however long the chain that was evicted. */
 function truncateAll(state: PooledState, shortened: ReadonlySet<CacheSeqId>): void {
   for (const seq of shortened) {
-    const end = state.seqs.endOf(seq);
-    state.seqs.truncate(seq, end === none ? 0 : state.tree.depth(end) * state.blockTokens);
+    const end = endOf(state.seqs, seq);
+    state.seqs.ops.push({
+      kind: 'truncate',
+      seq: seq,
+      fromPosition: end === none ? 0 : depthOf(state.tree, end) * state.blockTokens,
+    });
   }
 }

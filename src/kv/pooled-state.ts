@@ -5,9 +5,18 @@ import { assert, must } from '../assert.ts';
 import type { BlockId, CacheSeqId } from '../ids.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
 import { leastRecentlyUsed } from './eviction.ts';
-import { createIndexedHeap, type IndexedHeap } from './heap.ts';
-import { createNativeSequences, type NativeSequences } from './native-sequences.ts';
-import { createPrefixTree, type Place, type PrefixTree } from './prefix-tree.ts';
+import { addToHeap, createIndexedHeap, type IndexedHeap, removeFromHeap } from './heap.ts';
+import { createNativeSequences, type NativeSequences, setEnd } from './native-sequences.ts';
+import {
+  createPrefixTree,
+  depthOf,
+  firstChildOf,
+  insertBlock,
+  isInTree,
+  type Place,
+  type PrefixTree,
+  removeBlock,
+} from './prefix-tree.ts';
 import { positiveInteger } from './sizes.ts';
 import { at, atFloat, none } from './typed-array.ts';
 import type { EvictionPolicy, Lease } from './types.ts';
@@ -93,14 +102,14 @@ export function ownLease(state: PooledState, lease: Lease): PooledLease {
 
 /** Whether the tree alone keeps this block. */
 export function isCached(state: PooledState, block: number): boolean {
-  return state.tree.has(block) && state.pool.refCount(block) === 1;
+  return isInTree(state.tree, block) && state.pool.refCount(block) === 1;
 }
 
 /** One more lease lists the block. */
 export function holdBlock(state: PooledState, block: number): void {
   if (isCached(state, block)) {
     state.cachedCount -= 1;
-    if (state.tree.firstChild(block) === none) state.evictable.remove(block);
+    if (firstChildOf(state.tree, block) === none) removeFromHeap(state.evictable, block);
   }
   state.pool.hold(block);
 }
@@ -110,7 +119,7 @@ export function releaseBlock(state: PooledState, block: number): void {
   state.pool.release(block);
   if (!isCached(state, block)) return;
   state.cachedCount += 1;
-  if (state.tree.firstChild(block) === none) offerForEviction(state, block);
+  if (firstChildOf(state.tree, block) === none) offerForEviction(state, block);
 }
 
 /** Enters a block that its lease lists into the tree; the lease's native id ends there from now on. */
@@ -119,16 +128,16 @@ export function enterBlock(
   block: number,
   how: { place: Place; computed: boolean; seq: CacheSeqId },
 ): void {
-  state.tree.insert(block, how.place, how.computed ? 'computed' : 'pending');
+  insertBlock(state.tree, block, { ...how.place, computed: how.computed });
   state.pool.hold(block);
   state.lastUses[block] = state.clock;
   state.hitCounts[block] = 0;
-  state.seqs.setEnd(how.seq, block);
+  setEnd(state.seqs, how.seq, block);
 }
 
 /** Takes a block that some lease still lists out of the tree. */
 export function withdrawBlock(state: PooledState, block: number): void {
-  state.tree.remove(block);
+  removeBlock(state.tree, block);
   state.pool.release(block);
 }
 
@@ -136,8 +145,8 @@ export function withdrawBlock(state: PooledState, block: number): void {
 export function offerForEviction(state: PooledState, block: number): void {
   const value = state.policy({
     lastUse: atFloat(state.lastUses, block),
-    depth: state.tree.depth(block),
+    depth: depthOf(state.tree, block),
     hitCount: at(state.hitCounts, block),
   });
-  state.evictable.push(block, value);
+  addToHeap(state.evictable, block, value);
 }

@@ -4,10 +4,38 @@
 // Source: RadixAttention (arXiv 2312.07104); hashing of whole blocks as in PagedAttention (arXiv 2309.06180).
 
 import { assert } from '../assert.ts';
-import { createBlockIndex } from './block-index.ts';
-import { createNamespaces } from './namespaces.ts';
+import {
+  addToIndex,
+  type BlockIndex,
+  createBlockIndex,
+  firstPlace,
+  nextPlace,
+  removeFromIndex,
+} from './block-index.ts';
+import { createNamespaces, type Namespaces } from './namespaces.ts';
 import { at, none } from './typed-array.ts';
 import type { CacheRequest } from './types.ts';
+
+export interface PrefixTree {
+  readonly blockCount: number;
+  readonly blockTokens: number;
+  /** Start of every hash: a secret one keeps clients from choosing tokens that collide. */
+  readonly hashSeed: number;
+  readonly index: BlockIndex;
+  /** Those with at least one block in the tree. */
+  readonly namespaces: Namespaces;
+  // Shape (blockCount,) each. A parent is a block, or -1 - namespace for the first block of a prefix.
+  readonly parents: Int32Array;
+  readonly firstChildren: Int32Array;
+  readonly nextSiblings: Int32Array;
+  readonly previousSiblings: Int32Array;
+  readonly depths: Int32Array;
+  readonly states: Int32Array;
+  /** Shape (blockCount * blockTokens,). */
+  readonly tokens: Int32Array;
+  /** Blocks in the tree. */
+  size: number;
+}
 
 /** A block's place: block number `index` of the request, below `parent` (none: below the request's namespace). */
 export interface Place {
@@ -16,174 +44,141 @@ export interface Place {
   readonly parent: number;
 }
 
-export interface PrefixTree {
-  /** Blocks in the tree. */
-  readonly size: number;
-  /** Namespaces with at least one block. */
-  readonly namespaceCount: number;
-  has(block: number): boolean;
-  /** Whether the block's positions are computed, rather than reserved by the one sequence that computes them. */
-  isComputed(block: number): boolean;
-  /** Blocks from the root to this one, itself included. */
-  depth(block: number): number;
-  /** The block above, or none. */
-  parent(block: number): number;
-  /** The youngest block below, or none. */
-  firstChild(block: number): number;
-  nextSibling(block: number): number;
-  find(place: Place): number | undefined;
-  /** Enters a block; the same block must not be there yet. */
-  insert(block: number, place: Place, state: 'pending' | 'computed'): void;
-  markComputed(block: number): void;
-  /** Removes a block with nothing below it. */
-  remove(block: number): void;
-  /** The block's tokens. Shape (blockTokens,), a view. */
-  tokensOf(block: number): Int32Array;
-  /** The first law that does not hold, or undefined. O(blocks * blockTokens). */
-  fault(): string | undefined;
-}
-
 const outside = 0;
 const pending = 1;
 const computed = 2;
 
-export interface PrefixTreeOptions {
-  readonly blockCount: number;
-  readonly blockTokens: number;
-  /** Start of every hash: a secret one keeps clients from choosing tokens that collide. */
-  readonly hashSeed: number;
+/** An empty tree over blocks in [0, blockCount). */
+export function createPrefixTree(sizes: { blockCount: number; blockTokens: number; hashSeed: number }): PrefixTree {
+  const { blockCount, blockTokens } = sizes;
+  const links = () => new Int32Array(blockCount).fill(none);
+  return {
+    ...sizes,
+    index: createBlockIndex(blockCount),
+    namespaces: createNamespaces(),
+    parents: links(),
+    firstChildren: links(),
+    nextSiblings: links(),
+    previousSiblings: links(),
+    depths: new Int32Array(blockCount),
+    states: new Int32Array(blockCount).fill(outside),
+    tokens: new Int32Array(blockCount * blockTokens),
+    size: 0,
+  };
 }
 
-/** An empty tree over blocks in [0, blockCount). */
-export function createPrefixTree(options: PrefixTreeOptions): PrefixTree {
-  const { blockCount, blockTokens, hashSeed } = options;
-  const index = createBlockIndex(blockCount);
-  const namespaces = createNamespaces();
-  // Each has shape (blockCount,). A parent is a block, or -1 - namespace for the first block of a prefix.
-  const parents = new Int32Array(blockCount);
-  const firstChildren = new Int32Array(blockCount).fill(none);
-  const nextSiblings = new Int32Array(blockCount).fill(none);
-  const previousSiblings = new Int32Array(blockCount).fill(none);
-  const depths = new Int32Array(blockCount);
-  const states = new Int32Array(blockCount).fill(outside);
-  /** Shape (blockCount * blockTokens,). */
-  const tokens = new Int32Array(blockCount * blockTokens);
-  let size = 0;
+export function isInTree(tree: PrefixTree, block: number): boolean {
+  return at(tree.states, block) !== outside;
+}
 
-  // What `find` looks for. Variables of the tree, so that a lookup allocates no closure.
-  let soughtParent = 0;
-  let soughtTokens: Int32Array = tokens;
-  let soughtFrom = 0;
+/** Whether the block's positions are computed, rather than reserved by the one sequence that computes them. */
+export function isComputed(tree: PrefixTree, block: number): boolean {
+  return at(tree.states, block) === computed;
+}
 
-  function hasSoughtTokens(block: number): boolean {
-    if (at(parents, block) !== soughtParent) return false;
-    const from = block * blockTokens;
-    for (let i = 0; i < blockTokens; i++) {
-      if (tokens[from + i] !== soughtTokens[soughtFrom + i]) return false;
-    }
-    return true;
+/** Blocks from the root to this one, itself included. */
+export function depthOf(tree: PrefixTree, block: number): number {
+  return at(tree.depths, block);
+}
+
+/** The block above, or none. */
+export function parentOf(tree: PrefixTree, block: number): number {
+  return Math.max(at(tree.parents, block), none);
+}
+
+/** The youngest block below, or none. */
+export function firstChildOf(tree: PrefixTree, block: number): number {
+  return at(tree.firstChildren, block);
+}
+
+export function isLeaf(tree: PrefixTree, block: number): boolean {
+  return isInTree(tree, block) && at(tree.firstChildren, block) === none;
+}
+
+/** The block at a place, if it is in the tree. O(blockTokens) expected. */
+export function findBlock(tree: PrefixTree, { request, index, parent }: Place): number | undefined {
+  let key = parent;
+  if (parent === none) {
+    const namespace = tree.namespaces.find(request.namespace);
+    if (namespace === undefined) return undefined;
+    key = none - namespace;
   }
+  return search(tree, key, { tokens: request.tokens, from: index * tree.blockTokens });
+}
 
-  function hashOf(parent: number, source: Int32Array, from: number): number {
-    let hash = mix(hashSeed, parent);
-    for (let i = 0; i < blockTokens; i++) hash = mix(hash, at(source, from + i));
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    return hash ^ (hash >>> 13);
+/** Enters a block; the same block must not be there yet. */
+export function insertBlock(tree: PrefixTree, block: number, place: Place & { readonly computed: boolean }): void {
+  assert(!isInTree(tree, block), 'a block is in the tree at most once');
+  const { request, index, parent } = place;
+  const from = index * tree.blockTokens;
+  const key = parent === none ? none - tree.namespaces.hold(request.namespace) : parent;
+  tree.tokens.set(request.tokens.subarray(from, from + tree.blockTokens), block * tree.blockTokens);
+  tree.parents[block] = key;
+  tree.depths[block] = index + 1;
+  tree.states[block] = place.computed ? computed : pending;
+  if (parent !== none) link(tree, block, parent);
+  addToIndex(tree.index, hashOf(tree, key, { tokens: request.tokens, from }), block);
+  tree.size += 1;
+}
+
+export function markComputed(tree: PrefixTree, block: number): void {
+  assert(isInTree(tree, block), 'only a block of the tree is marked computed');
+  tree.states[block] = computed;
+}
+
+/** Removes a block with nothing below it. */
+export function removeBlock(tree: PrefixTree, block: number): void {
+  assert(isLeaf(tree, block), 'a block is removed after those below it');
+  const parent = at(tree.parents, block);
+  if (parent >= 0) unlink(tree, block, parent);
+  else tree.namespaces.release(none - parent);
+  removeFromIndex(tree.index, block);
+  tree.states[block] = outside;
+  tree.size -= 1;
+}
+
+/** The first law that does not hold, or undefined. O(blocks * blockTokens). */
+export function treeFault(tree: PrefixTree): string | undefined {
+  let seen = 0;
+  for (let block = 0; block < tree.blockCount; block++) {
+    if (!isInTree(tree, block)) continue;
+    seen += 1;
+    const fault = faultOf(tree, block);
+    if (fault !== undefined) return fault;
   }
+  return seen === tree.size ? undefined : `${tree.size} blocks are counted in the tree but ${seen} are`;
+}
 
-  function link(block: number, parent: number): void {
-    const next = at(firstChildren, parent);
-    nextSiblings[block] = next;
-    if (next !== none) previousSiblings[next] = block;
-    firstChildren[parent] = block;
+/** One block's worth of tokens. */
+interface Run {
+  readonly tokens: Int32Array;
+  readonly from: number;
+}
+
+function search(tree: PrefixTree, key: number, run: Run): number | undefined {
+  const { index } = tree;
+  const hash = hashOf(tree, key, run);
+  for (let place = firstPlace(index, hash); ; place = nextPlace(index, place)) {
+    const block = at(index.table, place);
+    if (block === none) return undefined;
+    if (at(index.hashes, block) === hash && at(tree.parents, block) === key && hasTokens(tree, block, run))
+      return block;
   }
+}
 
-  function unlink(block: number, parent: number): void {
-    const next = at(nextSiblings, block);
-    const previous = at(previousSiblings, block);
-    if (next !== none) previousSiblings[next] = previous;
-    if (previous !== none) nextSiblings[previous] = next;
-    else firstChildren[parent] = next;
-    nextSiblings[block] = none;
-    previousSiblings[block] = none;
+function hasTokens(tree: PrefixTree, block: number, run: Run): boolean {
+  const from = block * tree.blockTokens;
+  for (let i = 0; i < tree.blockTokens; i++) {
+    if (tree.tokens[from + i] !== run.tokens[run.from + i]) return false;
   }
+  return true;
+}
 
-  function faultOf(block: number): string | undefined {
-    soughtParent = at(parents, block);
-    soughtTokens = tokens;
-    soughtFrom = block * blockTokens;
-    if (index.find(hashOf(soughtParent, tokens, soughtFrom), hasSoughtTokens) !== block) {
-      return `block ${block} is in the tree but not in the index`;
-    }
-    for (let child = at(firstChildren, block); child !== none; child = at(nextSiblings, child)) {
-      if (at(parents, child) !== block) return `block ${child} is listed below ${block} but is not`;
-      if (at(depths, child) !== at(depths, block) + 1) return `block ${child} has the wrong depth`;
-      if (at(states, child) === computed && at(states, block) !== computed) {
-        return `block ${child} is computed but the one above is not`;
-      }
-    }
-    return undefined;
-  }
-
-  return {
-    get size() {
-      return size;
-    },
-    get namespaceCount() {
-      return namespaces.count;
-    },
-    has: (block) => at(states, block) !== outside,
-    isComputed: (block) => at(states, block) === computed,
-    depth: (block) => at(depths, block),
-    parent: (block) => Math.max(at(parents, block), none),
-    firstChild: (block) => at(firstChildren, block),
-    nextSibling: (block) => at(nextSiblings, block),
-    find({ request, index: blockIndex, parent }) {
-      const namespace = parent === none ? namespaces.find(request.namespace) : undefined;
-      if (parent === none && namespace === undefined) return undefined;
-      soughtParent = namespace === undefined ? parent : none - namespace;
-      soughtTokens = request.tokens;
-      soughtFrom = blockIndex * blockTokens;
-      return index.find(hashOf(soughtParent, soughtTokens, soughtFrom), hasSoughtTokens);
-    },
-    insert(block, { request, index: blockIndex, parent }, state) {
-      assert(at(states, block) === outside, 'a block is in the tree at most once');
-      const from = blockIndex * blockTokens;
-      const key = parent === none ? none - namespaces.hold(request.namespace) : parent;
-      tokens.set(request.tokens.subarray(from, from + blockTokens), block * blockTokens);
-      parents[block] = key;
-      depths[block] = blockIndex + 1;
-      states[block] = state === 'computed' ? computed : pending;
-      if (parent !== none) link(block, parent);
-      index.insert(hashOf(key, request.tokens, from), block);
-      size += 1;
-    },
-    markComputed(block) {
-      assert(at(states, block) !== outside, 'only a block of the tree is marked computed');
-      states[block] = computed;
-    },
-    remove(block) {
-      assert(at(states, block) !== outside, 'only a block of the tree is removed');
-      assert(at(firstChildren, block) === none, 'a block is removed after those below it');
-      const parent = at(parents, block);
-      if (parent >= 0) unlink(block, parent);
-      else namespaces.release(none - parent);
-      index.remove(block);
-      states[block] = outside;
-      size -= 1;
-    },
-    tokensOf: (block) => tokens.subarray(block * blockTokens, (block + 1) * blockTokens),
-    fault() {
-      let seen = 0;
-      for (let block = 0; block < blockCount; block++) {
-        if (at(states, block) === outside) continue;
-        seen += 1;
-        const problem = faultOf(block);
-        if (problem !== undefined) return problem;
-      }
-      return seen === size ? undefined : `${size} blocks are counted in the tree but ${seen} are`;
-    },
-  };
+function hashOf(tree: PrefixTree, key: number, run: Run): number {
+  let hash = mix(tree.hashSeed, key);
+  for (let i = 0; i < tree.blockTokens; i++) hash = mix(hash, at(run.tokens, run.from + i));
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return hash ^ (hash >>> 13);
 }
 
 /** One round of MurmurHash3 (x86, 32 bits; Austin Appleby, public domain). */
@@ -193,4 +188,31 @@ function mix(hash: number, value: number): number {
   let mixed = hash ^ Math.imul(k, 0x1b873593);
   mixed = (mixed << 13) | (mixed >>> 19);
   return (Math.imul(mixed, 5) + 0xe6546b64) | 0;
+}
+
+function link(tree: PrefixTree, block: number, parent: number): void {
+  const next = at(tree.firstChildren, parent);
+  tree.nextSiblings[block] = next;
+  tree.previousSiblings[block] = none;
+  if (next !== none) tree.previousSiblings[next] = block;
+  tree.firstChildren[parent] = block;
+}
+
+function unlink(tree: PrefixTree, block: number, parent: number): void {
+  const next = at(tree.nextSiblings, block);
+  const previous = at(tree.previousSiblings, block);
+  if (next !== none) tree.previousSiblings[next] = previous;
+  if (previous !== none) tree.nextSiblings[previous] = next;
+  else tree.firstChildren[parent] = next;
+}
+
+function faultOf(tree: PrefixTree, block: number): string | undefined {
+  const run = { tokens: tree.tokens, from: block * tree.blockTokens };
+  if (search(tree, at(tree.parents, block), run) !== block) return `block ${block} is in the tree but not in the index`;
+  for (let child = firstChildOf(tree, block); child !== none; child = at(tree.nextSiblings, child)) {
+    if (at(tree.parents, child) !== block) return `block ${child} is listed below ${block} but is not`;
+    if (depthOf(tree, child) !== depthOf(tree, block) + 1) return `block ${child} has the wrong depth`;
+    if (isComputed(tree, child) && !isComputed(tree, block)) return `block ${child} is computed, the one above is not`;
+  }
+  return undefined;
 }

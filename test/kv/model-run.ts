@@ -3,10 +3,10 @@
 // of every running sequence, and that no more cells are used than blocks are accounted for.
 // Plain comparisons rather than matchers: tens of thousands of commands a second find more faults than good messages do.
 
-import fc from 'fast-check';
 import { assert, assertNever } from '../../src/assert.ts';
 import { cacheSeqId } from '../../src/ids.ts';
 import type { Admission, CacheRequest, KvCache, Lease } from '../../src/kv/types.ts';
+import type { Command } from './commands.ts';
 import { createFakeNative, type FakeNative, type FakeNativeOptions } from './fake-native.ts';
 
 export interface ModelRunOptions {
@@ -16,52 +16,6 @@ export interface ModelRunOptions {
   readonly sharing: 'none' | 'blocks' | 'tokens';
   /** Longest sequence. */
   readonly tokensMax: number;
-}
-
-export type Command =
-  /** A request that begins with `keptCount` tokens of an earlier sequence, running or ended. */
-  | {
-      readonly kind: 'admit';
-      readonly pick: number;
-      readonly keptCount: number;
-      readonly tokens: readonly number[];
-      readonly namespace: string;
-    }
-  | { readonly kind: 'restore'; readonly pick: number }
-  | { readonly kind: 'compute'; readonly pick: number; readonly count: number }
-  | { readonly kind: 'generate'; readonly pick: number; readonly tokens: readonly number[] }
-  | { readonly kind: 'fork'; readonly pick: number }
-  | { readonly kind: 'release'; readonly pick: number; readonly keep: 'keep' | 'discard'; readonly inFlight: number }
-  | { readonly kind: 'clear' };
-
-/** fast-check settings of every model run: as many runs as fit the time. */
-export const boundedByTime = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: 4000,
-  markInterruptAsFailure: false,
-} as const;
-
-/** Command lists over a vocabulary of two tokens. */
-export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
-  const pick = fc.nat(1000);
-  const namespace = fc.constantFrom('', '', '', 'salt');
-  const tokens = (max: number) => fc.array(fc.nat(1), { minLength: 1, maxLength: max, size: 'max' });
-  const count = fc.oneof(fc.integer({ min: 1, max: tokensMax }), fc.constant(tokensMax));
-  const keptCount = fc.oneof(fc.nat(tokensMax), fc.constant(tokensMax));
-  const keep = fc.constantFrom<'keep' | 'discard'>('keep', 'keep', 'keep', 'discard');
-  const one = fc.oneof(
-    {
-      weight: 50,
-      arbitrary: fc.record({ kind: fc.constant('admit' as const), pick, keptCount, tokens: tokens(8), namespace }),
-    },
-    { weight: 5, arbitrary: fc.record({ kind: fc.constant('restore' as const), pick }) },
-    { weight: 60, arbitrary: fc.record({ kind: fc.constant('compute' as const), pick, count }) },
-    { weight: 25, arbitrary: fc.record({ kind: fc.constant('generate' as const), pick, tokens: tokens(4) }) },
-    { weight: 10, arbitrary: fc.record({ kind: fc.constant('fork' as const), pick }) },
-    { weight: 30, arbitrary: fc.record({ kind: fc.constant('release' as const), pick, keep, inFlight: fc.nat(4) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
-  );
-  return fc.array(one, { minLength: 1, maxLength: 120, size: 'max' });
 }
 
 interface Running {

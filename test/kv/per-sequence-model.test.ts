@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
-import { boundedByTime, commandLists, runModel } from './model-run.ts';
+import { boundedByTime, commandLists } from './commands.ts';
+import { runModel } from './model-run.ts';
 
 const shapes = fc.record({
   blockTokens: fc.integer({ min: 2, max: 4 }),

@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPlainCache } from '../../src/kv/plain-cache.ts';
-import { boundedByTime, commandLists, runModel } from './model-run.ts';
+import { boundedByTime, commandLists } from './commands.ts';
+import { runModel } from './model-run.ts';
 import { requestOf } from './requests.ts';
 
 const shapes = fc.record({

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { evictionPolicies } from '../../src/kv/eviction.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
-import { boundedByTime, commandLists, runModel } from './model-run.ts';
+import { boundedByTime, commandLists } from './commands.ts';
+import { runModel } from './model-run.ts';
 
 const shapes = fc.record({
   blockTokens: fc.integer({ min: 2, max: 4 }),

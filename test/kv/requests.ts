@@ -26,3 +26,8 @@ export function cachePrefix(cache: KvCache, tokens: readonly number[], namespace
   cache.release(admitComputed(cache, tokens, namespace), 'keep');
   cache.takeOps();
 }
+
+/** Tokens from `start` up to but not including `end`. */
+export function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, index) => start + index);
+}
