@@ -18,12 +18,18 @@ function codeOf(parserCode: string | undefined): keyof typeof messages {
   return 'invalid_request';
 }
 
+export interface ParserError {
+  readonly code?: string;
+}
+
 /** Answers and closes a connection that Node's HTTP parser gave up. */
-export function answerClientError(error: { readonly code?: string }, socket: Socket, metrics: HttpMetrics): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return void socket.destroy();
+export function answerClientError(error: ParserError, socket: Socket, metrics: HttpMetrics): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
   const code: ErrorCode = codeOf(error.code);
   metrics.onRejected(code);
-  if (!socket.writable) return void socket.destroy();
   const body = JSON.stringify(toWire(octetError(code, messages[code])));
   const status = statusOf(code);
   socket.end(

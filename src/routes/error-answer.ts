@@ -1,11 +1,13 @@
 // Errors on their way out: one place that turns whatever was thrown or returned into OpenAI's error body.
 // Source of Fastify's codes: its docs, "Errors".
 
-import type { FastifyReply } from 'fastify';
-import { type ErrorCode, OctetError, type OctetErrorBody, octetError, statusOf, toWire } from '../errors.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { OctetError, type OctetErrorBody, octetError, statusOf, toWire } from '../errors.ts';
+import type { HttpLimits } from './dependencies.ts';
+import { givenText } from './faults.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 
-/** Answers with an error. Names the code only in the log: messages may quote the request's text. */
+/** Answers with an error. Only its code goes to the log: messages may quote the request's text. */
 export function sendError(reply: FastifyReply, error: OctetErrorBody, metrics: HttpMetrics): void {
   metrics.onRejected(error.code);
   reply.request.log.info({ code: error.code, param: error.param }, 'refused');
@@ -17,22 +19,46 @@ export function sendError(reply: FastifyReply, error: OctetErrorBody, metrics: H
   reply.code(statusOf(error.code)).send(toWire(error));
 }
 
-const byFastifyCode: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_json',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_json',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
-  FST_ERR_BAD_URL: 'invalid_request',
-  FST_ERR_ASYNC_CONSTRAINT: 'invalid_request',
+type Explain = (request: FastifyRequest, limits: HttpLimits) => OctetErrorBody;
+
+const byFastifyCode: Readonly<Record<string, Explain>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ({ headers }) =>
+    octetError(
+      'unsupported_media_type',
+      `content-type must be application/json. Given: ${givenText(headers['content-type'])}`,
+    ),
+  FST_ERR_CTP_BODY_TOO_LARGE: ({ headers }, { bodyBytesMax }) =>
+    octetError(
+      'body_too_large',
+      `body must be <= ${bodyBytesMax} bytes. Given: ${headers['content-length'] ?? 'more'}`,
+    ),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    octetError('invalid_request', 'The body does not have the length that content-length gives.'),
+  FST_ERR_BAD_URL: () => octetError('invalid_request', 'The path is not valid percent-encoded UTF-8.'),
 };
 
 /** What went wrong, or undefined when it is a bug: nobody expected this value to be thrown. */
-export function expectedError(thrown: unknown): OctetErrorBody | undefined {
+export function expectedError(
+  thrown: unknown,
+  request: FastifyRequest,
+  limits: HttpLimits,
+): OctetErrorBody | undefined {
   if (thrown instanceof OctetError) return thrown.body;
   if (!(thrown instanceof Error)) return undefined;
-  const code = 'code' in thrown && typeof thrown.code === 'string' ? byFastifyCode[thrown.code] : undefined;
-  if (code !== undefined) return octetError(code, thrown.message);
+  const explain = 'code' in thrown && typeof thrown.code === 'string' ? byFastifyCode[thrown.code] : undefined;
+  if (explain !== undefined) return explain(request, limits);
   const status = 'statusCode' in thrown && typeof thrown.statusCode === 'number' ? thrown.statusCode : 500;
   return status >= 400 && status < 500 ? octetError('invalid_request', thrown.message) : undefined;
+}
+
+/** Answers with whatever was thrown; a bug is logged in full and answered without details. */
+export function sendThrown(
+  thrown: unknown,
+  reply: FastifyReply,
+  { limits, metrics }: { readonly limits: HttpLimits; readonly metrics: HttpMetrics },
+): void {
+  const expected = expectedError(thrown, reply.request, limits);
+  if (expected === undefined) reply.request.log.error({ err: thrown }, 'unexpected error');
+  const bug = 'A bug in Octet; its log has the details under this request id.';
+  sendError(reply, expected ?? octetError('internal_error', bug), metrics);
 }

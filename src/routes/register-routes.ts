@@ -1,13 +1,14 @@
 // Every path, its methods and its function, on a Fastify instance.
-// Why the table of paths: one list serves the router, the 405 answers and the rule of which paths need a key.
+// Why one table of paths: it serves the router, the 405 answers and the rule of which paths need a key.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { octetError } from '../errors.ts';
+import { type OctetErrorBody, octetError } from '../errors.ts';
 import { chatEndpoint } from './chat-completions.ts';
 import { completionsEndpoint } from './completions.ts';
-import type { MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
+import type { KeyRing, MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
 import { modelFault, serveEndpoint } from './endpoint.ts';
 import { sendError } from './error-answer.ts';
+import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { createTokenTexts } from './token-text.ts';
@@ -21,6 +22,7 @@ export interface RouteSettings {
 type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
 interface Path {
+  /** May end in `/*`. */
   readonly url: string;
   readonly method: 'GET' | 'POST';
   /** Answered without an API key: probes and scrapers carry none. */
@@ -28,26 +30,30 @@ interface Path {
   readonly answer: Answer;
 }
 
-/** Adds all routes; checks API keys on those that need one. */
+/** Adds all routes. What can be refused by its head alone is refused before the body is read. */
 export function registerRoutes(app: FastifyInstance, settings: RouteSettings): void {
-  const { dependencies } = settings;
-  for (const { url, method, isOpen, answer } of [...openPaths(settings), ...apiPaths(dependencies)]) {
-    const onRequest = isOpen ? {} : { onRequest: keyCheck(dependencies) };
-    app.route({ url, method, handler: answer, ...onRequest });
-    const allow = method === 'GET' ? 'GET, HEAD' : 'POST';
-    const others = app.supportedMethods.filter((other) => !allow.includes(other) && other !== 'OPTIONS');
-    app.route({ url, method: others, handler: (request, reply) => refuseMethod(request, reply, allow) });
+  const { keyRing, metrics } = settings.dependencies;
+  const paths = [...openPaths(settings), ...apiPaths(settings.dependencies)];
+  for (const { url, method, isOpen, answer } of paths) {
+    app.route({
+      url,
+      method,
+      handler: answer,
+      onRequest: (request, reply, done) => {
+        const error = (isOpen ? undefined : keyFault(request, keyRing)) ?? encodingFault(request);
+        if (error === undefined) return done();
+        if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
+        sendError(reply, error, metrics);
+      },
+    });
   }
-  app.setNotFoundHandler((request, reply) => {
-    const message = `No such path: ${request.method} ${request.url.slice(0, 100)}`;
-    sendError(reply, octetError('not_found', message), dependencies.metrics);
-  });
-
-  function refuseMethod(request: FastifyRequest, reply: FastifyReply, allow: string): void {
-    const error = octetError('method_not_allowed', `Method must be one of ${allow}. Given: ${request.method}`);
-    reply.header('allow', allow);
-    sendError(reply, error, dependencies.metrics);
-  }
+  const refuseUnknown = (request: FastifyRequest, reply: FastifyReply): void => {
+    const allow = allowedMethods(pathOf(request.url), paths);
+    if (allow !== undefined) reply.header('allow', allow);
+    sendError(reply, unknownFault(request, allow), metrics);
+  };
+  app.addHook('onRequest', (request, reply, done) => (request.is404 ? refuseUnknown(request, reply) : done()));
+  app.setNotFoundHandler(refuseUnknown);
 }
 
 function openPaths({ dependencies, metricsText, version }: RouteSettings): Path[] {
@@ -69,26 +75,19 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   const texts = createTokenTexts(dependencies.tokenizer);
   const chat = chatEndpoint(dependencies);
   const completions = completionsEndpoint(dependencies);
-  const { model } = dependencies;
+  const { metrics, model } = dependencies;
+  const post = (url: string, answer: Answer): Path => ({ url, method: 'POST', isOpen: false, answer });
+  const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: false, answer });
   return [
     post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
     post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
-    { url: '/v1/models', method: 'GET', isOpen: false, answer: () => modelListBody(model) },
-    {
-      url: '/v1/models/*',
-      method: 'GET',
-      isOpen: false,
-      answer: (request, reply) => {
-        const id = wildcardOf(request.params);
-        const fault = modelFault(id, model);
-        return fault === undefined ? modelBody(id, model) : sendError(reply, fault, dependencies.metrics);
-      },
-    },
+    get('/v1/models', () => modelListBody(model)),
+    get('/v1/models/*', (request, reply) => {
+      const id = wildcardOf(request.params);
+      const fault = modelFault(id, model);
+      return fault === undefined ? modelBody(id, model) : sendError(reply, fault, metrics);
+    }),
   ];
-}
-
-function post(url: string, answer: Answer): Path {
-  return { url, method: 'POST', isOpen: false, answer };
 }
 
 /** What the `*` of a path stands for: model ids may contain slashes. */
@@ -97,15 +96,32 @@ function wildcardOf(params: unknown): string {
   return String(params['*']);
 }
 
-function keyCheck({ keyRing, metrics }: RouteDependencies) {
-  return (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
-    if (keyRing === undefined || keyRing.identify(request.headers.authorization) !== undefined) {
-      done();
-      return;
-    }
-    const given = request.headers.authorization === undefined ? 'no key was given' : 'the given key is not known';
-    const message = `This server requires an API key in the header "authorization: Bearer <key>": ${given}.`;
-    reply.header('www-authenticate', 'Bearer');
-    sendError(reply, octetError('invalid_api_key', message), metrics);
-  };
+function keyFault({ headers }: FastifyRequest, keyRing: KeyRing | undefined): OctetErrorBody | undefined {
+  if (keyRing === undefined || keyRing.identify(headers.authorization) !== undefined) return undefined;
+  const given = headers.authorization === undefined ? 'none was given' : 'the given one is not known';
+  const message = `This server requires an API key in the header "authorization: Bearer <key>"; ${given}.`;
+  return octetError('invalid_api_key', message);
+}
+
+function encodingFault({ headers }: FastifyRequest): OctetErrorBody | undefined {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return undefined;
+  return octetError('unsupported_media_type', `content-encoding must be identity. Given: ${givenText(encoding)}`);
+}
+
+function pathOf(url: string): string {
+  const [path = ''] = url.split('?', 1);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** The methods of a known path, for the allow header. */
+function allowedMethods(path: string, paths: readonly Path[]): string | undefined {
+  const found = paths.find(({ url }) => (url.endsWith('/*') ? path.startsWith(url.slice(0, -1)) : path === url));
+  if (found === undefined) return undefined;
+  return found.method === 'GET' ? 'GET, HEAD' : found.method;
+}
+
+function unknownFault({ method, url }: FastifyRequest, allow: string | undefined): OctetErrorBody {
+  if (allow === undefined) return octetError('not_found', `No such path. Given: ${method} ${givenText(url)}`);
+  return octetError('method_not_allowed', `method must be one of ${allow}. Given: ${method}`);
 }

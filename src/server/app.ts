@@ -1,17 +1,24 @@
 // The HTTP application: builds a Fastify instance with everything on it, and never listens.
 // Why apart from listening: tests inject requests into the same application that serves.
 
+import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { octetError } from '../errors.ts';
-import { answerClientError } from '../routes/client-error.ts';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import { answerClientError, type ParserError } from '../routes/client-error.ts';
 import type { HttpLimits, MetricsText, RouteDependencies, VersionFacts } from '../routes/dependencies.ts';
-import { expectedError, sendError } from '../routes/error-answer.ts';
+import { sendThrown } from '../routes/error-answer.ts';
 import { parseJsonBody } from '../routes/json-body.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { registerRoutes } from '../routes/register-routes.ts';
 import { requestIdOf } from '../routes/request-id.ts';
 import { createStreamWatch, type StreamWatchOptions } from '../routes/stream-watch.ts';
+import { watchConnections } from './connections.ts';
 
 export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch'> {
   readonly streams: StreamWatchOptions;
@@ -34,13 +41,18 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
     ...serverOptions(limits, metrics),
   });
+  const connections = watchConnections(app.server);
+  app.addHook('preClose', (done) => {
+    connections.closeWhenIdle();
+    done();
+  });
   const streamWatch = createStreamWatch(dependencies.streams);
   app.addHook('onClose', (_, done) => {
     streamWatch.close();
     done();
   });
   addBodyParser(app);
-  addHooks(app, metrics);
+  addHooks(app, dependencies);
   await addCors(app, dependencies.corsOrigins);
   registerRoutes(app, { dependencies: { ...dependencies, streamWatch }, version, metricsText });
   return app;
@@ -54,12 +66,15 @@ function serverOptions(limits: HttpLimits, metrics: HttpMetrics) {
     keepAliveTimeout: keepAliveMs,
     genReqId: requestIdOf,
     requestIdHeader: false as const,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // The engine says whether it takes requests; probes and metrics stay readable while draining.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
-    clientErrorHandler: (error: { readonly code?: string }, socket: import('node:net').Socket) =>
-      answerClientError(error, socket, metrics),
+    clientErrorHandler: (error: ParserError, socket: Socket) => answerClientError(error, socket, metrics),
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('x-request-id', request.id);
+      sendThrown(error, reply, { limits, metrics });
+    },
   };
 }
 
@@ -74,7 +89,7 @@ function addBodyParser(app: FastifyInstance): void {
   });
 }
 
-function addHooks(app: FastifyInstance, metrics: HttpMetrics): void {
+function addHooks(app: FastifyInstance, { limits, metrics }: AppDependencies): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     done();
@@ -82,18 +97,12 @@ function addHooks(app: FastifyInstance, metrics: HttpMetrics): void {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
-    const status = reply.statusCode;
+    const status = reply.raw.statusCode;
     metrics.onResponse({ route, method, status, seconds: reply.elapsedTime / 1000 });
     request.log.info({ method, route, status, ms: Math.round(reply.elapsedTime) }, 'answered');
     done();
   });
-  app.setErrorHandler((thrown, request, reply) => {
-    const expected = expectedError(thrown);
-    if (expected === undefined) request.log.error({ err: thrown }, 'unexpected error');
-    const error =
-      expected ?? octetError('internal_error', 'A bug in Octet; its log has the details under this request id.');
-    sendError(reply, error, metrics);
-  });
+  app.setErrorHandler((thrown, _, reply) => sendThrown(thrown, reply, { limits, metrics }));
 }
 
 async function addCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
