@@ -185,9 +185,9 @@ export function curlLine(facts: Pick<BannerFacts, 'url' | 'modelName' | 'needsKe
 /** A line that is written over itself while something loads: label, bar and percent. `fraction` is 0 to 1. */
 export function formatProgress(label: string, fraction: number, columns = 80): string {
   const clamped = Math.min(1, Math.max(0, fraction));
-  const percent = `${Math.floor(clamped * 100)}%`.padStart(4);
-  const width = Math.min(40, columns - label.length - percent.length - 4);
-  if (width < 5) return `${label}${percent}`;
+  const percent = `${Math.floor(clamped * 100)}%`.padStart(5);
+  const width = Math.min(40, columns - label.length - percent.length - 3);
+  if (width < 5) return `${label} ${percent.trimStart()}`;
   const filled = Math.round(clamped * width);
   return `${label} [${'#'.repeat(filled)}${'.'.repeat(width - filled)}]${percent}`;
 }
