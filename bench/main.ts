@@ -17,23 +17,29 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: "step time outside native decode and sampling, from the server's /metrics",
       run: async (argv) => (await import('./overhead.ts')).overheadCommand(argv),
     },
+    simulate: {
+      meaning: 'replay a trace through the scheduler on a simulated kernel',
+      run: async (argv) => (await import('./simulate.ts')).main(argv),
+    },
+    'plan-step': {
+      meaning: 'cost of planning one step',
+      run: async () => (await import('./plan-step.ts')).main(),
+    },
     allocator: {
       meaning: 'cost of cache operations at 10^3 to 10^6 blocks',
       run: (argv) => runProgram('./allocator.js', argv),
     },
-    simulate: {
-      meaning: 'replay a trace through the scheduler on a simulated kernel',
-      run: (argv) => runProgram('./simulate.js', argv),
-    },
-    'plan-step': { meaning: 'cost of planning one step', run: (argv) => runProgram('./plan-step.js', argv) },
   };
 
-/** Runs a program that is a module of its own, as if node had been started with it. */
+/** Runs a module that is a program of its own, as if node had been started with it. */
 async function runProgram(module: string, argv: readonly string[]): Promise<number> {
   const program = new URL(module, import.meta.url);
   process.argv = [process.execPath, fileURLToPath(program), ...argv];
-  await import(program.href);
-  return 0;
+  const loaded: unknown = await import(program.href);
+  if (typeof loaded !== 'object' || loaded === null || !('main' in loaded) || typeof loaded.main !== 'function')
+    return 0;
+  const status: unknown = await loaded.main(argv);
+  return typeof status === 'number' ? status : 0;
 }
 
 function printUsage(): void {

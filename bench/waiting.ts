@@ -59,10 +59,7 @@ export async function httpCommand(argv: readonly string[]): Promise<number> {
     key: flags.key || (process.env['OCTET_BENCH_KEY'] ?? ''),
   });
   const crowd = await openCrowd(target, { count: flags.connections, outputTokens: flags.outputTokens });
-  await sleep(flags.settleSeconds * 1000);
-  const latencies = await measurePaths(flags);
-  const counts = crowd.counts();
-  crowd.close();
+  const { latencies, counts } = await measureBeside(crowd, flags);
   console.log(formatReport(latencies, counts));
   if (!flags.noResults)
     console.log(`raw results: ${writeResults(flags, { ...circumstances, latencies, connections: counts })}`);
@@ -82,6 +79,16 @@ export function formatReport(latencies: readonly PathLatency[], counts: ReturnTy
   const { waiting, streaming, ended, refused, broken, firstRefusal } = counts;
   const crowd = `connections at the end: ${waiting} waiting, ${streaming} streaming, ${ended} ended, ${refused} refused, ${broken} broken`;
   return [table, crowd, ...(firstRefusal === undefined ? [] : [`first refusal: ${firstRefusal}`])].join('\n');
+}
+
+/** Measures while the crowd waits; drops its connections whatever happens, for they would keep this program alive. */
+async function measureBeside(crowd: Crowd, flags: WaitingFlags) {
+  try {
+    await sleep(flags.settleSeconds * 1000);
+    return { latencies: await measurePaths(flags), counts: crowd.counts() };
+  } finally {
+    crowd.close();
+  }
 }
 
 async function measurePaths(flags: WaitingFlags): Promise<PathLatency[]> {
