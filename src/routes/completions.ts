@@ -3,7 +3,7 @@
 
 import { octetError } from '../errors.ts';
 import type { Tokenizer } from '../ports.ts';
-import { type CompletionRequest, completionsSchema, otherCompletionFaults, type Prompt } from './completions-schema.ts';
+import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
 import { type Checked, checkBody } from './request-body.ts';
@@ -11,8 +11,8 @@ import { completionFormat } from './wire-shapes.ts';
 
 /** OpenAI's default for this endpoint. */
 const defaultTokensMax = 16;
-/** Longer texts are tokenized off the JavaScript thread: tokenizing them takes milliseconds. */
-const inlineTextLengthMax = 8192;
+/** Prompts longer than this in all are tokenized off the JavaScript thread: it takes milliseconds. */
+const inlineLengthMax = 8192;
 const textOptions = { special: true, bos: true } as const;
 
 export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<CompletionRequest> {
@@ -30,8 +30,10 @@ export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<
 
 async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promise<Checked<PromptPart>> {
   const prompts: Int32Array[] = [];
+  const textLength = fields.prompt.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
+  const tokenize = textLength <= inlineLengthMax ? tokenizer.tokenize : tokenizer.tokenizeAsync;
   for (const [index, prompt] of fields.prompt.entries()) {
-    const tokens = await tokensOf(prompt, tokenizer);
+    const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text, textOptions);
     const fault = tokens.findIndex((token) => token >= tokenizer.vocabularySize);
     if (fault !== -1) {
       const path = fields.prompt.length === 1 ? `prompt.${fault}` : `prompt.${index}.${fault}`;
@@ -45,10 +47,4 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
   }
   const requestedTokensMax = fields.max_tokens ?? undefined;
   return { kind: 'valid', value: { prompts, promptField: 'prompt', requestedTokensMax, defaultTokensMax } };
-}
-
-function tokensOf(prompt: Prompt, tokenizer: Tokenizer): Int32Array | Promise<Int32Array> {
-  if (prompt.kind === 'tokens') return prompt.tokens;
-  if (prompt.text.length <= inlineTextLengthMax) return tokenizer.tokenize(prompt.text, textOptions);
-  return tokenizer.tokenizeAsync(prompt.text, textOptions);
 }

@@ -10,9 +10,10 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
+import { octetError } from '../errors.ts';
 import { answerClientError, type ParserError } from '../routes/client-error.ts';
 import type { HttpLimits, MetricsText, RouteDependencies, VersionFacts } from '../routes/dependencies.ts';
-import { sendThrown } from '../routes/error-answer.ts';
+import { sendError, sendThrown } from '../routes/error-answer.ts';
 import { parseJsonBody } from '../routes/json-body.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { registerRoutes } from '../routes/register-routes.ts';
@@ -33,6 +34,9 @@ export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch'> 
 const headerBytesMax = 16_384;
 /** Longer than the usual 60 s of load balancers, so that they close idle connections first. */
 const keepAliveMs = 75_000;
+
+/** How often Node looks for requests that are not sent in time. */
+const checkingMs = 10_000;
 
 /** Builds the application. `close` it to stop its timer; open streams are the caller's to end first. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
@@ -61,7 +65,13 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 function serverOptions(limits: HttpLimits, metrics: HttpMetrics) {
   return {
     bodyLimit: limits.bodyBytesMax,
-    http: { maxHeaderSize: headerBytesMax },
+    http: {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: limits.receiveMsMax,
+      connectionsCheckingInterval: Math.min(checkingMs, Math.ceil(limits.receiveMsMax / 2)),
+      // Refused by a hook instead: Node's own refusal has no body.
+      requireHostHeader: false,
+    },
     requestTimeout: limits.receiveMsMax,
     keepAliveTimeout: keepAliveMs,
     genReqId: requestIdOf,
@@ -92,8 +102,12 @@ function addBodyParser(app: FastifyInstance): void {
 function addHooks(app: FastifyInstance, { limits, metrics }: AppDependencies): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
-    done();
+    const { headers, httpVersion } = request.raw;
+    if (headers.host !== undefined || httpVersion === '1.0') done();
+    else sendError(reply, octetError('invalid_request', 'The host header is missing.'), metrics);
   });
+  // An unknown expectation may be ignored (RFC 9110, 10.1.1); Node's own refusal has no body.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;

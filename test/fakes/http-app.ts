@@ -24,6 +24,7 @@ export interface TestAppOptions {
   readonly pingMs?: number;
   readonly slowReaderMs?: number;
   readonly bodyBytesMax?: number;
+  readonly receiveMsMax?: number;
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
 }
@@ -40,7 +41,11 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     tokenizer,
     chatEncoder: createLineEncoder(tokenizer),
     model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
-    limits: { bodyBytesMax: options.bodyBytesMax ?? 10_485_760, requestMsMax: 600_000, receiveMsMax: 60_000 },
+    limits: {
+      bodyBytesMax: options.bodyBytesMax ?? 10_485_760,
+      requestMsMax: 600_000,
+      receiveMsMax: options.receiveMsMax ?? 60_000,
+    },
     metrics: {
       onAccepted: record('onAccepted'),
       onFirstToken: record('onFirstToken'),

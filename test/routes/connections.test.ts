@@ -195,6 +195,7 @@ describe('a connection', () => {
       ['hello\r\n\r\n', 400, 'invalid_request'],
       [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
       ['POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n', 400, 'invalid_request'],
+      ['GET /health HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid_request'],
     ] as const) {
       const connection = await dial(port);
       connection.socket.write(bytes);
@@ -203,6 +204,47 @@ describe('a connection', () => {
       const [, body = ''] = connection.received().split('\r\n\r\n');
       expect(JSON.parse(body).error.code).toBe(code);
     }
+  });
+
+  it('that sends too slowly gets a 408', async () => {
+    const { engine, port } = await open({ receiveMsMax: 200 });
+    const whole = chatPost();
+    for (const length of [20, whole.length - 5]) {
+      const connection = await dial(port);
+      connection.socket.write(whole.slice(0, length));
+      await connection.until('"code":"request_timeout"');
+      expect(connection.received()).toMatch(/^HTTP\/1.1 408 /);
+    }
+    expect(engine.commands).toHaveLength(0);
+  });
+
+  it('may expect what it likes', async () => {
+    const { engine, port } = await open();
+    answerAllWith(engine, 'ok');
+    const connection = await dial(port);
+    connection.socket.write(
+      postText('/v1/completions', { prompt: 'a' }, 'expect: 100-continue\r\n') +
+        postText('/v1/completions', { prompt: 'a' }, 'expect: a miracle\r\n'),
+    );
+    await waitUntil(() => connection.received().split('"text":"ok"').length === 3, 'two answers');
+  });
+
+  it('holds no listener of a request that is over', async () => {
+    const { app, engine, port } = await open();
+    const sockets: Socket[] = [];
+    app.server.on('connection', (socket) => sockets.push(socket));
+    answerAllWith(engine, 'ok');
+    const connection = await dial(port);
+    const counts: object[] = [];
+    for (let round = 1; round <= 20; round += 1) {
+      connection.socket.write(chatPost({ stream: round % 2 === 0 }));
+      await waitUntil(() => connection.received().split('"stop"').length === round + 1, `${round} answers`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const [socket] = sockets;
+      const names = must(socket, 'a socket').eventNames();
+      counts.push(Object.fromEntries(names.map((name) => [String(name), socket?.listenerCount(name)])));
+    }
+    expect(counts[19]).toEqual(counts[1]);
   });
 
   it('gets its 413 even while it still sends', async () => {
