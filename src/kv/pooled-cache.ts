@@ -257,17 +257,22 @@ function takeBlocks(state: PooledState, lease: PooledLease, count: number): void
 /** Enters the lease's whole blocks of `request` that are not in the tree yet, until one is there already. */
 function enterWhole(state: PooledState, lease: PooledLease, request: CacheRequest): void {
   const wholeCount = Math.floor(request.tokenCount / state.blockTokens);
-  while (!lease.detached && lease.insertedCount < wholeCount) {
-    const index = lease.insertedCount;
-    const place = { request, index, parent: lease.blocks[index - 1] ?? none };
+  if (lease.detached || lease.insertedCount >= wholeCount) return;
+  const computedCount = Math.floor(lease.committedCount / state.blockTokens);
+  let parent: number = lease.blocks[lease.insertedCount - 1] ?? none;
+  for (let index = lease.insertedCount; index < wholeCount; index++) {
+    const place = { request, index, parent };
     if (findBlock(state.tree, place) !== undefined) {
       lease.detached = true;
-      return;
+      break;
     }
-    const computed = (index + 1) * state.blockTokens <= lease.committedCount;
-    enterBlock(state, blockAt(lease, index), { place, computed, seq: lease.seq });
+    const block = blockAt(lease, index);
+    enterBlock(state, block, place);
+    if (index < computedCount) markComputed(state.tree, block);
+    parent = block;
     lease.insertedCount += 1;
   }
+  setEnd(state.seqs, lease.seq, parent);
 }
 
 function blockAt(lease: PooledLease, index: number): BlockId {

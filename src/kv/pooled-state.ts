@@ -2,11 +2,11 @@
 // Why every move is here: free + held + cached = total holds because no other file touches reference counts.
 
 import { assert, must } from '../assert.ts';
-import type { BlockId, CacheSeqId } from '../ids.ts';
+import type { BlockId } from '../ids.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
 import { leastRecentlyUsed } from './eviction.ts';
 import { addToHeap, createIndexedHeap, type IndexedHeap, removeFromHeap } from './heap.ts';
-import { createNativeSequences, type NativeSequences, setEnd } from './native-sequences.ts';
+import { createNativeSequences, type NativeSequences } from './native-sequences.ts';
 import {
   createPrefixTree,
   depthOf,
@@ -122,17 +122,12 @@ export function releaseBlock(state: PooledState, block: number): void {
   if (firstChildOf(state.tree, block) === none) offerForEviction(state, block);
 }
 
-/** Enters a block that its lease lists into the tree; the lease's native id ends there from now on. */
-export function enterBlock(
-  state: PooledState,
-  block: number,
-  how: { place: Place; computed: boolean; seq: CacheSeqId },
-): void {
-  insertBlock(state.tree, block, { ...how.place, computed: how.computed });
+/** Enters a block that a lease lists into the tree as pending. */
+export function enterBlock(state: PooledState, block: number, place: Place): void {
+  insertBlock(state.tree, block, place);
   state.pool.hold(block);
   state.lastUses[block] = state.clock;
   state.hitCounts[block] = 0;
-  setEnd(state.seqs, how.seq, block);
 }
 
 /** Takes a block that some lease still lists out of the tree. */

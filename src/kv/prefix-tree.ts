@@ -106,16 +106,18 @@ export function findBlock(tree: PrefixTree, { request, index, parent }: Place): 
   return search(tree, key, { tokens: request.tokens, from: index * tree.blockTokens });
 }
 
-/** Enters a block; the same block must not be there yet. */
-export function insertBlock(tree: PrefixTree, block: number, place: Place & { readonly computed: boolean }): void {
+/** Enters a block as pending; the same block must not be there yet. */
+export function insertBlock(tree: PrefixTree, block: number, place: Place): void {
   assert(!isInTree(tree, block), 'a block is in the tree at most once');
   const { request, index, parent } = place;
   const from = index * tree.blockTokens;
   const key = parent === none ? none - tree.namespaces.hold(request.namespace) : parent;
-  tree.tokens.set(request.tokens.subarray(from, from + tree.blockTokens), block * tree.blockTokens);
+  // A loop: making a view for `set` would take longer than copying one block.
+  const to = block * tree.blockTokens;
+  for (let i = 0; i < tree.blockTokens; i++) tree.tokens[to + i] = at(request.tokens, from + i);
   tree.parents[block] = key;
   tree.depths[block] = index + 1;
-  tree.states[block] = place.computed ? computed : pending;
+  tree.states[block] = pending;
   if (parent !== none) link(tree, block, parent);
   addToIndex(tree.index, hashOf(tree, key, { tokens: request.tokens, from }), block);
   tree.size += 1;
