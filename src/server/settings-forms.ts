@@ -62,10 +62,10 @@ export const originList = z.string().transform((given, context): readonly string
   return origins;
 });
 
-/** A comma list of API keys: printable ASCII without blanks. */
+/** A comma list of API keys: printable ASCII without blanks. Text without any key is a fault: it would leave the server open. */
 export const keyList = z.string().transform((given, context): readonly string[] => {
   const keys = splitList(given);
-  if (!keys.every((key) => /^[\x21-\x7e]{8,512}$/.test(key))) {
+  if ((keys.length === 0 && given !== '') || !keys.every((key) => /^[\x21-\x7e]{1,512}$/.test(key))) {
     context.addIssue({ code: 'custom', message: 'not a list of keys' });
   }
   return keys;

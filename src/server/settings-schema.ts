@@ -90,7 +90,7 @@ const serverSettings = {
     group: 'Server',
     unit: 'comma list',
     meaning: 'API keys; requests then need one of them, or of the file, as a bearer token.',
-    limit: 'a comma list of keys of 8 to 512 printable ASCII characters',
+    limit: 'a comma list of keys of 1 to 512 printable ASCII characters without blanks',
     secret: true,
   }),
   corsOrigins: originList.prefault('').register(settingFacts, {

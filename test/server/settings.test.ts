@@ -197,6 +197,7 @@ describe('faults', () => {
   test('a secret is never shown', () => {
     const text = describeFaults(faultsOf('', { OCTET_API_KEYS: 'short,a b c d e f' }));
     expect(text).toContain('apiKeys must be');
+    expect(messagesOf('', { OCTET_API_KEYS: ' , ' })).toHaveLength(1);
     expect(text).not.toMatch(/short|a b c/);
   });
 
