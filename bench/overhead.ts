@@ -61,8 +61,8 @@ export function readStepTotals(text: string): StepTotals {
   return {
     stepCount: read('octet_step_seconds_count'),
     stepSeconds: read('octet_step_seconds_sum'),
-    decodeSeconds: read('octet_decode_seconds_sum'),
-    sampleSeconds: read('octet_sample_seconds_sum'),
+    decodeSeconds: read('octet_step_decode_seconds_sum'),
+    sampleSeconds: read('octet_step_sample_seconds_sum'),
   };
 }
 

@@ -37,9 +37,12 @@ export async function describeTarget(target: Target): Promise<Readonly<Record<st
 }
 
 async function findVersion(target: Target): Promise<string> {
-  const octet = await getJson(target, '/version').catch(() => undefined);
-  const told = versionAnswer.safeParse(octet);
-  if (told.success) return `octet ${told.data.version}`;
+  const answer = await getJson(target, '/version').catch(() => undefined);
+  const told = versionAnswer.safeParse(answer);
+  if (told.success)
+    return Object.entries(told.data)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
   const props = propsAnswer.safeParse(await getJson(target, '/props').catch(() => undefined));
   return props.success ? `llama-server ${props.data.build_info}` : 'unknown';
 }
@@ -60,5 +63,6 @@ function reasonOf(error: unknown): string {
 }
 
 const modelList = z.object({ data: z.array(z.object({ id: z.string() })) });
-const versionAnswer = z.object({ version: z.string() });
+/** Octet's answer: names of its parts and their versions. */
+const versionAnswer = z.record(z.string(), z.string()).refine((parts) => parts['octet'] !== undefined);
 const propsAnswer = z.object({ build_info: z.string() });

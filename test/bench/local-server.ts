@@ -25,7 +25,11 @@ export async function startServer(answer: (call: Call) => void | Promise<void>):
   const server = http.createServer(async (request, response) => {
     if (request.method === 'GET') {
       response.setHeader('content-type', 'application/json');
-      response.end(request.url === '/v1/models' ? '{"object":"list","data":[{"id":"local"}]}' : '{"version":"1.2.3"}');
+      response.end(
+        request.url === '/v1/models'
+          ? '{"object":"list","data":[{"id":"local"}]}'
+          : '{"octet":"1.2.3","llamaCpp":"v0"}',
+      );
       return;
     }
     let body = '';

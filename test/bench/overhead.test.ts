@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { formatOverhead, readStepTotals } from '../../bench/overhead.ts';
 import { sumOfSamples } from '../../bench/prometheus-text.ts';
+import { createMetrics } from '../../src/server/metrics.ts';
 
 const text = `# HELP octet_step_seconds Time of a step.
 # TYPE octet_step_seconds histogram
@@ -9,15 +10,15 @@ octet_step_seconds_sum{model_name="a"} 1.5
 octet_step_seconds_count{model_name="a"} 100
 octet_step_seconds_sum{model_name="b } c"} 0.5 1700000000000
 octet_step_seconds_count{model_name="b } c"} 100
-octet_decode_seconds_sum 1.25
-octet_sample_seconds_sum 0.7
-octet_sample_seconds_sum_of_something_else 9
+octet_step_decode_seconds_sum 1.25
+octet_step_sample_seconds_sum 0.7
+octet_step_sample_seconds_sum_of_something_else 9
 `;
 
 describe('sumOfSamples', () => {
   test('adds up the label sets of one name and no other', () => {
     expect(sumOfSamples(text, 'octet_step_seconds_sum')).toBe(2);
-    expect(sumOfSamples(text, 'octet_sample_seconds_sum')).toBe(0.7);
+    expect(sumOfSamples(text, 'octet_step_sample_seconds_sum')).toBe(0.7);
   });
 
   test('is undefined for a name that is absent', () => {
@@ -28,6 +29,20 @@ describe('sumOfSamples', () => {
 test('the totals of a scrape', () => {
   expect(readStepTotals(text)).toEqual({ stepCount: 200, stepSeconds: 2, decodeSeconds: 1.25, sampleSeconds: 0.7 });
   expect(() => readStepTotals('')).toThrow('/metrics has no octet_step_seconds_count');
+});
+
+test("the server's own metrics have the totals under the names that are read", async () => {
+  const metrics = createMetrics({ modelName: 'demo' });
+  try {
+    expect(readStepTotals(await metrics.render())).toEqual({
+      stepCount: 0,
+      stepSeconds: 0,
+      decodeSeconds: 0,
+      sampleSeconds: 0,
+    });
+  } finally {
+    metrics.stop();
+  }
 });
 
 test('the overhead is what neither decoding nor sampling took, between the two scrapes', () => {

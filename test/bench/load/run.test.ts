@@ -7,7 +7,7 @@ import { type LoadFlags, loadFlags } from '../../../bench/load/flags.ts';
 import { planLongPrompt, readLongPrompt, runLongPrompt } from '../../../bench/load/long-prompt.ts';
 import { runClosed, runConversations, runOpen } from '../../../bench/load/run.ts';
 import { buildScenario } from '../../../bench/load/scenario.ts';
-import { openTarget } from '../../../bench/load/target.ts';
+import { describeTarget, openTarget } from '../../../bench/load/target.ts';
 import type { Target } from '../../../bench/load/types.ts';
 import { planEqual } from '../../../bench/load/workload.ts';
 import { startServer, streamTokens, wordCount } from '../local-server.ts';
@@ -191,6 +191,18 @@ describe('before a run', () => {
     const agent = createAgent(server.target, false);
     await expect(calibrate(server.target, agent, 1)).rejects.toThrow(/127\.0\.0\.1.*failed a request: loading/);
     agent.destroy();
+  });
+
+  test('a target is described by what it tells, without the key and without folders', async () => {
+    await using server = await startServer(() => {});
+    const target = { ...server.target, model: '/models/a.gguf', key: 'sk-1' };
+    expect(await describeTarget(target)).toEqual({
+      name: 'local',
+      url: server.target.url.href,
+      api: 'completions',
+      model: 'a.gguf',
+      version: 'octet 1.2.3, llamaCpp v0',
+    });
   });
 
   test('the model is asked for when none is named', async () => {
