@@ -35,13 +35,8 @@ const engineCounters = [
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
-const cancelReasons: readonly CancelReason[] = [
-  'client-gone',
-  'stop-string',
-  'shutdown',
-  'slow-reader',
-  'sibling-failed',
-];
+/** Without `stop-string`: routes count such an answer as finished. */
+const cancelReasons: readonly CancelReason[] = ['client-gone', 'shutdown', 'slow-reader', 'sibling-failed'];
 const finishReasons: readonly FinishReason[] = ['stop', 'length'];
 const rateWindowSeconds = 10;
 
