@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -74,13 +75,16 @@ function faultOf({ file, line, specifier }: Import): string | undefined {
   const at = `${file}:${line} imports '${specifier}'`;
   if (area === undefined || !Object.hasOwn(importTable, area)) return `${at}, but ${file} is in no area of the table`;
   if (specifier.startsWith('.')) return relativeFault({ file, area, at, specifier });
-  const packageName = specifier
+  if (pureAreas.includes(area)) return `${at}, but ${area} is pure: it imports neither packages nor node:*`;
+  const owners = packageOwners[packageNameOf(specifier)];
+  return owners === undefined || owners.includes(area) ? undefined : `${at}, which belongs to ${owners.join(', ')}`;
+}
+
+function packageNameOf(specifier: string): string {
+  return specifier
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
-  if (pureAreas.includes(area)) return `${at}, but ${area} is pure: it imports neither packages nor node:*`;
-  const owners = packageOwners[packageName];
-  return owners === undefined || owners.includes(area) ? undefined : `${at}, which belongs to ${owners.join(', ')}`;
 }
 
 function relativeFault(of: { file: string; area: string; at: string; specifier: string }): string | undefined {
@@ -105,6 +109,17 @@ describe('import table', () => {
   test('every import is allowed', () => {
     expect(files.length).toBeGreaterThan(5);
     expect(files.flatMap((file) => faultsIn(file, readFileSync(join(root, file), 'utf8')))).toEqual([]);
+  });
+
+  test('src imports only what is installed without development packages', () => {
+    const { dependencies } = z
+      .object({ dependencies: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+    const strangers = sourceFiles('src')
+      .flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8')))
+      .filter(({ specifier }) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+      .filter(({ specifier }) => !Object.hasOwn(dependencies, packageNameOf(specifier)));
+    expect(strangers).toEqual([]);
   });
 
   test('every folder of src is in the table', () => {
