@@ -199,7 +199,7 @@ function engineSeries({ engine }: MetricsRecord, modelName: string): Series[] {
     (key: 'blockCount' | 'blockTokens' | 'sequencesMax' | 'contextTokensMax' | 'kvBytesPerToken' | 'weightBytes') =>
     () =>
       one(engine.present.capacity?.[key] ?? 0);
-  const info = (): readonly Sample[] => {
+  const served = (): readonly Sample[] => {
     const known = engine.present.capacity;
     if (known === undefined) return [];
     const labels = { model_name: modelName, kv_type_k: known.kvTypeK, kv_type_v: known.kvTypeV, gpu: known.gpu };
@@ -208,7 +208,7 @@ function engineSeries({ engine }: MetricsRecord, modelName: string): Series[] {
   return [
     gauge('octet_model_info', 'Always 1; what is served and in which precision.', {
       labelNames: ['model_name', 'kv_type_k', 'kv_type_v', 'gpu', 'prefix_sharing'],
-      read: info,
+      read: served,
     }),
     gauge('octet_engine_ready', '1 while the engine process takes requests, else 0.', () =>
       one(engine.present.isReady ? 1 : 0),
