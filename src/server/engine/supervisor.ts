@@ -15,7 +15,10 @@ export interface SupervisorOptions {
   /** Engines in a row that may die before one has lived a minute; 0 means no limit. */
   readonly restartsMax: number;
   readonly log: (level: 'debug' | 'info' | 'warn' | 'error', text: string) => void;
+  readonly onLaunch: (pid: number | undefined) => void;
   readonly onProgress: (fraction: number) => void;
+  /** Each time an engine is ready, the first time and after every restart. */
+  readonly onReady: (capacity: EngineCapacity) => void;
   readonly onRestart: () => void;
   /** The first engine could not load the model, or there are no more restarts: nothing will get better by itself. */
   readonly onGivenUp: (error: OctetErrorBody | string) => void;
@@ -69,6 +72,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       onExit: (how) => onExit(how),
     });
     engine = launched;
+    options.onLaunch(launched.pid);
   }
 
   function onMessage(message: EngineMessage): void {
@@ -79,6 +83,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         readyAtMs = lastHeardMs;
         status = { kind: 'ready' };
         listener?.onReady(message.capacity);
+        options.onReady(message.capacity);
         break;
       case 'load-progress':
         if (status.kind === 'loading') status = { kind: 'loading', fraction: message.fraction };

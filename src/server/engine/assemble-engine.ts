@@ -1,0 +1,104 @@
+// Builds everything the engine process runs: libraries, model, memory plan, kernel, cache, scheduler.
+// Why apart from the process's entry: benchmarks and tests build the same engine without a process around it.
+
+import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
+import { createPlainCache } from '../../kv/plain-cache.ts';
+import { createPooledCache } from '../../kv/pooled-cache.ts';
+import type { KvCache } from '../../kv/types.ts';
+import { createKernel } from '../../llama/kernel.ts';
+import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
+import { type LlamaModel, loadModel } from '../../llama/model.ts';
+import { prefixSharing } from '../../llama/model-shape.ts';
+import type { EngineCapacity, Kernel } from '../../ports.ts';
+import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
+import type { EngineConfiguration } from './engine-configuration.ts';
+import { planSizes, type Sizes } from './plan-sizes.ts';
+
+export interface AssembledEngine {
+  readonly kernel: Kernel;
+  readonly cache: KvCache;
+  readonly scheduler: Scheduler;
+  readonly capacity: EngineCapacity;
+}
+
+export interface AssemblyPorts {
+  readonly log: (level: 'debug' | 'info' | 'warn' | 'error', text: string) => void;
+  readonly onProgress: (fraction: number) => void;
+}
+
+/** Loads and builds it all; throws an Error whose message is meant for the operator. */
+export async function assembleEngine(
+  configuration: EngineConfiguration,
+  ports: AssemblyPorts,
+): Promise<AssembledEngine> {
+  const libraries = loadLibraries({ gpu: configuration.gpu, log: ports.log });
+  ports.log('info', `compute: ${libraries.reason}`);
+  const model = await loadModel({
+    libraries,
+    path: configuration.modelPath,
+    load: 'weights',
+    gpuLayers: configuration.gpuLayers,
+    onProgress: ports.onProgress,
+  });
+  const sizes = planSizes(configuration, model);
+  const kernel = await createKernel({ model, ...sizes.kernel });
+  const cache = createCache(kernel, sizes);
+  const contextTokensMax = Math.min(sizes.contextTokensMax, cache.blockTokens * cache.blockCount);
+  const scheduler = createScheduler(
+    {
+      sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
+      stepTokensMax: kernel.limits.batchTokensMax,
+      contextTokensMax,
+      itlTargetMs: configuration.itlTargetMs,
+      policy: configuration.policy,
+      preemption: configuration.preemption,
+      kvBytesPerToken: sizes.kvBytesPerToken,
+      parkBytesMax: configuration.parkBytesMax,
+      endTokenIds: kernel.limits.endTokenIds,
+    },
+    cache,
+  );
+  return {
+    kernel,
+    cache,
+    scheduler,
+    capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
+  };
+}
+
+function createCache(kernel: Kernel, sizes: Sizes): KvCache {
+  const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
+  const { blockTokens } = sizes;
+  if (layout === 'per-sequence' && sharesPrefixes) {
+    return createPerSequenceCache({ cacheSeqCount, slabTokens: Math.floor(cellCount / cacheSeqCount), blockTokens });
+  }
+  const blockCount = Math.floor(cellCount / blockTokens);
+  return sharesPrefixes
+    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount })
+    : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
+}
+
+interface Parts {
+  readonly configuration: EngineConfiguration;
+  readonly libraries: Libraries;
+  readonly model: LlamaModel;
+  readonly cache: KvCache;
+  readonly sizes: Sizes;
+  readonly contextTokensMax: number;
+}
+
+function describe({ configuration, libraries, model, cache, sizes, contextTokensMax }: Parts): EngineCapacity {
+  return {
+    contextTokensMax,
+    blockTokens: cache.blockTokens,
+    blockCount: cache.blockCount,
+    sequencesMax: configuration.sequencesMax,
+    kvTypeK: sizes.kvTypes.k,
+    kvTypeV: sizes.kvTypes.v,
+    kvBytesPerToken: sizes.kvBytesPerToken,
+    weightBytes: model.weightBytes,
+    gpu: libraries.gpu,
+    gpuReason: libraries.reason,
+    prefixSharing: prefixSharing(model.shape),
+  };
+}

@@ -1,0 +1,76 @@
+// The engine process's entry: is configured by its parent, loads, then runs the loop until told to stop or orphaned.
+// Why it exits with its parent: an engine that nobody listens to would hold the GPU's memory for ever.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { assertNever } from '../../assert.ts';
+import { octetError } from '../../errors.ts';
+import type { EngineMessage } from '../../ports.ts';
+import { createEngineLoop, type EngineLoop } from '../../scheduler/engine-loop.ts';
+import { assembleEngine } from './assemble-engine.ts';
+import type { EngineConfiguration } from './engine-configuration.ts';
+import type { ServerMessage } from './engine-process.ts';
+
+const heartbeatIntervalMs = 1000;
+
+const eventLoopDelay = monitorEventLoopDelay({ resolution: 10 });
+eventLoopDelay.enable();
+let loop: EngineLoop | undefined;
+
+function post(message: EngineMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+function beat(): void {
+  post({
+    kind: 'heartbeat',
+    stepAgeMs: loop?.stepAgeMs() ?? 0,
+    eventLoopLagMs: eventLoopDelay.max / 1e6,
+    rssBytes: process.memoryUsage.rss(),
+  });
+  eventLoopDelay.reset();
+}
+
+async function start(configuration: EngineConfiguration): Promise<void> {
+  const { kernel, cache, scheduler, capacity } = await assembleEngine(configuration, {
+    log: (level, text) => post({ kind: 'log', level, text }),
+    onProgress: (fraction) => post({ kind: 'load-progress', fraction }),
+  });
+  loop = createEngineLoop({
+    scheduler,
+    cache,
+    kernel,
+    now: () => performance.now(),
+    post: (report) => post({ kind: 'step', ...report }),
+    onFault: (faults) => {
+      for (const fault of faults) post({ kind: 'log', level: 'error', text: `broken law: ${fault}` });
+    },
+  });
+  post({ kind: 'engine-ready', capacity });
+  await loop.run();
+}
+
+process.on('message', (message: ServerMessage) => {
+  switch (message.kind) {
+    case 'configure':
+      start(message.configuration).catch((error: unknown) => {
+        const text = error instanceof Error ? error.message : String(error);
+        post({ kind: 'load-failed', error: octetError('engine_unavailable', text) });
+        // The channel must be flushed before the process ends.
+        setTimeout(() => process.exit(1), 50);
+      });
+      break;
+    case 'generate':
+    case 'cancel':
+      loop?.accept(message);
+      break;
+    case 'stop':
+      process.exit(0);
+      break;
+    default:
+      assertNever(message);
+  }
+});
+process.on('disconnect', () => process.exit(0));
+// A terminal's Ctrl-C reaches the whole group; the parent decides when this process ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+setInterval(beat, heartbeatIntervalMs);

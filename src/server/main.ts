@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// The `octet` command: reads the settings and serves. Everything worth testing lives beside this file.
+
+import { serve } from './serve.ts';
+import { loadSettings } from './settings.ts';
+import { describeFaults } from './settings-faults.ts';
+
+const loaded = loadSettings({ argv: process.argv.slice(2), env: process.env });
+switch (loaded.kind) {
+  case 'settings':
+    await serve(loaded.settings, loaded.sources);
+    break;
+  case 'help':
+  case 'version':
+    process.stdout.write(`${loaded.text.trimEnd()}\n`);
+    break;
+  case 'faults':
+    process.stderr.write(`${describeFaults(loaded.faults)}\n`);
+    process.exitCode = 2;
+    break;
+}

@@ -1,0 +1,232 @@
+// `octet serve`: wires the server process together and keeps it until a signal.
+// Order matters: the socket opens before the model is loaded, so that probes get answers (503, with the reason) meanwhile.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { createChatEncoder } from '../llama/chat-encoder.ts';
+import { type Libraries, loadLibraries } from '../llama/libraries.ts';
+import { type LlamaModel, loadModel } from '../llama/model.ts';
+import { createTokenizer } from '../llama/tokenizer.ts';
+import type { EngineCapacity } from '../ports.ts';
+import { buildApp } from './app.ts';
+import { createKeyRing, parseKeyFile } from './auth.ts';
+import { formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
+import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
+import type { EngineConfiguration } from './engine/engine-configuration.ts';
+import { createLauncher } from './engine/engine-process.ts';
+import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
+import { createLogger } from './logging.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { packageVersion } from './package-root.ts';
+import { createProgressLine } from './progress-line.ts';
+import type { SettingSources } from './settings.ts';
+import type { Settings } from './settings-schema.ts';
+import { createShutdown } from './shutdown.ts';
+
+const expireIntervalMs = 1000;
+const receiveMsMax = 60_000;
+
+/** Serves until a signal ends the process. Throws nothing: what cannot work is logged, and the exit code is 1. */
+export async function serve(settings: Settings, sources: SettingSources): Promise<void> {
+  const logger = createLogger(settings);
+  try {
+    await start(settings, { logger, sources });
+  } catch (error) {
+    logger.fatal(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+    // An engine or a timer that was started already must not keep a failed start alive.
+    setTimeout(() => process.exit(), 200).unref();
+  }
+}
+
+interface StartContext {
+  readonly logger: Logger;
+  readonly sources: SettingSources;
+}
+
+async function start(settings: Settings, { logger, sources }: StartContext): Promise<void> {
+  if (process.stderr.isTTY) process.stderr.write(`${formatSettings(settings, sources)}\n`);
+  else logger.info({ settings: visibleSettings(settings) }, 'settings');
+  const keys = readKeys(settings);
+  const modelName = settings.modelAlias || basename(settings.model).replace(/\.gguf$/i, '');
+  const vocabulary = await loadVocabulary(settings, logger);
+  const metrics = createMetrics({ modelName });
+  const progress = createProgressLine(`loading ${modelName}`);
+  let url = '';
+  const supervisor = createEngineSupervisor(settings, {
+    logger,
+    metrics,
+    onProgress: progress.show,
+    onReady: (capacity) => {
+      progress.end();
+      metrics.onEngineReady(capacity);
+      announce({ settings, capacity, logger, url, modelName, needsKey: keys.length > 0, vocabulary });
+    },
+  });
+  const client = createEngineClient(supervisor, {
+    limits: { waitingSequencesMax: settings.queueRequestsMax, waitingTokensMax: settings.queueTokensMax },
+    now: () => performance.now(),
+    observer: metrics,
+  });
+  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary });
+  await app.listen({ host: settings.host, port: settings.port });
+  url = serverUrl(settings.host, portOf(app));
+  logger.info({ url }, 'listening');
+  setInterval(() => client.expire(), expireIntervalMs).unref();
+  handleSignals(settings, { logger, metrics, client, app, supervisor });
+  supervisor.start();
+}
+
+function readKeys(settings: Settings): readonly string[] {
+  if (settings.apiKeysFile === '') return settings.apiKeys;
+  const parsed = parseKeyFile(readFileSync(settings.apiKeysFile, 'utf8'));
+  if (parsed.kind === 'faults') throw new Error(`${settings.apiKeysFile}: ${parsed.faults.join('; ')}`);
+  return [...settings.apiKeys, ...parsed.keys];
+}
+
+/** The server process holds the vocabulary alone: it tokenizes without asking the engine. */
+async function loadVocabulary(settings: Settings, logger: Logger): Promise<LlamaModel> {
+  const libraries: Libraries = loadLibraries({ gpu: 'off', log: (_, text) => logger.trace(text) });
+  return loadModel({ libraries, path: settings.model, load: 'vocabulary', gpuLayers: 0 });
+}
+
+interface SupervisorParts {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly onProgress: (fraction: number) => void;
+  readonly onReady: (capacity: EngineCapacity) => void;
+}
+
+function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Supervisor {
+  const { logger, metrics } = parts;
+  const entry = fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
+  return createSupervisor({
+    launch: createLauncher(entry, engineConfiguration(settings)),
+    now: () => performance.now(),
+    heartbeatMsMax: settings.engineHeartbeatSeconds * 1000,
+    stepMsMax: settings.engineStepSeconds * 1000,
+    restartsMax: settings.engineRestartsMax,
+    log: (level, text) => logger[level](text),
+    onLaunch: (enginePid) => logger.info({ enginePid }, 'engine started'),
+    onProgress: parts.onProgress,
+    onReady: parts.onReady,
+    onRestart: () => metrics.onEngineRestart(),
+    onGivenUp: (why) => {
+      logger.fatal(typeof why === 'string' ? why : why.message);
+      process.exit(1);
+    },
+  });
+}
+
+function engineConfiguration(settings: Settings): EngineConfiguration {
+  return {
+    modelPath: settings.model,
+    gpu: settings.gpu,
+    gpuLayers: settings.gpuLayers,
+    threads: settings.threads,
+    kvTypes: settings.kv,
+    kvLayout: settings.kvLayout,
+    kvBlocks: settings.kvBlocks,
+    kvMemoryBytes: settings.kvMemory,
+    blockTokens: settings.blockTokens,
+    contextTokens: settings.context,
+    sequencesMax: settings.sequencesMax,
+    stepTokensMax: settings.stepTokens,
+    microBatchTokens: settings.microBatch,
+    itlTargetMs: settings.itlTargetMs,
+    policy: settings.policy,
+    preemption: settings.preemption,
+    parkBytesMax: settings.parkMemory,
+  };
+}
+
+interface HttpParts {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly client: EngineClient;
+  readonly keys: readonly string[];
+  readonly modelName: string;
+  readonly vocabulary: LlamaModel;
+}
+
+function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
+  const { metrics, modelName, vocabulary } = parts;
+  const tokenizer = createTokenizer(vocabulary);
+  const release = vocabulary.libraries.native.llama_version();
+  return buildApp({
+    engine: parts.client,
+    tokenizer,
+    chatEncoder: createChatEncoder(vocabulary, tokenizer),
+    model: { ids: [modelName], createdSeconds: Math.floor(Date.now() / 1000), ownedBy: 'octet' },
+    limits: {
+      bodyBytesMax: settings.bodyBytesMax,
+      requestMsMax: settings.timeoutSeconds * 1000,
+      receiveMsMax,
+    },
+    metrics,
+    metricsText: metrics,
+    systemFingerprint: fingerprint(settings, release),
+    logPrompts: settings.logPrompts,
+    keyRing: createKeyRing(parts.keys),
+    streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
+    corsOrigins: settings.corsOrigins,
+    version: { octet: packageVersion(), llamaCpp: release, node: process.version, model: modelName },
+    logger: parts.logger,
+  });
+}
+
+/** Changes whenever the numbers that a request gets may change. */
+function fingerprint(settings: Settings, release: string): string {
+  const facts = JSON.stringify([packageVersion(), release, settings.model, settings.kv, settings.gpu]);
+  return `fp_${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`;
+}
+
+function portOf(app: FastifyInstance): number {
+  const address = app.server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+interface Announcement {
+  readonly settings: Settings;
+  readonly capacity: EngineCapacity;
+  readonly logger: Logger;
+  readonly url: string;
+  readonly modelName: string;
+  readonly needsKey: boolean;
+  readonly vocabulary: LlamaModel;
+}
+
+function announce({ capacity, logger, url, modelName, needsKey, vocabulary }: Announcement): void {
+  logger.info({ capacity, url }, 'ready');
+  if (!process.stdout.isTTY) return;
+  const weightFormat = vocabulary.description.split(' ').at(-1) ?? '';
+  const facts = { version: packageVersion(), url, modelName, weightFormat, capacity, needsKey };
+  process.stdout.write(`\n${formatStartBanner(facts)}\n`);
+}
+
+interface SignalParts {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly client: EngineClient;
+  readonly app: FastifyInstance;
+  readonly supervisor: Supervisor;
+}
+
+function handleSignals(settings: Settings, { logger, metrics, client, app, supervisor }: SignalParts): void {
+  const shutdown = createShutdown({
+    client,
+    drainMs: settings.drainSeconds * 1000,
+    closeHttp: async () => {
+      metrics.stop();
+      await app.close();
+    },
+    stopEngine: () => supervisor.stop(),
+    log: (text) => logger.info(text),
+    exit: (code) => process.exit(code),
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => shutdown(signal));
+}
