@@ -31,9 +31,10 @@ export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<
 async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promise<Checked<PromptPart>> {
   const prompts: Int32Array[] = [];
   const textLength = fields.prompt.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
-  const tokenize = textLength <= inlineLengthMax ? tokenizer.tokenize : tokenizer.tokenizeAsync;
+  const tokenize = (text: string): Int32Array | Promise<Int32Array> =>
+    textLength <= inlineLengthMax ? tokenizer.tokenize(text, textOptions) : tokenizer.tokenizeAsync(text, textOptions);
   for (const [index, prompt] of fields.prompt.entries()) {
-    const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text, textOptions);
+    const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text);
     const fault = tokens.findIndex((token) => token >= tokenizer.vocabularySize);
     if (fault !== -1) {
       const path = fields.prompt.length === 1 ? `prompt.${fault}` : `prompt.${index}.${fault}`;

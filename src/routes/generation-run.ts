@@ -2,7 +2,6 @@
 // Why the engine's promise of one terminal event is not relied on alone: a stop string ends a choice from this side.
 
 import { assertNever } from '../assert.ts';
-import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings } from '../ports.ts';
 import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation.ts';
@@ -33,100 +32,108 @@ export interface GenerationRun extends Generation {
   take(choice: ChoiceState, event: SequenceEvent): void;
 }
 
+interface RunState {
+  readonly ports: GenerationPorts;
+  readonly sink: GenerationSink;
+  readonly prompts: PromptState[];
+  readonly choices: ChoiceState[];
+  openCount: number;
+  isOver: boolean;
+}
+
 /** `choiceTotal`: choices of all prompts, so that an early end of some is not mistaken for the end of all. */
 export function createGenerationRun(choiceTotal: number, ports: GenerationPorts, sink: GenerationSink): GenerationRun {
-  const { engine, metrics } = ports;
-  const prompts: PromptState[] = [];
-  const choices: ChoiceState[] = [];
-  let openCount = choiceTotal;
-  let isOver = false;
-
-  function cancel(reason: CancelReason): void {
-    isOver = true;
-    for (const choice of choices) {
-      if (choice.hasEnded) continue;
-      choice.hasEnded = true;
-      engine.cancel(choice.sequenceId, reason);
-      metrics.onCancelled(reason);
-    }
-  }
-
-  function takeToken(choice: ChoiceState, text: string): void {
-    const nowMs = performance.now();
-    if (choice.tokenCount === 0) metrics.onFirstToken((nowMs - ports.receivedMs) / 1000);
-    else metrics.onInterToken((nowMs - choice.lastTokenMs) / 1000);
-    choice.lastTokenMs = nowMs;
-    choice.tokenCount += 1;
-    if (text !== '') sink.onText(choice.index, text);
-    if (!choice.text.stopped || choice.hasEnded) return;
-    engine.cancel(choice.sequenceId, 'stop-string');
-    finish(choice, 'stop', undefined);
-  }
-
-  function finish(choice: ChoiceState, reason: FinishReason, timings: SequenceTimings | undefined): void {
-    choice.hasEnded = true;
-    openCount -= 1;
-    metrics.onFinished({
-      reason,
-      timings,
-      promptTokenCount: choice.prompt.tokenCount,
-      cachedTokenCount: choice.prompt.cachedTokenCount ?? 0,
-      generationTokenCount: choice.tokenCount,
-      endToEndSeconds: (performance.now() - ports.receivedMs) / 1000,
-    });
-    sink.onFinish(choice.index, reason);
-    if (openCount > 0 || isOver) return;
-    isOver = true;
-    sink.onEnd(usage());
-  }
-
-  function usage(): Usage {
-    return {
-      promptTokenCount: sum(prompts, (prompt) => prompt.tokenCount),
-      cachedTokenCount: sum(prompts, (prompt) => prompt.cachedTokenCount ?? 0),
-      generationTokenCount: sum(choices, (choice) => choice.tokenCount),
-    };
-  }
-
-  function fail(choice: ChoiceState, error: OctetErrorBody): void {
-    choice.hasEnded = true;
-    cancel('sibling-failed');
-    sink.onFail(error);
-  }
-
-  function take(choice: ChoiceState, event: SequenceEvent): void {
-    if (choice.hasEnded || isOver) return;
-    switch (event.kind) {
-      case 'sequence-started':
-        choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
-        return;
-      case 'token-delta':
-        takeToken(choice, choice.text.push(event.token));
-        return;
-      case 'sequence-finished': {
-        const rest = choice.text.flush();
-        if (rest !== '') sink.onText(choice.index, rest);
-        finish(choice, choice.text.stopped ? 'stop' : event.reason, event.timings);
-        return;
-      }
-      case 'sequence-failed':
-        fail(choice, event.error);
-        return;
-      default:
-        assertNever(event);
-    }
-  }
-
+  const run: RunState = { ports, sink, prompts: [], choices: [], openCount: choiceTotal, isOver: false };
   return {
-    cancel,
-    take,
-    add: (prompt, added) => {
-      prompts.push(prompt);
-      choices.push(...added);
-    },
     get isOver() {
-      return isOver;
+      return run.isOver;
     },
+    add: (prompt, choices) => {
+      run.prompts.push(prompt);
+      run.choices.push(...choices);
+    },
+    take: (choice, event) => {
+      if (!choice.hasEnded && !run.isOver) take(run, choice, event);
+    },
+    cancel: (reason) => cancel(run, reason),
+  };
+}
+
+function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
+  switch (event.kind) {
+    case 'sequence-started':
+      choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
+      return;
+    case 'token-delta':
+      takeToken(run, choice, choice.text.push(event.token));
+      return;
+    case 'sequence-finished': {
+      const rest = choice.text.flush();
+      if (rest !== '') run.sink.onText(choice.index, rest);
+      finish(run, choice, { reason: choice.text.stopped ? 'stop' : event.reason, timings: event.timings });
+      return;
+    }
+    case 'sequence-failed':
+      choice.hasEnded = true;
+      cancel(run, 'sibling-failed');
+      run.sink.onFail(event.error);
+      return;
+    default:
+      assertNever(event);
+  }
+}
+
+function takeToken(run: RunState, choice: ChoiceState, text: string): void {
+  const { engine, metrics, receivedMs } = run.ports;
+  const nowMs = performance.now();
+  if (choice.tokenCount === 0) metrics.onFirstToken((nowMs - receivedMs) / 1000);
+  else metrics.onInterToken((nowMs - choice.lastTokenMs) / 1000);
+  choice.lastTokenMs = nowMs;
+  choice.tokenCount += 1;
+  if (text !== '') run.sink.onText(choice.index, text);
+  if (!choice.text.stopped || choice.hasEnded) return;
+  engine.cancel(choice.sequenceId, 'stop-string');
+  finish(run, choice, { reason: 'stop', timings: undefined });
+}
+
+interface ChoiceEnd {
+  readonly reason: FinishReason;
+  readonly timings: SequenceTimings | undefined;
+}
+
+function finish(run: RunState, choice: ChoiceState, { reason, timings }: ChoiceEnd): void {
+  const { metrics, receivedMs } = run.ports;
+  choice.hasEnded = true;
+  run.openCount -= 1;
+  metrics.onFinished({
+    reason,
+    timings,
+    promptTokenCount: choice.prompt.tokenCount,
+    cachedTokenCount: choice.prompt.cachedTokenCount ?? 0,
+    generationTokenCount: choice.tokenCount,
+    endToEndSeconds: (performance.now() - receivedMs) / 1000,
+  });
+  run.sink.onFinish(choice.index, reason);
+  if (run.openCount > 0 || run.isOver) return;
+  run.isOver = true;
+  run.sink.onEnd(usageOf(run));
+}
+
+function cancel(run: RunState, reason: CancelReason): void {
+  run.isOver = true;
+  for (const choice of run.choices) {
+    if (choice.hasEnded) continue;
+    choice.hasEnded = true;
+    run.ports.engine.cancel(choice.sequenceId, reason);
+    run.ports.metrics.onCancelled(reason);
+  }
+}
+
+function usageOf({ prompts, choices }: RunState): Usage {
+  return {
+    promptTokenCount: sum(prompts, (prompt) => prompt.tokenCount),
+    cachedTokenCount: sum(prompts, (prompt) => prompt.cachedTokenCount ?? 0),
+    generationTokenCount: sum(choices, (choice) => choice.tokenCount),
   };
 }
 

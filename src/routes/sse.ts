@@ -44,77 +44,107 @@ const sseHeaders = {
   'x-accel-buffering': 'no',
 };
 
+interface StreamState {
+  readonly options: SseOptions;
+  phase: 'open' | 'ended' | 'closed';
+  writtenTick: number;
+  blockedTick: number | undefined;
+  /** Takes back what was hung on the response, the connection and the watch. */
+  detach: () => void;
+}
+
+/** Makes `response` an event stream, which opens with the first event or ping. */
 export function openSseStream(options: SseOptions): SseStream {
   const { response, watch } = options;
-  let phase: 'open' | 'ended' | 'closed' = 'open';
-  let writtenTick = watch.tick;
-  let blockedTick: number | undefined;
-
-  function close(): void {
-    phase = 'closed';
-    watch.remove(watched);
-    stopClientWatch();
-    response.off('drain', drained);
-    response.off('finish', close);
-  }
-  function gone(reason: GoneReason): void {
-    const wasOpen = phase === 'open';
-    close();
-    if (wasOpen) options.onGone(reason);
-  }
-  function drained(): void {
-    blockedTick = undefined;
-    writtenTick = watch.tick;
-    if (phase === 'open') options.onDrain();
-  }
-  function write(text: string): void {
-    if (!response.headersSent) {
-      options.onOpen();
-      response.writeHead(200, { ...options.headers, ...sseHeaders });
-    }
-    writtenTick = watch.tick;
-    if (!response.write(text)) blockedTick ??= watch.tick;
-  }
-  const watched: WatchedStream = {
-    get writtenTick() {
-      return writtenTick;
-    },
-    get blockedTick() {
-      // Behind another response on the same connection nobody could read this one yet.
-      return response.socket === null ? undefined : blockedTick;
-    },
-    ping: () => {
-      if (phase === 'open' && blockedTick === undefined) write(pingComment);
-    },
-    cut: () => {
-      gone('slow-reader');
-      response.destroy();
-    },
+  const state: StreamState = {
+    options,
+    phase: 'open',
+    writtenTick: watch.tick,
+    blockedTick: undefined,
+    detach: () => undefined,
   };
-  const stopClientWatch = watchClient(options.socket, () => gone('client-gone'));
-  watch.add(watched);
-  response.on('drain', drained);
-  response.on('finish', close);
-  // A write that meets a closed connection: its close event tells the same.
-  response.on('error', () => undefined);
-
+  attach(state);
   return {
     get isBlocked() {
-      return blockedTick !== undefined;
+      return state.blockedTick !== undefined;
     },
     send: (events) => {
-      if (phase === 'open' && events !== '') write(events);
+      if (state.phase === 'open' && events !== '') write(state, events);
     },
     end: (events) => {
-      if (phase !== 'open') return;
-      write(events);
-      phase = 'ended';
+      if (state.phase !== 'open') return;
+      write(state, events);
+      state.phase = 'ended';
       response.end();
     },
     abandon: () => {
-      if (response.headersSent || phase !== 'open') return false;
-      close();
+      if (response.headersSent || state.phase !== 'open') return false;
+      close(state);
       return true;
     },
   };
+}
+
+function attach(state: StreamState): void {
+  const { onDrain, response, socket, watch } = state.options;
+  const finished = (): void => close(state);
+  const drained = (): void => {
+    state.blockedTick = undefined;
+    state.writtenTick = watch.tick;
+    if (state.phase === 'open') onDrain();
+  };
+  const watched = watchedStream(state);
+  watch.add(watched);
+  const stopClientWatch = watchClient(socket, () => gone(state, 'client-gone'));
+  response.on('drain', drained);
+  response.on('finish', finished);
+  // A write that meets a closed connection: its close event tells the same.
+  response.on('error', () => undefined);
+  state.detach = () => {
+    watch.remove(watched);
+    stopClientWatch();
+    response.off('drain', drained);
+    response.off('finish', finished);
+  };
+}
+
+function watchedStream(state: StreamState): WatchedStream {
+  const { response } = state.options;
+  return {
+    get writtenTick() {
+      return state.writtenTick;
+    },
+    get blockedTick() {
+      // Behind another response on the same connection nobody could read this one yet.
+      return response.socket === null ? undefined : state.blockedTick;
+    },
+    ping: () => {
+      if (state.phase === 'open' && state.blockedTick === undefined) write(state, pingComment);
+    },
+    cut: () => {
+      gone(state, 'slow-reader');
+      response.destroy();
+    },
+  };
+}
+
+function write(state: StreamState, text: string): void {
+  const { headers, onOpen, response, watch } = state.options;
+  if (!response.headersSent) {
+    onOpen();
+    response.writeHead(200, { ...headers, ...sseHeaders });
+  }
+  state.writtenTick = watch.tick;
+  if (!response.write(text)) state.blockedTick ??= watch.tick;
+}
+
+function close(state: StreamState): void {
+  state.phase = 'closed';
+  state.detach();
+}
+
+function gone(state: StreamState, reason: GoneReason): void {
+  const wasOpen = state.phase === 'open';
+  close(state);
+  if (wasOpen) state.options.onGone(reason);
 }

@@ -27,6 +27,8 @@ export interface StreamWatchOptions {
   readonly slowReaderMs: number;
 }
 
+const pingBatchSize = 64;
+
 /** Ticks eight times within the shorter of both times: pings and cuts come at most an eighth late. */
 export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
   const tickMs = Math.max(5, Math.min(options.pingMs, options.slowReaderMs) / 8);
@@ -37,11 +39,13 @@ export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
 
   const timer = setInterval(() => {
     tick += 1;
+    const idle: WatchedStream[] = [];
     for (const stream of streams) {
       if (stream.blockedTick !== undefined) {
         if (tick - stream.blockedTick > slowTicks) stream.cut();
-      } else if (tick - stream.writtenTick >= pingTicks) stream.ping();
+      } else if (tick - stream.writtenTick >= pingTicks) idle.push(stream);
     }
+    pingInBatches(idle);
   }, tickMs);
   timer.unref();
 
@@ -59,4 +63,10 @@ export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
       streams.clear();
     },
   };
+}
+
+/** Thousands of streams may fall idle together: between two batches others get their turn. */
+function pingInBatches(streams: readonly WatchedStream[]): void {
+  for (const stream of streams.slice(0, pingBatchSize)) stream.ping();
+  if (streams.length > pingBatchSize) setImmediate(pingInBatches, streams.slice(pingBatchSize));
 }
