@@ -11,8 +11,7 @@ import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync } from './native.ts';
 import { allocateBatch } from './native-batch.ts';
 import type { ContextParams } from './native-structs.ts';
-import { adjustLogits, needsAdjusting } from './sampling/adjust.ts';
-import { drawToken } from './sampling/draw.ts';
+import { createSampler } from './sampling/sampler.ts';
 import { createSequenceMemory } from './sequence-memory.ts';
 import { attachThreadpool } from './threadpool.ts';
 
@@ -31,10 +30,15 @@ export interface KernelOptions {
   readonly microBatchTokens: number;
   readonly kvTypes: KvTypePair;
   readonly threads: number;
+  /** Threads that draw tokens beside the JavaScript thread; 0 draws on it alone. Default: one for each further core, up to 7. */
+  readonly samplingThreads?: number;
 }
 
 /** llama.cpp's own bound on sequence ids in one context (LLAMA_MAX_SEQ). */
 export const cacheSeqCountMax = 256;
+
+/** More threads than this wait for memory rather than compute. */
+const samplingThreadsMax = 7;
 
 /** Makes a context with an empty cache, warmed up; throws with llama.cpp's own words when it cannot. */
 export async function createKernel(options: KernelOptions): Promise<Kernel> {
@@ -53,6 +57,11 @@ export async function createKernel(options: KernelOptions): Promise<Kernel> {
     context,
     vocabularySize: limits.vocabularySize,
     batchTokensMax: limits.batchTokensMax,
+  });
+  const sampler = await createSampler({
+    logits,
+    endTokenIds: limits.endTokenIds,
+    threadCount: options.samplingThreads ?? Math.min(options.threads - 1, samplingThreadsMax),
   });
   let disposed = false;
 
@@ -81,16 +90,7 @@ export async function createKernel(options: KernelOptions): Promise<Kernel> {
     limits,
     batch: batch.step,
     decode,
-    async sample(rows) {
-      const tokens = new Int32Array(rows.length);
-      rows.forEach((row, index) => {
-        const start = logits.rowOf(row.batchIndex) * limits.vocabularySize;
-        const values = logits.values().subarray(start, start + limits.vocabularySize);
-        if (needsAdjusting(row)) adjustLogits(values, row, limits.endTokenIds);
-        tokens[index] = drawToken(values, row.sampling, { seed: row.seed, position: row.tokenCount });
-      });
-      return tokens;
-    },
+    sample: async (rows) => sampler.sample(rows),
     copyPrefix: sequences.copyPrefix,
     truncate: sequences.truncate,
     positions: sequences.positions,
@@ -100,6 +100,7 @@ export async function createKernel(options: KernelOptions): Promise<Kernel> {
     dispose() {
       if (disposed) return;
       disposed = true;
+      sampler.dispose();
       pool?.dispose();
       native.llama_free(context);
       batch.free();

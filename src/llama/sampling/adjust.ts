@@ -1,22 +1,16 @@
-// What changes logits before anything is selected: bias, forbidden tokens, penalties.
+// What changes logits before anything is selected: bias, penalties, forbidden tokens.
 // Why written into the logits themselves: only a few entries change, and the array is ours until the next decode.
 // Rules: OpenAI's for presence and frequency (generated tokens only), vLLM's for repetition (prompt and generated).
 
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow } from '../../ports.ts';
 
-/** Applies a row's adjustments to its logits, shape (vocabularySize,). O(tokens) when a penalty is set, else O(bias). */
-export function adjustLogits(logits: Float32Array, row: SampleRow, endTokenIds: readonly TokenId[]): void {
-  const { sampling, tokens, tokenCount, generatedCount } = row;
-  for (const { token, bias } of sampling.logitBias) add(logits, token, bias);
-  if (sampling.repetitionPenalty !== 1) {
-    for (const token of new Set(tokens.subarray(0, tokenCount))) repeat(logits, token, sampling.repetitionPenalty);
-  }
-  if (sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0) {
-    for (const [token, count] of occurrences(tokens.subarray(tokenCount - generatedCount, tokenCount)))
-      add(logits, token, -(sampling.presencePenalty + sampling.frequencyPenalty * count));
-  }
-  if (row.ignoreEos) for (const token of endTokenIds) logits[token] = Number.NEGATIVE_INFINITY;
+/** Counts per token, all 0 between calls. Shape (vocabularySize,). */
+export type TokenCounts = Int32Array;
+
+export interface AdjustMemory {
+  readonly counts: TokenCounts;
+  readonly endTokenIds: readonly TokenId[];
 }
 
 /** Whether `adjustLogits` would change anything. */
@@ -30,18 +24,38 @@ export function needsAdjusting({ sampling, ignoreEos }: SampleRow): boolean {
   );
 }
 
-function add(logits: Float32Array, token: number, amount: number): void {
-  const logit = logits[token];
-  if (logit !== undefined) logits[token] = logit + amount;
+/**
+ * Applies a row's bias, then its penalties, to its logits, shape (vocabularySize,). O(tokenCount) with a repetition
+ * penalty, O(generatedCount) with the others. Not to be applied twice to the same logits.
+ */
+export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, endTokenIds }: AdjustMemory): void {
+  const { sampling, tokens, tokenCount, generatedCount } = row;
+  for (const { token, bias } of sampling.logitBias) {
+    const logit = logits[token];
+    if (logit !== undefined) logits[token] = logit + bias;
+  }
+  const { repetitionPenalty, presencePenalty, frequencyPenalty } = sampling;
+  if (repetitionPenalty !== 1) {
+    eachToken(counts, tokens.subarray(0, tokenCount), (token) => {
+      const logit = logits[token] as number;
+      logits[token] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+    });
+  }
+  if (presencePenalty !== 0 || frequencyPenalty !== 0) {
+    eachToken(counts, tokens.subarray(tokenCount - generatedCount, tokenCount), (token, count) => {
+      logits[token] = (logits[token] as number) - presencePenalty - frequencyPenalty * count;
+    });
+  }
+  if (row.ignoreEos) for (const token of endTokenIds) logits[token] = Number.NEGATIVE_INFINITY;
 }
 
-function repeat(logits: Float32Array, token: number, penalty: number): void {
-  const logit = logits[token];
-  if (logit !== undefined) logits[token] = logit > 0 ? logit / penalty : logit * penalty;
-}
-
-function occurrences(tokens: Int32Array): Map<number, number> {
-  const counts = new Map<number, number>();
-  for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1);
-  return counts;
+/** Calls `visit` once for each different token, with how often it occurs. */
+function eachToken(counts: TokenCounts, tokens: Int32Array, visit: (token: number, count: number) => void): void {
+  for (const token of tokens) counts[token] = (counts[token] ?? 0) + 1;
+  for (const token of tokens) {
+    const count = counts[token] ?? 0;
+    if (count === 0) continue;
+    counts[token] = 0;
+    visit(token, count);
+  }
 }

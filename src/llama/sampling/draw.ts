@@ -1,52 +1,171 @@
-// Draws one token from one row of logits. Order of steps: top-k, typical, top-p, min-p, temperature, draw.
+// Draws one token from one row of logits.
+// Order of steps, as in llama.cpp's default chain: (bias, penalties: adjust.ts) top-k, typical, top-p, min-p, temperature,
+// draw. Truncation looks at the probabilities before temperature; the draw walks what is kept in order of token id.
+// Why our own and not llama.cpp's samplers: those build a 12-byte candidate per vocabulary entry per row, and keep the
+// state of a random generator, which a restarted or preempted sequence would have to carry along.
+
 import type { SamplingParams } from '../../ports.ts';
+import { type Candidates, createCandidates, gather, keepWhere, largestLogit } from './candidates.ts';
+import { distanceMax, expMinus } from './exp-table.ts';
+import { mostLikely } from './greedy.ts';
+import { createMassBuckets, findTopP, keepTopP, keepTypical, type MassBuckets } from './select-mass.ts';
+import { keepTopK } from './select-top-k.ts';
 import { uniform } from './uniform.ts';
 
-/** The token drawn from logits, shape (vocabularySize,), for the draw's seed and position. */
-export function drawToken(
-  logits: Float32Array,
-  sampling: SamplingParams,
-  draw: { seed: number; position: number },
-): number {
-  if (sampling.temperature === 0) return argmax(logits);
-  let kept = Array.from(logits, (logit, token) => ({ token, logit: Number.isNaN(logit) ? -Infinity : logit }));
-  kept.sort((a, b) => b.logit - a.logit || a.token - b.token);
-  if (sampling.topK > 0) kept = kept.slice(0, sampling.topK);
-  const top = kept[0]?.logit ?? 0;
-  const mass = (list: typeof kept, temperature: number) => {
-    const weights = list.map(({ logit }) => Math.exp((logit - top) / temperature));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return weights.map((weight) => weight / sum);
-  };
-  if (sampling.topP < 1) {
-    const shares = mass(kept, 1);
-    let sum = 0;
-    const count =
-      shares.findIndex((share) => {
-        sum += share;
-        return sum >= sampling.topP;
-      }) + 1;
-    if (count > 0) kept = kept.slice(0, count);
-  }
-  if (sampling.minP > 0) kept = kept.filter(({ logit }) => logit >= top + Math.log(sampling.minP));
-  const shares = mass(kept, sampling.temperature);
-  let rest = uniform(draw.seed, draw.position);
-  for (const [index, share] of shares.entries()) {
-    rest -= share;
-    if (rest < 0) return kept[index]?.token ?? 0;
-  }
-  return kept[0]?.token ?? 0;
+/** The parameters of SamplingParams that a draw reads once adjustments are made. */
+export type DrawParams = Pick<SamplingParams, 'temperature' | 'topK' | 'topP' | 'minP' | 'typicalP'>;
+
+/** Where the random number of a draw comes from. */
+export interface DrawPoint {
+  readonly seed: number;
+  readonly position: number;
 }
 
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  let bestLogit = Number.NEGATIVE_INFINITY;
-  for (let token = 0; token < logits.length; token++) {
-    const logit = logits[token] ?? 0;
-    if (logit > bestLogit) {
-      bestLogit = logit;
-      best = token;
-    }
+/** Arrays reused by every draw of one thread. */
+export interface DrawMemory {
+  readonly candidates: Candidates;
+  readonly buckets: MassBuckets;
+  /** Sums over runs of the vocabulary. Shape (ceil(vocabularySize / runTokens),). */
+  readonly runSums: Float64Array;
+}
+
+const runTokens = 512;
+
+export function createDrawMemory(vocabularySize: number): DrawMemory {
+  return {
+    candidates: createCandidates(vocabularySize),
+    buckets: createMassBuckets(vocabularySize),
+    runSums: new Float64Array(Math.ceil(vocabularySize / runTokens)),
+  };
+}
+
+/**
+ * Draws from logits, shape (vocabularySize,): the same token for the same logits, parameters, seed and position, always.
+ * Answers -1 when no token is possible: every logit is NaN or -Infinity.
+ */
+export function drawToken(logits: Float32Array, params: DrawParams, at: DrawPoint, memory: DrawMemory): number {
+  if (params.temperature === 0) return mostLikely(logits);
+  const random = uniform(at.seed, at.position);
+  if (limitsCount(params, logits.length)) {
+    keepTopK(memory.candidates, logits, params.topK);
+    truncateKept(params, memory);
+    return drawFrom(memory.candidates, params.temperature, random);
   }
-  return best;
+  const best = mostLikely(logits);
+  const largest = best < 0 ? Number.NEGATIVE_INFINITY : (logits[best] as number);
+  // Nothing competes with an infinite logit, and nothing is possible without a finite one.
+  if (!Number.isFinite(largest)) return best;
+  if (params.topP >= 1 && params.minP <= 0 && params.typicalP >= 1)
+    return drawFromAll(logits, { temperature: params.temperature, largest, random }, memory.runSums);
+  truncateAll(logits, { ...params, largest }, memory);
+  return drawFrom(memory.candidates, params.temperature, random);
+}
+
+function limitsCount({ topK }: DrawParams, vocabularySize: number): boolean {
+  return topK > 0 && topK < vocabularySize;
+}
+
+/** Typical, top-p and min-p over what top-k kept. */
+function truncateKept(params: DrawParams, { candidates, buckets }: DrawMemory): void {
+  if (candidates.count === 0) return;
+  if (params.typicalP < 1) keepTypical(candidates, params.typicalP, buckets);
+  if (params.topP < 1) keepTopP(candidates, { topP: params.topP }, buckets);
+  if (params.minP > 0) keepLikely(candidates, params.minP);
+}
+
+/** The same over the whole vocabulary, of which only what can be kept is gathered. */
+function truncateAll(
+  logits: Float32Array,
+  params: DrawParams & { readonly largest: number },
+  memory: DrawMemory,
+): void {
+  const { topP, minP, typicalP, largest } = params;
+  const { candidates, buckets } = memory;
+  if (typicalP < 1) {
+    gather(candidates, logits, largest - distanceMax);
+    truncateKept(params, memory);
+  } else if (topP < 1) {
+    const { logitMin, mass } = findTopP(logits, { topP, largest }, buckets);
+    gather(candidates, logits, logitMin);
+    keepTopP(candidates, { topP, mass }, buckets);
+    if (minP > 0) keepLikely(candidates, minP);
+  } else gather(candidates, logits, largest + Math.log(minP));
+}
+
+function keepLikely(candidates: Candidates, minP: number): void {
+  const logitMin = largestLogit(candidates) + Math.log(minP);
+  const { logits } = candidates;
+  keepWhere(candidates, (index) => (logits[index] as number) >= logitMin);
+}
+
+function drawFrom(candidates: Candidates, temperature: number, random: number): number {
+  const { tokens, logits, weights, count } = candidates;
+  const largest = largestLogit(candidates);
+  if (!Number.isFinite(largest)) return count === 0 ? -1 : (tokens[logits.indexOf(largest)] as number);
+  let total = 0;
+  for (let index = 0; index < count; index++) {
+    const distance = (largest - (logits[index] as number)) / temperature;
+    const weight = distance < distanceMax ? expMinus(distance) : 0;
+    weights[index] = weight;
+    total += weight;
+  }
+  const target = random * total;
+  let sum = 0;
+  let last = -1;
+  for (let index = 0; index < count; index++) {
+    const weight = weights[index] as number;
+    if (weight === 0) continue;
+    last = tokens[index] as number;
+    sum += weight;
+    if (sum > target) return last;
+  }
+  return last;
+}
+
+/** The draw over a whole vocabulary: sums per run of tokens, then a walk through the one run that holds the target. */
+function drawFromAll(
+  logits: Float32Array,
+  params: { readonly temperature: number; readonly largest: number; readonly random: number },
+  runSums: Float64Array,
+): number {
+  // Locals, not properties: this loop is the whole cost of a draw without truncation.
+  const { largest, random } = params;
+  const scale = Math.min(1 / params.temperature, Number.MAX_VALUE);
+  let total = 0;
+  for (let run = 0; run < runSums.length; run++) {
+    const end = Math.min(logits.length, (run + 1) * runTokens);
+    let sum = 0;
+    for (let token = run * runTokens; token < end; token++) {
+      const distance = (largest - (logits[token] as number)) * scale;
+      if (distance < distanceMax) sum += expMinus(distance);
+    }
+    runSums[run] = sum;
+    total += sum;
+  }
+  const found = findRun(runSums, random * total);
+  let rest = found.rest;
+  let last = -1;
+  const end = Math.min(logits.length, (found.run + 1) * runTokens);
+  for (let token = found.run * runTokens; token < end; token++) {
+    const distance = (largest - (logits[token] as number)) * scale;
+    if (!(distance < distanceMax)) continue;
+    last = token;
+    rest -= expMinus(distance);
+    if (rest < 0) break;
+  }
+  return last;
+}
+
+/** The run in which the sums exceed `target`, and what is left of the target before it. */
+function findRun(runSums: Float64Array, target: number): { readonly run: number; readonly rest: number } {
+  let rest = target;
+  let found = { run: 0, rest };
+  for (let run = 0; run < runSums.length; run++) {
+    const sum = runSums[run] as number;
+    if (sum === 0) continue;
+    found = { run, rest };
+    if (rest < sum) break;
+    rest -= sum;
+  }
+  return found;
 }

@@ -1,0 +1,147 @@
+// Top-p and typical sampling: the smallest set of tokens, best first, whose probability reaches a share.
+// Why buckets: sorting a vocabulary for one draw is what makes samplers slow. Masses are summed per bucket of the key, the
+// bucket in which the share is reached is the only one that is sorted, and everything before it is kept unseen.
+
+import { type Candidates, keepWhere, largestLogit } from './candidates.ts';
+import { distanceMax, expMinus, stepsPerUnit } from './exp-table.ts';
+
+/** Mass per bucket; reused. The last bucket takes every key beyond the table. Shape (bucketCount,). */
+export interface MassBuckets {
+  readonly masses: Float64Array;
+  readonly keys: Float64Array;
+}
+
+const bucketCount = distanceMax * stepsPerUnit;
+
+export function createMassBuckets(vocabularySize: number): MassBuckets {
+  return { masses: new Float64Array(bucketCount), keys: new Float64Array(vocabularySize) };
+}
+
+function bucketOf(key: number): number {
+  return key < distanceMax ? (key * stepsPerUnit) | 0 : bucketCount - 1;
+}
+
+/** Tokens nearer to the largest logit than this are summed per bucket at first; e^-12 is 6 millionths. */
+const nearDistance = 12;
+
+/**
+ * Where top-p of a whole vocabulary must look: tokens with logits of at least `logitMin` reach `mass`, which is the share
+ * `topP` of all weights (relative to the largest logit's). O(vocabulary), nothing is copied.
+ */
+export function findTopP(
+  logits: Float32Array,
+  share: { readonly topP: number; readonly largest: number },
+  { masses }: MassBuckets,
+): { readonly logitMin: number; readonly mass: number } {
+  const sums = sumBuckets(logits, { largest: share.largest, nearest: nearDistance }, masses);
+  const mass = share.topP * sums.total;
+  // A flat distribution: the share is reached only far down.
+  if (mass > sums.near) sumBuckets(logits, { largest: share.largest, nearest: distanceMax }, masses);
+  const { bucket } = reach(masses, mass);
+  return { logitMin: share.largest - (bucket + 1) / stepsPerUnit, mass };
+}
+
+/** Sums all weights, and per bucket those nearer than `nearest`: of most vocabularies that is a handful of tokens. */
+function sumBuckets(
+  logits: Float32Array,
+  range: { readonly largest: number; readonly nearest: number },
+  masses: Float64Array,
+): { readonly total: number; readonly near: number } {
+  const { largest, nearest } = range;
+  masses.fill(0);
+  let far = 0;
+  let near = 0;
+  for (let token = 0; token < logits.length; token++) {
+    const distance = largest - (logits[token] as number);
+    if (distance >= nearest && distance < distanceMax) far += expMinus(distance);
+    else if (distance < nearest) {
+      const weight = expMinus(distance);
+      const bucket = (distance * stepsPerUnit) | 0;
+      masses[bucket] = (masses[bucket] as number) + weight;
+      near += weight;
+    }
+  }
+  return { total: near + far, near };
+}
+
+/** Keeps the most likely candidates whose weights reach `mass` (of all, by default the share `topP`). At least one stays. */
+export function keepTopP(candidates: Candidates, share: { topP: number; mass?: number }, buckets: MassBuckets): void {
+  const largest = largestLogit(candidates);
+  const total = weigh(candidates, largest);
+  const { logits, count } = candidates;
+  for (let index = 0; index < count; index++) buckets.keys[index] = largest - (logits[index] as number);
+  keepMass(candidates, share.mass ?? share.topP * total, buckets);
+}
+
+/** Locally typical sampling: keeps the candidates whose surprise is nearest to the entropy and that reach the share. */
+export function keepTypical(candidates: Candidates, share: number, buckets: MassBuckets): void {
+  const largest = largestLogit(candidates);
+  const total = weigh(candidates, largest);
+  const { logits, weights, count } = candidates;
+  let weightedDistance = 0;
+  for (let index = 0; index < count; index++) {
+    const weight = weights[index] as number;
+    if (weight > 0) weightedDistance += weight * (largest - (logits[index] as number));
+  }
+  // Surprise is distance + ln(total); its mean is the entropy, so that the logarithm cancels.
+  const meanDistance = weightedDistance / total;
+  for (let index = 0; index < count; index++)
+    buckets.keys[index] = Math.abs(largest - (logits[index] as number) - meanDistance);
+  keepMass(candidates, share * total, buckets);
+}
+
+/** Sets each candidate's weight relative to the largest logit's; answers the sum. */
+function weigh({ logits, weights, count }: Candidates, largest: number): number {
+  let total = 0;
+  for (let index = 0; index < count; index++) {
+    const distance = largest - (logits[index] as number);
+    const weight = distance < distanceMax ? expMinus(distance) : 0;
+    weights[index] = weight;
+    total += weight;
+  }
+  return total;
+}
+
+/** Keeps, in ascending order of key (then id), the fewest candidates whose weights sum up to `mass`. */
+function keepMass(candidates: Candidates, mass: number, { masses, keys }: MassBuckets): void {
+  const { weights, count } = candidates;
+  masses.fill(0);
+  for (let index = 0; index < count; index++) {
+    const bucket = bucketOf(keys[index] as number);
+    masses[bucket] = (masses[bucket] as number) + (weights[index] as number);
+  }
+  const { bucket: last, before } = reach(masses, mass);
+  const kept = edgeOf(candidates, { last, missing: mass - before }, keys);
+  keepWhere(candidates, (index) => bucketOf(keys[index] as number) < last || kept.has(index));
+}
+
+/** Of the bucket in which the mass is reached, the candidates that are still needed. */
+function edgeOf(
+  { weights, count }: Candidates,
+  edge: { readonly last: number; readonly missing: number },
+  keys: Float64Array,
+): ReadonlySet<number> {
+  const members: number[] = [];
+  for (let index = 0; index < count; index++) if (bucketOf(keys[index] as number) === edge.last) members.push(index);
+  members.sort((a, b) => (keys[a] as number) - (keys[b] as number) || a - b);
+  let sum = 0;
+  const needed = members.findIndex((index) => {
+    sum += weights[index] as number;
+    return sum >= edge.missing;
+  });
+  return new Set(needed < 0 ? members : members.slice(0, needed + 1));
+}
+
+/** The first bucket at which the masses sum up to `mass`, and the sum before it; the last filled one if rounding misses it. */
+function reach(masses: Float64Array, mass: number): { readonly bucket: number; readonly before: number } {
+  let sum = 0;
+  let found = { bucket: 0, before: 0 };
+  for (let bucket = 0; bucket < masses.length; bucket++) {
+    const here = masses[bucket] as number;
+    if (here === 0) continue;
+    found = { bucket, before: sum };
+    sum += here;
+    if (sum >= mass) break;
+  }
+  return found;
+}
