@@ -1,7 +1,7 @@
 // The real HTTP application on a fake engine and a byte tokenizer.
 
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import type { Tokenizer } from '../../src/ports.ts';
+import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import { buildApp } from '../../src/server/app.ts';
@@ -19,6 +19,7 @@ export interface TestApp {
 
 export interface TestAppOptions {
   readonly tokenizer?: Tokenizer;
+  readonly chatEncoder?: ChatEncoder;
   readonly keyRing?: KeyRing;
   readonly corsOrigins?: readonly string[];
   readonly pingMs?: number;
@@ -39,7 +40,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
   const app = await buildApp({
     engine,
     tokenizer,
-    chatEncoder: createLineEncoder(tokenizer),
+    chatEncoder: options.chatEncoder ?? createLineEncoder(tokenizer),
     model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
     limits: {
       bodyBytesMax: options.bodyBytesMax ?? 10_485_760,

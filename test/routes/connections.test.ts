@@ -82,6 +82,23 @@ describe('a client that vanishes', () => {
     expect(engine.commands).toHaveLength(1);
   });
 
+  it('while its prompt is tokenized never reaches the engine', async () => {
+    let release: (tokens: Int32Array) => void = () => undefined;
+    const { engine, port } = await open({
+      chatEncoder: { encodeChat: () => new Promise((resolve) => (release = resolve)) },
+    });
+    const before = release;
+    const { socket, closed } = await dial(port);
+    socket.write(chatPost({ stream: true }));
+    await waitUntil(() => release !== before, 'the prompt is being tokenized');
+    socket.destroy();
+    await closed();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    release(Int32Array.of(1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(engine.commands).toHaveLength(0);
+  });
+
   it('behind a pipelined request is noticed too', async () => {
     const { engine, port } = await open();
     const { socket } = await dial(port);

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
+import { OctetError, octetError } from '../../src/errors.ts';
 import { answerAllWith } from '../fakes/engine.ts';
 import { buildTestApp, eventsOf, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
 import { byteTokens } from '../fakes/tokenizer.ts';
@@ -56,6 +57,27 @@ describe('failures', () => {
     expect(engine.cancelled).toMatchObject([{ reason: 'sibling-failed' }]);
     expect(engine.openIds.size).toBe(0);
     expect(metricsCalls).toContainEqual(['onRejected', 'kernel_failed']);
+  });
+
+  it('passes a refusal of the chat template on', async () => {
+    const { engine } = await open({
+      chatEncoder: {
+        encodeChat: async () => {
+          throw new OctetError(octetError('chat_template_failed', 'roles must alternate', 'messages'));
+        },
+      },
+    });
+    const { status, text } = await chat({});
+    expect([status, JSON.parse(text).error]).toEqual([
+      400,
+      {
+        message: 'roles must alternate',
+        type: 'invalid_request_error',
+        param: 'messages',
+        code: 'chat_template_failed',
+      },
+    ]);
+    expect(engine.commands).toHaveLength(0);
   });
 
   it('refuses all prompts of a request when one is refused', async () => {
