@@ -5,7 +5,7 @@
 
 import { assert, must } from '../assert.ts';
 import { blockId, type CacheSeqId } from '../ids.ts';
-import { chooseSlab, isMostly, longestMatch, type SlabChoice } from './slab-choice.ts';
+import { chooseSlab, chooseSlabToRestore, isMostly, longestMatch, type SlabChoice } from './slab-choice.ts';
 import {
   blocksFor,
   commonCount,
@@ -83,10 +83,10 @@ function isBeingComputed(state: SlabState, request: CacheRequest, found: number)
 function admitDetached(state: SlabState, tokenCount: number): Admission {
   assert(tokenCount >= 1, 'a request has at least one token');
   if (blocksFor(state, tokenCount) > state.blocksPerSlab) return { kind: 'no-blocks' };
-  const choice = chooseSlab(state, undefined);
-  if (choice === undefined) return { kind: 'no-sequence-id' };
-  prepareSlab(state, choice);
-  return openLease(state, choice.target, { tokenCount, cachedTokenCount: 0, isPrivate: true });
+  const slab = chooseSlabToRestore(state);
+  if (slab === undefined) return { kind: 'no-sequence-id' };
+  evictFromSlab(state, slab, 0);
+  return openLease(state, slab, { tokenCount, cachedTokenCount: 0, isPrivate: true });
 }
 
 function fork(state: SlabState, origin: Slab, request: CacheRequest): Admission {

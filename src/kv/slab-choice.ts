@@ -23,7 +23,8 @@ interface Match {
 
 /** The slab for `request` (undefined: nothing to find); undefined when every slab runs. O(slabs * tokens in common). */
 export function chooseSlab(state: SlabState, request: CacheRequest | undefined): SlabChoice | undefined {
-  const nearby = nearbySlabs(state);
+  const idle = state.slabs.filter((slab) => slab.lease === undefined);
+  const nearby = nearbySlabs(state, idle);
   const best = request === undefined ? undefined : longestMatch(state, request);
   const inPlace = request === undefined ? undefined : longestInPlace(nearby, request);
   if (inPlace !== undefined && best !== undefined && best.count - inPlace.count < state.copyMinTokens) {
@@ -36,6 +37,19 @@ export function chooseSlab(state: SlabState, request: CacheRequest | undefined):
   const copy = isCopied ? { from: best.slab, count: best.count } : undefined;
   const keptCount = isCopied ? 0 : own;
   return { target, keptCount, copy, refuge: refugeFor(state, { target, keptCount, source: copy?.from }) };
+}
+
+/**
+ * The slab for a state that is restored from host memory; undefined when every slab runs. llama.cpp carries out copies
+ * between slabs at the next decode only but restores at once, so a slab with a copy under way is the last choice and its
+ * content is never moved out of the way: that would be one more copy.
+ */
+export function chooseSlabToRestore(state: SlabState): Slab | undefined {
+  const idle = state.slabs.filter((slab) => slab.lease === undefined);
+  const settled = idle.filter(({ seq }) =>
+    state.ops.every((op) => op.kind !== 'copy' || (op.from !== seq && op.to !== seq)),
+  );
+  return leastValuable(nearbySlabs(state, settled.length > 0 ? settled : idle), undefined);
 }
 
 /** The longest prefix of `request`, short of its last token, that any slab has computed. */
@@ -55,13 +69,13 @@ function matchedCount(slab: Slab, request: CacheRequest): number {
   return commonCount(slab, request, Math.min(slab.computedCount, request.tokenCount - 1));
 }
 
-/** Idle slabs that, running, leave the running ids in the fewest runs of consecutive ids. */
-function nearbySlabs({ slabs }: SlabState): Slab[] {
+/** Those idle slabs that, running, leave the running ids in the fewest runs of consecutive ids. */
+function nearbySlabs({ slabs }: SlabState, idle: readonly Slab[]): Slab[] {
   let nearby: Slab[] = [];
   let neighboursMax = 0;
-  for (const [index, slab] of slabs.entries()) {
-    if (slab.lease !== undefined) continue;
-    const neighbours = Number(slabs[index - 1]?.lease !== undefined) + Number(slabs[index + 1]?.lease !== undefined);
+  for (const slab of idle) {
+    const neighbours =
+      Number(slabs[slab.seq - 1]?.lease !== undefined) + Number(slabs[slab.seq + 1]?.lease !== undefined);
     if (neighbours > neighboursMax) {
       neighboursMax = neighbours;
       nearby = [];

@@ -21,7 +21,7 @@ export type Command =
 /** fast-check settings of every model run: as many runs as fit the time. */
 export const boundedByTime = {
   numRuns: 1_000_000,
-  interruptAfterTimeLimit: 4000,
+  interruptAfterTimeLimit: 2500,
   markInterruptAsFailure: false,
 } as const;
 

@@ -114,6 +114,17 @@ describe('which slab runs', () => {
     expect(cache.cachedTokenCount(requestOf(range(20, 29)))).toBe(8);
   });
 
+  it('restores into a slab that no copy is under way for, and moves nothing there', () => {
+    const cache = createPerSequenceCache({ ...options, cacheSeqCount: 3 });
+    cachePrefix(cache, range(0, 12));
+    // Copies from slab 0, which stays idle, to slab 1.
+    expect(leaseOf(cache.admit(requestOf([...range(0, 4), 99]))).seq).toBe(1);
+    expect(leaseOf(cache.admitDetached(5)).seq).toBe(2);
+    expect(cache.takeOps()).toEqual([{ kind: 'copy', from: 0, to: 1, tokenCount: 4 }]);
+    expect(leaseOf(cache.admitDetached(5)).seq).toBe(0);
+    expect(cache.takeOps()).toEqual([{ kind: 'truncate', seq: 0, fromPosition: 0 }]);
+  });
+
   it('says which limit is reached', () => {
     const cache = createPerSequenceCache({ ...options, cacheSeqCount: 1 });
     expect(cache.admit(requestOf(range(0, 17)))).toEqual({ kind: 'no-blocks' });

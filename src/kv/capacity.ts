@@ -1,0 +1,208 @@
+// The capacity plan: how many blocks the KV cache gets, from the model's shape, the number formats and the memory there is.
+// Why before anything is allocated: a context that does not fit ends in an out-of-memory abort minutes later, or in a
+// silently shorter context; here it is refused at once, with the arithmetic shown and a size that would fit.
+
+import type { KvLayout } from '../ports.ts';
+import { formatBytes, formatCount } from './format.ts';
+import { type KvTypes, kvTypeBytes } from './kv-types.ts';
+import { positiveInteger } from './sizes.ts';
+
+export interface KvShape {
+  /** Layers that keep K and V. */
+  readonly layerCount: number;
+  /** Values of K, and of V, for one token in one layer: KV heads * head size. */
+  readonly embeddingK: number;
+  readonly embeddingV: number;
+  readonly contextTokensTrained: number;
+}
+
+export interface CapacityRequest {
+  readonly shape: KvShape;
+  readonly types: KvTypes;
+  readonly weightBytes: number;
+  readonly computeBytes: number;
+  /** Memory that weights, compute buffers and KV together may take; undefined when the device does not tell. */
+  readonly availableBytes: number | undefined;
+  readonly layout: KvLayout;
+  readonly blockTokens: number;
+  /** Sequences that run at once; in the per-sequence layout each of them has a slab. */
+  readonly sequencesMax: number;
+  /** What the operator asks for; undefined leaves it to the plan. At most one of `blockCount` and `kvBytes`. */
+  readonly wishes: {
+    readonly blockCount: number | undefined;
+    readonly kvBytes: number | undefined;
+    /** Longest sequence. */
+    readonly contextTokens: number | undefined;
+  };
+}
+
+export interface CapacityRow {
+  readonly part: string;
+  readonly bytes: number;
+  readonly detail: string;
+}
+
+export interface PlannedCapacity {
+  readonly kind: 'planned';
+  readonly kvBytesPerToken: number;
+  readonly blockCount: number;
+  /** Cells of the native context: a multiple of 256, in the per-sequence layout a multiple of it per slab. */
+  readonly cellCount: number;
+  /** Cells that one sequence can use at most: the slab, or the whole pool. */
+  readonly slabTokens: number;
+  /** Longest sequence, prompt and output together. */
+  readonly contextTokensMax: number;
+  readonly kvBytes: number;
+  /** The table to print: weights, compute buffers, KV cache. */
+  readonly rows: readonly CapacityRow[];
+}
+
+export type CapacityPlan = PlannedCapacity | { readonly kind: 'refused'; readonly message: string };
+
+/** llama.cpp pads the cells of each stream to this. */
+const cellsPadding = 256;
+/** A request of ordinary length: without a wish there is room for this many tokens of each sequence that may run. */
+const ordinaryTokens = 2048;
+/** Without a wish a slab is no longer than this: every slab takes its memory whether it is used or not. */
+const slabTokensDefaultMax = 8192;
+/** Share of the memory left that a plan without a wish takes. */
+const memoryShare = 0.9;
+
+/** Sizes the KV cache or says, with the arithmetic, why it cannot be. Throws a RangeError on a wish that is no size. */
+export function planCapacity(request: CapacityRequest): CapacityPlan {
+  const { wishes, blockTokens } = request;
+  positiveInteger('block tokens', blockTokens);
+  positiveInteger('sequences max', request.sequencesMax);
+  for (const [name, wish] of Object.entries(wishes)) if (wish !== undefined) positiveInteger(name, wish);
+  const cellCount = cellsFor(request);
+  const kvBytesPerToken = bytesPerToken(request);
+  if (cellCount < cellStep(request)) return refuseTooLittle(request);
+  const kvBytes = cellCount * kvBytesPerToken;
+  const { availableBytes } = request;
+  const totalBytes = request.weightBytes + request.computeBytes + kvBytes;
+  if (availableBytes !== undefined && totalBytes > availableBytes) return refuseMemory(request, cellCount);
+
+  const slabTokens = request.layout === 'pooled' ? cellCount : cellCount / request.sequencesMax;
+  const slabBlocks = Math.floor(slabTokens / blockTokens);
+  if (slabBlocks === 0) return refuse(`block tokens must be <= ${formatCount(slabTokens)}. Given: ${blockTokens}`);
+  const blockCount =
+    request.layout === 'pooled' ? (wishes.blockCount ?? slabBlocks) : slabBlocks * request.sequencesMax;
+  const sequenceTokens = Math.min(slabBlocks, blockCount) * blockTokens;
+  if (wishes.contextTokens !== undefined && wishes.contextTokens > sequenceTokens) {
+    return refuseContext(request, { wished: wishes.contextTokens, sequenceTokens, cellCount });
+  }
+  const contextTokensMax = Math.min(wishes.contextTokens ?? request.shape.contextTokensTrained, sequenceTokens);
+  const sizes = { kvBytesPerToken, blockCount, cellCount, slabTokens, contextTokensMax, kvBytes };
+  return { kind: 'planned', ...sizes, rows: tableRows(request, sizes) };
+}
+
+/** Bytes that K and V of one token take in all layers. */
+function bytesPerToken({ shape, types }: CapacityRequest): number {
+  return shape.layerCount * (kvTypeBytes(types.k, shape.embeddingK) + kvTypeBytes(types.v, shape.embeddingV));
+}
+
+/** Cell counts are multiples of this. */
+function cellStep({ layout, sequencesMax }: CapacityRequest): number {
+  return layout === 'pooled' ? cellsPadding : cellsPadding * sequencesMax;
+}
+
+/** Cells as wished, else as many as are ordinarily of use and fit. May not fit when wished. */
+function cellsFor(request: CapacityRequest): number {
+  const { wishes, shape, sequencesMax } = request;
+  const step = cellStep(request);
+  const roundUp = (cells: number) => Math.ceil(cells / step) * step;
+  if (wishes.blockCount !== undefined) return roundUp(wishes.blockCount * request.blockTokens);
+  if (wishes.kvBytes !== undefined) return cellsWithin(request, wishes.kvBytes);
+  const context = wishes.contextTokens ?? shape.contextTokensTrained;
+  if (request.layout === 'per-sequence') {
+    const slabTokens = wishes.contextTokens ?? Math.min(context, slabTokensDefaultMax);
+    const wanted = roundUp(Math.ceil(slabTokens / cellsPadding) * cellsPadding * sequencesMax);
+    return wishes.contextTokens === undefined ? Math.min(wanted, fittingCells(request)) : wanted;
+  }
+  const wanted = roundUp(Math.max(context, sequencesMax * Math.min(context, ordinaryTokens)));
+  const fitting = Math.min(wanted, fittingCells(request));
+  return wishes.contextTokens === undefined ? fitting : Math.max(fitting, roundUp(wishes.contextTokens));
+}
+
+/** The most cells that take no more than `bytes`. */
+function cellsWithin(request: CapacityRequest, bytes: number): number {
+  const step = cellStep(request);
+  return Math.max(Math.floor(bytes / (bytesPerToken(request) * step)), 0) * step;
+}
+
+/** The most cells that a plan without a wish takes: a share of the memory left, but the least cache if only that fits. */
+function fittingCells(request: CapacityRequest): number {
+  const left = leftBytes(request);
+  return Math.max(cellsWithin(request, left * memoryShare), Math.min(cellsWithin(request, left), cellStep(request)));
+}
+
+function leftBytes({ availableBytes, weightBytes, computeBytes }: CapacityRequest): number {
+  return (availableBytes ?? Number.POSITIVE_INFINITY) - weightBytes - computeBytes;
+}
+
+function tableRows(
+  request: CapacityRequest,
+  sizes: Pick<PlannedCapacity, 'blockCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
+): CapacityRow[] {
+  const { layout, sequencesMax, blockTokens, types } = request;
+  const slabs = `${formatCount(sequencesMax)} slabs of ${formatCount(sizes.slabTokens)} tokens, `;
+  const detail =
+    `${formatCount(sizes.blockCount)} blocks of ${blockTokens} tokens, ${layout === 'pooled' ? '' : slabs}` +
+    `${formatBytes(sizes.kvBytesPerToken)} a token (${types.k}:${types.v})`;
+  return [
+    { part: 'weights', bytes: request.weightBytes, detail: '' },
+    { part: 'compute buffers', bytes: request.computeBytes, detail: '' },
+    { part: 'KV cache', bytes: sizes.kvBytes, detail },
+  ];
+}
+
+function refuse(message: string): CapacityPlan {
+  return { kind: 'refused', message };
+}
+
+/** Not even the least cache fits, into the memory or into what was allowed for it. */
+function refuseTooLittle(request: CapacityRequest): CapacityPlan {
+  const leastBytes = cellStep(request) * bytesPerToken(request);
+  const { kvBytes } = request.wishes;
+  if (kvBytes === undefined) return refuseMemory(request, cellStep(request));
+  return refuse(
+    `KV memory must be >= ${formatBytes(leastBytes)} (${formatCount(cellStep(request))} tokens of ` +
+      `${formatBytes(bytesPerToken(request))}). Given: ${formatBytes(kvBytes)}`,
+  );
+}
+
+/** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
+function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
+  const { weightBytes, computeBytes, types, availableBytes = 0 } = request;
+  const kvBytes = cellCount * bytesPerToken(request);
+  const sum = weightBytes + computeBytes + kvBytes;
+  const arithmetic =
+    `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)} = ` +
+    `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;
+  const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(bytesPerToken(request))} (${types.k}:${types.v})`;
+  return refuse(`${arithmetic}; ${kv}; ${adviceFor(request)}`);
+}
+
+function adviceFor(request: CapacityRequest): string {
+  const fitting = cellsWithin(request, leftBytes(request));
+  if (fitting > 0) {
+    const blocks = Math.floor(fitting / request.blockTokens);
+    return `at most --kv-blocks ${blocks} (${formatCount(fitting)} tokens) fit`;
+  }
+  const missing = cellStep(request) * bytesPerToken(request) - leftBytes(request);
+  return `no cache fits beside the weights: ${formatBytes(missing)} are missing for ${formatCount(cellStep(request))} tokens`;
+}
+
+function refuseContext(
+  request: CapacityRequest,
+  found: { wished: number; sequenceTokens: number; cellCount: number },
+): CapacityPlan {
+  const { layout, sequencesMax } = request;
+  const where =
+    layout === 'pooled'
+      ? 'the whole cache holds'
+      : `each of ${formatCount(sequencesMax)} slabs of the cache (${formatCount(found.cellCount)} tokens) holds`;
+  return refuse(
+    `context must be <= ${formatCount(found.sequenceTokens)} tokens: ${where} no more. Given: ${formatCount(found.wished)}`,
+  );
+}

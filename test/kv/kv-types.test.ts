@@ -1,0 +1,72 @@
+// Reading and checking K and V formats.
+
+import { describe, expect, it } from 'vitest';
+import { checkKvTypes, kvTypeBytes, kvTypeSizes, parseKvTypes } from '../../src/kv/kv-types.ts';
+import { kvTypes as nativeKvTypes } from '../../src/llama/kv-types.ts';
+
+describe('parseKvTypes', () => {
+  it('reads one format for both, or a pair', () => {
+    expect(parseKvTypes('q8_0')).toEqual({ kind: 'parsed', types: { k: 'q8_0', v: 'q8_0' } });
+    expect(parseKvTypes(' Q8_0:IQ4_NL ')).toEqual({ kind: 'parsed', types: { k: 'q8_0', v: 'iq4_nl' } });
+  });
+
+  it.each(['', 'q8', 'q8_0:', ':q8_0', 'q8_0:q8_0:q8_0', 'toString', 'f16:constructor'])('refuses %j', (text) => {
+    expect(parseKvTypes(text)).toEqual({
+      kind: 'refused',
+      message:
+        'the KV type must be one of f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, or a pair K:V of them. ' +
+        `Given: ${text}`,
+    });
+  });
+});
+
+describe('sizes', () => {
+  it('are those of the blocks: 34 bytes for 32 values of q8_0', () => {
+    expect(kvTypeBytes('q8_0', 1024)).toBe(1088);
+    expect(kvTypeBytes('f16', 1024)).toBe(2048);
+    expect(kvTypeBytes('q4_0', 1024)).toBe(576);
+    expect(kvTypeBytes('q5_1', 1024)).toBe(768);
+  });
+
+  it('agree with the native binding', () => {
+    for (const [type, { blockValues, blockBytes }] of Object.entries(kvTypeSizes)) {
+      expect(Object.entries(nativeKvTypes)).toContainEqual([
+        type,
+        expect.objectContaining({ blockValues, blockBytes }),
+      ]);
+    }
+  });
+});
+
+describe('checkKvTypes', () => {
+  const heads = { headSizeK: 128, headSizeV: 128 };
+
+  it('has nothing against what the device computes fast', () => {
+    for (const type of ['f16', 'bf16', 'q8_0', 'q4_0'] as const) {
+      expect(checkKvTypes({ k: type, v: type, ...heads, gpu: 'cuda' })).toEqual({ errors: [], warnings: [] });
+    }
+    expect(checkKvTypes({ k: 'q8_0', v: 'q4_0', ...heads, gpu: 'cpu' })).toEqual({ errors: [], warnings: [] });
+  });
+
+  it('warns of pairs that CUDA converts', () => {
+    for (const [k, v] of [
+      ['q8_0', 'q4_0'],
+      ['q5_1', 'q5_1'],
+      ['f16', 'q8_0'],
+    ] as const) {
+      const { errors, warnings } = checkKvTypes({ k, v, ...heads, gpu: 'cuda' });
+      expect(errors).toEqual([]);
+      expect(warnings).toEqual([expect.stringContaining(`kernel for K:V = ${k}:${v} and converts`)]);
+    }
+    const { warnings } = checkKvTypes({ k: 'iq4_nl', v: 'iq4_nl', ...heads, gpu: 'cuda' });
+    expect(warnings).toEqual([expect.stringContaining('the CPU has to (K:V = iq4_nl:iq4_nl)')]);
+  });
+
+  it('refuses head sizes that blocks do not divide, for K and V apart', () => {
+    const { errors } = checkKvTypes({ k: 'q8_0', v: 'f16', headSizeK: 80, headSizeV: 80, gpu: 'off' });
+    expect(errors).toEqual([
+      'K in q8_0 needs a head size that is a multiple of 32. Given: 80; f16 and bf16 have no such limit',
+    ]);
+    expect(checkKvTypes({ k: 'q4_0', v: 'q4_0', headSizeK: 48, headSizeV: 40, gpu: 'off' }).errors.length).toBe(2);
+  });
+});
