@@ -63,10 +63,8 @@ function admit(state: PooledState, request: CacheRequest): Admission {
   const refusal = refuse(state, wantedCount + unheldCount);
   if (refusal !== undefined) return refusal;
 
-  state.clock += 1;
   for (const block of matched) {
     holdBlock(state, block);
-    state.lastUses[block] = state.clock;
     state.hitCounts[block] = (state.hitCounts[block] ?? 0) + 1;
   }
   const seq = takeSequence(state, { end: matched.at(-1) ?? none, wantedCount });
@@ -99,7 +97,6 @@ function fork(state: PooledState, origin: PooledLease, request: CacheRequest): A
   const refusal = refuse(state, wantedCount);
   if (refusal !== undefined) return refusal;
 
-  state.clock += 1;
   const seq = takeSequence(state, { end: none, wantedCount });
   const blocks = origin.blocks.slice(0, sharedCount);
   for (const block of blocks) holdBlock(state, block);

@@ -58,7 +58,7 @@ export interface PooledState {
   readonly policy: EvictionPolicy;
   /** Lease of each running native sequence id. Shape (cacheSeqCount,). */
   readonly leases: (PooledLease | undefined)[];
-  /** Logical clock of each block's last admission or release. Shape (blockCount,). */
+  /** Logical clock of each block's last release. Shape (blockCount,). */
   readonly lastUses: Float64Array;
   /** Admissions that found the block cached. Shape (blockCount,). */
   readonly hitCounts: Int32Array;
@@ -126,7 +126,6 @@ export function releaseBlock(state: PooledState, block: number): void {
 export function enterBlock(state: PooledState, block: number, place: Place): void {
   insertBlock(state.tree, block, place);
   state.pool.hold(block);
-  state.lastUses[block] = state.clock;
   state.hitCounts[block] = 0;
 }
 

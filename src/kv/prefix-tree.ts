@@ -142,12 +142,16 @@ export function removeBlock(tree: PrefixTree, block: number): void {
 /** The first law that does not hold, or undefined. O(blocks * blockTokens). */
 export function treeFault(tree: PrefixTree): string | undefined {
   let seen = 0;
+  const namespaceKeys = new Set<number>();
   for (let block = 0; block < tree.blockCount; block++) {
     if (!isInTree(tree, block)) continue;
     seen += 1;
+    if (parentOf(tree, block) === none) namespaceKeys.add(at(tree.parents, block));
     const fault = faultOf(tree, block);
     if (fault !== undefined) return fault;
   }
+  const { count } = tree.namespaces;
+  if (namespaceKeys.size !== count) return `${count} namespaces are in use but ${namespaceKeys.size} have blocks`;
   return seen === tree.size ? undefined : `${tree.size} blocks are counted in the tree but ${seen} are`;
 }
 

@@ -114,7 +114,7 @@ export interface KvCache {
 export type EvictionPolicy = (block: EvictionCandidate) => number;
 
 export interface EvictionCandidate {
-  /** Logical clock of the last admission that used the block; larger is more recent. */
+  /** Logical clock of the last release that ended a use of the block; larger is more recent. */
   readonly lastUse: number;
   /** Blocks from the root to this one. */
   readonly depth: number;

@@ -91,6 +91,17 @@ describe('which slab runs', () => {
     expect(cache.stats().evictedBlockCount).toBe(0);
   });
 
+  it('moves the age of content along with it', () => {
+    const cache = createPerSequenceCache(options);
+    const leases = range(0, 3).map((index) => admitComputed(cache, range(10 * index, 10 * index + 8)));
+    for (const lease of leases.slice(1).toReversed()) cache.release(lease, 'keep');
+    // Slab 0 runs. Slab 1's content, the most recent, goes to slab 3; slab 2's is then the one to evict.
+    expect(leaseOf(cache.admit(requestOf(range(90, 94)))).seq).toBe(1);
+    expect(leaseOf(cache.admit(requestOf(range(95, 99)))).seq).toBe(2);
+    expect(cache.cachedTokenCount(requestOf(range(10, 19)))).toBe(8);
+    expect(cache.cachedTokenCount(requestOf(range(20, 29)))).toBe(0);
+  });
+
   it('brings a conversation back beside the running ones rather than leaving a gap', () => {
     const cache = createPerSequenceCache(options);
     const far = fillAll(cache)[3];
