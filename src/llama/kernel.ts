@@ -3,35 +3,26 @@
 // Why decode runs on another thread: the JavaScript thread reads commands and posts results meanwhile.
 
 import { assert } from '../assert.ts';
-import type { DecodeOutcome, Kernel, KernelLimits, KvLayout } from '../ports.ts';
-import { isQuantized, type KvTypePair, kvTypeFault, kvTypes } from './kv-types.ts';
-import { createLogitsView } from './logits-view.ts';
-import type { LlamaModel } from './model.ts';
+import type { DecodeOutcome, Kernel, KernelLimits } from '../ports.ts';
+import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
+import { kvTypeFault } from './kv-types.ts';
+import { createLogitsView, type LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
-import { type ContextPointer, callAsync } from './native.ts';
-import { allocateBatch } from './native-batch.ts';
-import type { ContextParams } from './native-structs.ts';
-import { createSampler } from './sampling/sampler.ts';
-import { createSequenceMemory } from './sequence-memory.ts';
-import { attachThreadpool } from './threadpool.ts';
+import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
+import { allocateBatch, type BatchMemory } from './native-batch.ts';
+import { createSampler, type Sampler } from './sampling/sampler.ts';
+import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
+import { attachThreadpool, type Threadpool } from './threadpool.ts';
 
-export interface KernelOptions {
-  readonly model: LlamaModel;
-  readonly layout: KvLayout;
-  /** Token positions in the cache; rounded up to what llama.cpp allocates (limits.cellCount). */
-  readonly cellCount: number;
-  /** Sequences that may get logits in one step. */
-  readonly sequencesMax: number;
-  /** Native sequence ids wanted; fewer may come back (limits.cacheSeqCount). Default: what the layout allows. */
-  readonly cacheSeqCount?: number;
-  /** Tokens in one step. */
-  readonly batchTokensMax: number;
-  /** Tokens that the kernels compute at once; a step is cut into these. */
-  readonly microBatchTokens: number;
-  readonly kvTypes: KvTypePair;
-  readonly threads: number;
-  /** Threads that draw tokens beside the JavaScript thread; 0 draws on it alone. Default: one for each further core, up to 7. */
+export interface KernelOptions extends ContextOptions {
+  /** Threads that draw tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
+}
+
+/** The kernel of a real model: what evaluation and tests need besides the port. */
+export interface NativeKernel extends Kernel {
+  /** The logits of a row of the last decode, shape (vocabularySize,); valid until the next decode, changed by `sample`. */
+  logitsOf(batchIndex: number): Float32Array;
 }
 
 /** llama.cpp's own bound on sequence ids in one context (LLAMA_MAX_SEQ). */
@@ -40,114 +31,116 @@ export const cacheSeqCountMax = 256;
 /** More threads than this wait for memory rather than compute. */
 const samplingThreadsMax = 7;
 
+/** Everything native that a kernel owns. */
+interface Parts {
+  readonly options: KernelOptions;
+  readonly context: ContextPointer;
+  readonly memory: MemoryPointer;
+  readonly limits: KernelLimits;
+  readonly batch: BatchMemory;
+  readonly logits: LogitsView;
+  readonly sequences: SequenceMemory;
+  readonly sampler: Sampler;
+  readonly pool: Threadpool | undefined;
+}
+
 /** Makes a context with an empty cache, warmed up; throws with llama.cpp's own words when it cannot. */
-export async function createKernel(options: KernelOptions): Promise<Kernel> {
-  const { model } = options;
-  const { native } = model.libraries;
+export async function createKernel(options: KernelOptions): Promise<NativeKernel> {
   checkOptions(options);
-  const context = await createContext(options);
-  const memory = native.llama_get_memory(context);
-  assert(memory !== null, 'a model that generates text has a memory');
-  const pool = attachThreadpool(model.libraries, context, options.threads);
-  const limits = readLimits(options, context);
-  const batch = allocateBatch(limits.batchTokensMax);
-  const sequences = createSequenceMemory({ native, context, memory, limits });
-  const logits = createLogitsView({
-    native,
-    context,
-    vocabularySize: limits.vocabularySize,
-    batchTokensMax: limits.batchTokensMax,
-  });
-  const sampler = await createSampler({
-    logits,
-    endTokenIds: limits.endTokenIds,
-    threadCount: options.samplingThreads ?? Math.min(options.threads - 1, samplingThreadsMax),
-  });
-  let disposed = false;
-
-  async function decode(tokenCount: number): Promise<DecodeOutcome> {
-    assert(
-      tokenCount >= 1 && tokenCount <= limits.batchTokensMax,
-      `a step has 1 to ${limits.batchTokensMax} tokens. Given: ${tokenCount}`,
-    );
-    const outputCount = countOutputs(batch.step.outputs, tokenCount);
-    assert(
-      outputCount <= options.sequencesMax,
-      `a step has at most ${options.sequencesMax} output rows. Given: ${outputCount}`,
-    );
-    batch.native.n_tokens = tokenCount;
-    const code = await callAsync(native.llama_decode, context, batch.native);
-    if (code === 1) return { kind: 'no-room' };
-    if (code !== 0) return { kind: 'failed', code, reason: model.libraries.nativeLog.takeErrors().join('; ') };
-    // A GPU computes after llama_decode returned; waiting for it must not block this thread.
-    if (model.libraries.gpu !== 'off') await callAsync(native.llama_synchronize, context);
-    sequences.settled();
-    logits.refresh(batch.step, tokenCount);
-    return { kind: 'done' };
+  const parts = await createParts(options, await createContext(options));
+  const kernel = assembleKernel(parts);
+  try {
+    await warmUp(kernel);
+  } catch (error) {
+    kernel.dispose();
+    throw error;
   }
-
-  const kernel: Kernel = {
-    limits,
-    batch: batch.step,
-    decode,
-    sample: async (rows) => sampler.sample(rows),
-    copyPrefix: sequences.copyPrefix,
-    truncate: sequences.truncate,
-    positions: sequences.positions,
-    park: sequences.park,
-    restore: sequences.restore,
-    parkBytes: sequences.parkBytes,
-    dispose() {
-      if (disposed) return;
-      disposed = true;
-      sampler.dispose();
-      pool?.dispose();
-      native.llama_free(context);
-      batch.free();
-    },
-  };
-  await warmUp(kernel);
-  native.llama_memory_clear(memory, true);
+  options.model.libraries.native.llama_memory_clear(parts.memory, true);
   return kernel;
 }
 
-function checkOptions({ model, kvTypes: types }: KernelOptions): void {
+function checkOptions({ model, kvTypes: types, threads }: KernelOptions): void {
   const { shape } = model;
   const fault = generationObstacle(shape) ?? kvTypeFault(types, { k: shape.headSizeK, v: shape.headSizeV });
   if (fault !== undefined) throw new Error(fault);
+  assert(threads >= 1, `threads must be >= 1. Given: ${threads}`);
 }
 
-async function createContext(options: KernelOptions): Promise<ContextPointer> {
-  const { native, nativeLog } = options.model.libraries;
-  nativeLog.takeErrors();
-  const context = await callAsync(native.llama_init_from_model, options.model.pointer, contextParams(options));
-  if (context === null)
-    throw new Error(`cannot create the native context: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`);
-  return context;
-}
-
-/** The parameters of a context for these options; memory.ts measures with the same. */
-export function contextParams(options: KernelOptions): ContextParams {
-  const { model, kvTypes: types } = options;
-  const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
-  const perSequence = options.layout === 'per-sequence';
+async function createParts(options: KernelOptions, context: ContextPointer): Promise<Parts> {
+  const { libraries } = options.model;
+  const { native } = libraries;
+  const memory = native.llama_get_memory(context);
+  assert(memory !== null, 'a model that generates text has a memory');
+  const limits = readLimits(options, context);
+  const { vocabularySize, batchTokensMax, endTokenIds } = limits;
+  const logits = createLogitsView({ native, context, vocabularySize, batchTokensMax });
+  const threadCount = options.samplingThreads ?? Math.min(options.threads - 1, samplingThreadsMax);
   return {
-    ...model.libraries.native.llama_context_default_params(),
-    n_ctx: options.cellCount,
-    n_batch: batchTokensMax,
-    n_ubatch: Math.min(options.microBatchTokens, batchTokensMax),
-    // Pooled: ids go to 256 whatever this says; it bounds the output rows and the recurrent states.
-    n_seq_max: perSequence ? Math.max(options.sequencesMax, options.cacheSeqCount ?? 0) : options.sequencesMax,
-    n_outputs_max: perSequence ? Math.max(options.sequencesMax, options.cacheSeqCount ?? 0) : options.sequencesMax,
-    n_threads: options.threads,
-    n_threads_batch: options.threads,
-    type_k: kvTypes[types.k].id,
-    type_v: kvTypes[types.v].id,
-    flash_attn_type: isQuantized(types.v) ? 1 : -1,
-    kv_unified: !perSequence,
-    // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
-    swa_full: false,
+    options,
+    context,
+    memory,
+    limits,
+    logits,
+    batch: allocateBatch(batchTokensMax),
+    sequences: createSequenceMemory({ native, context, memory, limits }),
+    sampler: await createSampler({ logits, endTokenIds, threadCount }),
+    pool: attachThreadpool(libraries, context, options.threads),
   };
+}
+
+function assembleKernel(parts: Parts): NativeKernel {
+  const { limits, batch, logits, sampler } = parts;
+  const { settled, ...sequences } = parts.sequences;
+  const { vocabularySize } = limits;
+  let disposed = false;
+  return {
+    ...sequences,
+    limits,
+    batch: batch.step,
+    async decode(tokenCount) {
+      const outcome = await decode(parts, tokenCount);
+      if (outcome.kind !== 'done') return outcome;
+      settled();
+      logits.refresh(batch.step, tokenCount);
+      return outcome;
+    },
+    sample: async (rows) => sampler.sample(rows),
+    logitsOf(batchIndex) {
+      const row = logits.rowOf(batchIndex);
+      return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
+    },
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      release(parts);
+    },
+  };
+}
+
+async function decode({ options, context, limits, batch }: Parts, tokenCount: number): Promise<DecodeOutcome> {
+  const { native, nativeLog, gpu } = options.model.libraries;
+  const { batchTokensMax } = limits;
+  assert(
+    tokenCount >= 1 && tokenCount <= batchTokensMax,
+    `a step has 1 to ${batchTokensMax} tokens. Given: ${tokenCount}`,
+  );
+  const outputsMax = outputsMaxOf(options);
+  const outputCount = countOutputs(batch.step.outputs, tokenCount);
+  assert(outputCount <= outputsMax, `a step has at most ${outputsMax} output rows. Given: ${outputCount}`);
+  batch.native.n_tokens = tokenCount;
+  const code = await callAsync(native.llama_decode, context, batch.native);
+  if (code === 1) return { kind: 'no-room' };
+  if (code !== 0) return { kind: 'failed', code, reason: nativeLog.takeErrors().join('; ') };
+  // A GPU still computes when llama_decode has returned; waiting for it must not block this thread.
+  if (gpu !== 'off') await callAsync(native.llama_synchronize, context);
+  return { kind: 'done' };
+}
+
+function release({ options, context, batch, sampler, pool }: Parts): void {
+  sampler.dispose();
+  pool?.dispose();
+  options.model.libraries.native.llama_free(context);
+  batch.free();
 }
 
 function readLimits(options: KernelOptions, context: ContextPointer): KernelLimits {
@@ -175,13 +168,14 @@ function countOutputs(outputs: Int8Array, tokenCount: number): number {
 }
 
 /** Computes a few tokens, so that the first request does not pay for page faults, kernel loading and buffers. */
-async function warmUp({ batch, decode, limits }: Kernel): Promise<void> {
+async function warmUp(kernel: Kernel): Promise<void> {
+  const { batch, limits } = kernel;
   const tokenCount = Math.min(2, limits.batchTokensMax);
   batch.tokens.fill(0, 0, tokenCount);
   batch.cacheSeqs.fill(0, 0, tokenCount);
   batch.outputs.fill(0, 0, tokenCount);
   for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
   batch.outputs[tokenCount - 1] = 1;
-  const outcome = await decode(tokenCount);
+  const outcome = await kernel.decode(tokenCount);
   if (outcome.kind !== 'done') throw new Error(`the warm-up step failed: ${JSON.stringify(outcome)}`);
 }

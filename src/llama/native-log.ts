@@ -17,6 +17,8 @@ export interface NativeLog {
   write(level: number, piece: string): void;
   /** The last error lines since the last call, oldest first. */
   takeErrors(): readonly string[];
+  /** Also gives each line to `listener`, until the function that it answers is called. */
+  listen(listener: (text: string) => void): () => void;
 }
 
 /** Joins pieces into lines; each whole line goes to `sink` once. */
@@ -24,10 +26,12 @@ export function createNativeLog(sink: LogSink): NativeLog {
   let level: LogLevel = 'info';
   let pending = '';
   let errors: string[] = [];
+  const listeners = new Set<(text: string) => void>();
 
   function emit(line: string): void {
     if (line.trim() === '') return;
     if (level === 'error') errors = [...errors, line].slice(-errorsKeptMax);
+    for (const listener of listeners) listener(line);
     sink(level, line);
   }
 
@@ -47,6 +51,10 @@ export function createNativeLog(sink: LogSink): NativeLog {
       const taken = errors;
       errors = [];
       return taken;
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
   };
 }

@@ -69,6 +69,8 @@ export function createSequenceMemory({ native, context, memory, limits }: Sequen
     if (copying.has(seq)) return undefined;
     const held = positions(seq);
     assert(held !== undefined && held.max + 1 >= tokenCount, `sequence ${seq} holds the ${tokenCount} tokens to park`);
+    // One state for the whole past cannot be cut back to fewer tokens.
+    if (!limits.sharesPrefixes && held.max + 1 !== tokenCount) return undefined;
     const bytes = new Uint8Array(parkBytes(seq));
     const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
     return written > 0 && written === bytes.length ? { bytes, tokenCount } : undefined;

@@ -1,0 +1,70 @@
+// The native context: what its parameters are for a layout, number formats and sizes.
+// Why apart from the kernel: memory.ts makes contexts of the same parameters only to hear what they would allocate.
+
+import type { KvLayout } from '../ports.ts';
+import { isQuantized, type KvTypePair, kvTypes } from './kv-types.ts';
+import type { LlamaModel } from './model.ts';
+import { type ContextPointer, callAsync } from './native.ts';
+import type { ContextParams } from './native-structs.ts';
+
+/** What a native context is made from; memory.ts measures with the same. */
+export interface ContextOptions {
+  readonly model: LlamaModel;
+  readonly layout: KvLayout;
+  /** Token positions in the cache; rounded up to what llama.cpp allocates (limits.cellCount). */
+  readonly cellCount: number;
+  /** Sequences that may get logits in one step. */
+  readonly sequencesMax: number;
+  /** Native sequence ids wanted; fewer may come back (limits.cacheSeqCount). Default: what the layout allows. */
+  readonly cacheSeqCount?: number;
+  /** Tokens in one step. */
+  readonly batchTokensMax: number;
+  /** Tokens that the kernels compute at once; a step is cut into these. */
+  readonly microBatchTokens: number;
+  readonly kvTypes: KvTypePair;
+  readonly threads: number;
+  /** Rows of one step that may have logits. Default: one per sequence. */
+  readonly outputsMax?: number;
+}
+
+/** Native ids that have a slab (or a recurrent state) of their own. */
+function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
+  // Pooled: ids go to 256 whatever this says; it only bounds the output rows and the recurrent states.
+  return layout === 'per-sequence' ? Math.max(sequencesMax, cacheSeqCount ?? 0) : sequencesMax;
+}
+
+/** Rows with logits that one step may have: more would abort the process. */
+export function outputsMaxOf(options: ContextOptions): number {
+  return Math.max(nativeSeqMax(options), options.outputsMax ?? 0);
+}
+
+/** Makes the native context alone; throws with llama.cpp's own words when it cannot. */
+export async function createContext(options: ContextOptions): Promise<ContextPointer> {
+  const { native, nativeLog } = options.model.libraries;
+  nativeLog.takeErrors();
+  const context = await callAsync(native.llama_init_from_model, options.model.pointer, contextParams(options));
+  if (context === null)
+    throw new Error(`cannot create the native context: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`);
+  return context;
+}
+
+function contextParams(options: ContextOptions): ContextParams {
+  const { model, kvTypes: types } = options;
+  const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
+  return {
+    ...model.libraries.native.llama_context_default_params(),
+    n_ctx: options.cellCount,
+    n_batch: batchTokensMax,
+    n_ubatch: Math.min(options.microBatchTokens, batchTokensMax),
+    n_seq_max: nativeSeqMax(options),
+    n_outputs_max: outputsMaxOf(options),
+    n_threads: options.threads,
+    n_threads_batch: options.threads,
+    type_k: kvTypes[types.k].id,
+    type_v: kvTypes[types.v].id,
+    flash_attn_type: isQuantized(types.v) ? 1 : -1,
+    kv_unified: options.layout === 'pooled',
+    // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
+    swa_full: false,
+  };
+}
