@@ -1,133 +1,107 @@
 // Starts the real `octet serve` for a test and ends it again: the compiled program, its own processes, a free port.
+// Why one kernel thread unless a test says otherwise: with as many threads as cores ggml's threads wait for one another by
+// spinning, and a machine that also runs the test then takes a hundred times as long for a step.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { createServerLog, type LogLine } from './server-log.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-export const demoModel = `${root}models/octet-demo-f16.gguf`;
-const program = `${root}dist/src/server/main.js`;
+export const demoModel = path.join(root, 'models/octet-demo-f16.gguf');
+/** The compiled program's folder; OCTET_DIST names another one. */
+export const distFolder = path.resolve(root, process.env['OCTET_DIST'] ?? 'dist');
 
-export interface LogLine {
-  readonly msg: string;
-  readonly level: number;
-  readonly [key: string]: unknown;
-}
+const program = path.join(distFolder, 'src/server/main.js');
+const usualFlags = ['--port', '0', '--log-format', 'json', '--threads', '1'];
 
 export interface RunningServer {
   readonly url: string;
-  readonly child: ChildProcess;
+  readonly pid: number;
   /** Everything it logged so far. */
   readonly logs: readonly LogLine[];
   /** The newest engine process. */
   enginePid(): number;
-  /** Resolves with the next (or an earlier, unless `after` says otherwise) log line of this message. */
+  /** Resolves with the first log line of this message, counting from line `after` on. */
   logged(message: string, after?: number): Promise<LogLine>;
-  /** Sends SIGTERM and resolves with the exit code. */
+  signal(name: NodeJS.Signals): void;
+  /** Resolves with the exit code, or null after a signal's death. */
+  readonly exited: Promise<number | null>;
+  /** Sends SIGTERM and resolves with the exit code; kills it after a minute. */
   stop(): Promise<number | null>;
 }
 
-/** Starts a server on a free port and waits until it is ready. Throws with its log when it does not get there. */
-export async function startServer(
-  flags: readonly string[] = [],
-  options: { env?: Record<string, string>; waitFor?: string; timeoutMs?: number } = {},
-): Promise<RunningServer> {
-  if (!existsSync(program)) throw new Error('the program is not built: run npm run build first (npm test does)');
-  const args = [program, 'serve', '--port', '0', '--log-format', 'json', ...flags];
-  const child = spawn(process.execPath, args, {
+export interface ServerOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Log message to wait for. */
+  readonly waitFor?: 'ready' | 'listening';
+}
+
+/** A server for the running test alone: ended when the test is, whatever became of it. */
+export async function serverForTest(flags: readonly string[], options?: ServerOptions): Promise<RunningServer> {
+  const server = await startServer(flags, options);
+  onTestFinished(async () => {
+    server.signal('SIGKILL');
+    await server.exited;
+  });
+  return server;
+}
+
+/** Starts a server and waits until it is ready. Throws with its log when it does not get there. */
+export async function startServer(flags: readonly string[] = [], options: ServerOptions = {}): Promise<RunningServer> {
+  if (!existsSync(program)) throw new Error(`the program is not built: ${program} is missing (npm test builds it)`);
+  const child = spawn(process.execPath, [program, 'serve', ...usualFlags, ...flags], {
     cwd: root,
-    env: { ...process.env, ...options.env },
+    env: { ...environmentWithoutSettings(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const logs: LogLine[] = [];
-  const listeners = new Set<() => void>();
-  let other = '';
-  let pending = '';
-  function take(chunk: Buffer): void {
-    pending += chunk.toString('utf8');
-    const lines = pending.split('\n');
-    pending = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line.startsWith('{')) logs.push(JSON.parse(line));
-      else other += `${line}\n`;
-    }
-    for (const listener of [...listeners]) listener();
-  }
-  child.stderr.on('data', take);
-  child.stdout.on('data', (chunk: Buffer) => {
-    other += chunk.toString('utf8');
-  });
-  const exited = new Promise<number | null>((resolve) => {
-    child.once('exit', (code) => resolve(code));
-  });
-
-  function logged(message: string, after = 0): Promise<LogLine> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => settle(new Error(`no log line '${message}'`)), options.timeoutMs ?? 60_000);
-      function settle(outcome: LogLine | Error): void {
-        clearTimeout(timer);
-        listeners.delete(look);
-        if (outcome instanceof Error)
-          reject(new Error(`${outcome.message}; the log:\n${JSON.stringify(logs, undefined, 1)}\n${other}`));
-        else resolve(outcome);
-      }
-      function look(): void {
-        const found = logs.slice(after).find((line) => line.msg === message);
-        if (found !== undefined) settle(found);
-      }
-      listeners.add(look);
-      void exited.then((code) => settle(new Error(`the server exited with ${code}`)));
-      look();
-    });
-  }
-
-  const server: Omit<RunningServer, 'url'> = {
-    child,
-    logs,
-    logged,
-    enginePid() {
-      const pid = logs.findLast((line) => line.msg === 'engine started')?.['enginePid'];
-      if (typeof pid !== 'number') throw new Error('no engine was started');
-      return pid;
-    },
-    async stop() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      return exited;
-    },
-  };
+  const log = createServerLog(child);
+  const exited = endWithThisProcess(child);
+  void exited.then((code) => log.close(`the server exited with ${code}`));
   try {
-    const url = (await logged('listening'))['url'];
-    await logged(options.waitFor ?? 'ready');
-    return { ...server, url: String(url) };
+    const url = String((await log.logged('listening'))['url']);
+    await log.logged(options.waitFor ?? 'ready');
+    return {
+      url,
+      pid: child.pid ?? 0,
+      logs: log.lines,
+      logged: log.logged,
+      exited,
+      enginePid: () => Number(log.lines.findLast((line) => line.msg === 'engine started')?.['enginePid']),
+      signal: (name) => void child.kill(name),
+      stop: () => stop(child, exited),
+    };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
   }
 }
 
-/** Resolves when `condition` holds; throws after `timeoutMs`. */
-export async function eventually(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20);
-    });
-  }
+/** The tests' own variables, and settings of the caller's shell, are nothing to the server. */
+function environmentWithoutSettings(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('OCTET_')));
 }
 
-/** The value of one series of /metrics; undefined when it is not there. */
-export async function metric(url: string, name: string, labels = ''): Promise<number | undefined> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  for (const line of text.split('\n')) {
-    if (!line.startsWith(name) || line.startsWith('#')) continue;
-    const rest = line.slice(name.length);
-    if (!(rest.startsWith('{') || rest.startsWith(' ')) || !rest.includes(labels)) continue;
-    return Number(rest.slice(rest.lastIndexOf(' ') + 1));
-  }
-  return undefined;
+/** A test run that is ended must not leave servers behind. */
+function endWithThisProcess(child: ChildProcess): Promise<number | null> {
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  return new Promise((resolve) => {
+    child.once('exit', (code) => {
+      process.off('exit', kill);
+      resolve(code);
+    });
+  });
+}
+
+const stopMsMax = 60_000;
+
+async function stop(child: ChildProcess, exited: Promise<number | null>): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+  const code = await exited;
+  clearTimeout(timer);
+  return code;
 }
