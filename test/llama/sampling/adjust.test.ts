@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { tokenId } from '../../../src/ids.ts';
+import { adjustLogits, needsAdjusting } from '../../../src/llama/sampling/adjust.ts';
+import type { SampleRow } from '../../../src/ports.ts';
+import { greedy, sampleRow } from '../loaded.ts';
+
+const vocabularySize = 8;
+
+function adjusted(row: Partial<SampleRow>, logits = [0, 1, 2, 3, -4, 5, 6, 7]): number[] {
+  const values = Float32Array.from(logits);
+  const counts = new Int32Array(vocabularySize);
+  adjustLogits(values, sampleRow({ batchIndex: 0, ...row }), { counts, endTokenIds: [tokenId(7)] });
+  expect([...counts]).toEqual(new Array(vocabularySize).fill(0));
+  return [...values];
+}
+
+/** 1, 1, 3 are prompt; 3, 4, 3 are generated. */
+const history = { tokens: Int32Array.of(1, 1, 3, 3, 4, 3, 6, 6), tokenCount: 6, generatedCount: 3 };
+
+describe('adjustLogits', () => {
+  test('adds bias, and ignores tokens outside the vocabulary', () => {
+    const logitBias = [
+      { token: tokenId(2), bias: 1.5 },
+      { token: tokenId(99), bias: 5 },
+    ];
+    expect(adjusted({ sampling: { ...greedy, logitBias } })).toEqual([0, 1, 3.5, 3, -4, 5, 6, 7]);
+  });
+
+  test('presence counts once, frequency as often as generated; the prompt does not count', () => {
+    const sampling = { ...greedy, presencePenalty: 1, frequencyPenalty: 0.25 };
+    expect(adjusted({ ...history, sampling })).toEqual([0, 1, 2, 3 - 1 - 0.5, -4 - 1 - 0.25, 5, 6, 7]);
+  });
+
+  test('repetition divides positive and multiplies negative logits of prompt and output, once each', () => {
+    expect(adjusted({ ...history, sampling: { ...greedy, repetitionPenalty: 2 } })).toEqual([
+      0, 0.5, 2, 1.5, -8, 5, 6, 7,
+    ]);
+  });
+
+  test('forbids end-of-generation tokens', () => {
+    expect(adjusted({ ignoreEos: true })[7]).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test('bias comes before the penalties', () => {
+    const sampling = { ...greedy, repetitionPenalty: 2, logitBias: [{ token: tokenId(4), bias: 5 }] };
+    expect(adjusted({ ...history, sampling })[4]).toBe(0.5);
+  });
+
+  test('changes nothing when nothing is asked, and needsAdjusting says so', () => {
+    expect(needsAdjusting(sampleRow({ batchIndex: 0, ...history }))).toBe(false);
+    expect(adjusted(history)).toEqual([0, 1, 2, 3, -4, 5, 6, 7]);
+    expect(needsAdjusting(sampleRow({ batchIndex: 0, ignoreEos: true }))).toBe(true);
+  });
+
+  test('equals counting by hand', () => {
+    const token = fc.integer({ min: 0, max: vocabularySize - 1 });
+    fc.assert(
+      fc.property(
+        fc.array(token, { maxLength: 40 }),
+        fc.nat(40),
+        fc.double({ min: -2, max: 2, noNaN: true }),
+        (list, split, penalty) => {
+          const generatedCount = Math.min(split, list.length);
+          const row = { tokens: Int32Array.from(list), tokenCount: list.length, generatedCount };
+          const found = adjusted({ ...row, sampling: { ...greedy, frequencyPenalty: penalty } });
+          const generated = list.slice(list.length - generatedCount);
+          const expected = [0, 1, 2, 3, -4, 5, 6, 7].map((logit, id) => {
+            const count = generated.filter((other) => other === id).length;
+            return count === 0 ? logit : Math.fround(logit - penalty * count);
+          });
+          expect(found).toEqual(expected);
+        },
+      ),
+      { interruptAfterTimeLimit: 1_000 },
+    );
+  });
+});
