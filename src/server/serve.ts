@@ -103,7 +103,8 @@ interface SupervisorParts {
 
 function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Supervisor {
   const { logger, metrics } = parts;
-  const entry = fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
+  // Tests name an entry of their own: an engine that breaks on purpose.
+  const entry = process.env['OCTET_ENGINE_ENTRY'] || fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
   return createSupervisor({
     launch: createLauncher(entry, engineConfiguration(settings)),
     now: () => performance.now(),

@@ -56,6 +56,9 @@ function isServiceLink(name: string, value: string): boolean {
   return /^OCTET_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))/.test(name) || /^(tcp|udp|sctp):\/\//.test(value);
 }
 
+/** Read elsewhere, and no settings: the settings file, another build of llama.cpp, another engine program. */
+const otherVariables: readonly string[] = ['OCTET_CONFIG', 'OCTET_LLAMA_LIBRARIES', 'OCTET_ENGINE_ENTRY'];
+
 /** Reads OCTET_* variables. An empty one counts as not set, as container files often write it. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): GivenValues {
   const byVariable = new Map(settingList.map((setting) => [setting.variable, setting]));
@@ -66,8 +69,8 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     const setting = byVariable.get(name);
     if (setting !== undefined) {
       values.set(setting.name, { value: fromText(setting, text), source: `environment ${name}` });
-    } else if (name !== 'OCTET_CONFIG') {
-      const suggestion = nearestName(name, [...byVariable.keys(), 'OCTET_CONFIG']);
+    } else if (!otherVariables.includes(name)) {
+      const suggestion = nearestName(name, [...byVariable.keys(), ...otherVariables]);
       faults.push({ kind: 'unknown', name, suggestion, source: 'environment' });
     }
   }
