@@ -170,6 +170,23 @@ export interface EngineReady {
   readonly capacity: EngineCapacity;
 }
 
+/** Where the engine's memory goes: one row a part, summed against what is free. */
+export interface MemoryPlan {
+  /** Where the memory is: `the host`, `cuda`. */
+  readonly device: string;
+  readonly rows: readonly MemoryPlanRow[];
+  /** Free memory that the rows must fit into; undefined when the device does not tell. */
+  readonly availableBytes: number | undefined;
+}
+
+export interface MemoryPlanRow {
+  /** `weights`, `compute buffers`, `KV cache`. */
+  readonly part: string;
+  readonly bytes: number;
+  /** How the number comes about: `4,096 blocks of 16 tokens, 8.5 KiB a token`. */
+  readonly detail: string;
+}
+
 /** What the loaded engine can do; the server process checks requests against it. */
 export interface EngineCapacity {
   /** Longest sequence, prompt and output together, in tokens. */
@@ -180,7 +197,9 @@ export interface EngineCapacity {
   readonly kvTypeK: string;
   readonly kvTypeV: string;
   readonly kvBytesPerToken: number;
+  readonly kvLayout: KvLayout;
   readonly weightBytes: number;
+  readonly memory: MemoryPlan;
   readonly gpu: string;
   readonly gpuReason: string;
   /** Whether prefixes are shared by blocks, and why not if not. */
@@ -201,7 +220,12 @@ export type EngineMessage =
       readonly timing: StepTiming | undefined;
     }
   /** Sent once a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
-  | { readonly kind: 'heartbeat'; readonly stepAgeMs: number; readonly eventLoopLagMs: number; readonly rssBytes: number };
+  | {
+      readonly kind: 'heartbeat';
+      readonly stepAgeMs: number;
+      readonly eventLoopLagMs: number;
+      readonly rssBytes: number;
+    };
 
 // ---------------------------------------------------------------------------------------------- engine, as HTTP sees it
 

@@ -4,6 +4,7 @@
 
 import { assert, must } from '../assert.ts';
 import type { OctetErrorBody } from '../errors.ts';
+import { releaseHostBytes } from '../kv/host-tier.ts';
 import type { Lease } from '../kv/types.ts';
 import type { CancelReason, FinishReason, GenerateCommand } from '../ports.ts';
 import { createSequence, type Sequence, transition } from './sequence.ts';
@@ -104,11 +105,7 @@ export function finish(state: SchedulerState, sequence: Sequence, reason: Finish
 
 /** Forgets a parked state, if there is one, and gives its host memory back. */
 export function unpark(state: SchedulerState, sequence: Sequence): void {
-  if (sequence.parkedBytes > 0) {
-    state.parkedBytes -= sequence.parkedBytes;
-    state.parkedCount -= 1;
-  }
-  sequence.parkedBytes = 0;
+  releaseHostBytes(state.parked, sequence.id);
   sequence.parked = undefined;
 }
 

@@ -46,6 +46,8 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
   let budget = promptBudget(state, decodeCount, nowMs);
   budget = planPrompts(state, plan, budget);
   admitWaiting(state, plan, { budget, nowMs });
+  // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
+  plan.chunks.sort((a, b) => a.seq - b.seq);
   if (plan.tokenCount > 0 || plan.parks.length > 0) return plan;
   if (state.running.length === 0) failStuck(state);
   return undefined;
@@ -183,7 +185,7 @@ function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const parkedCount = sequence.parked?.tokenCount ?? 0;
   const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
   const perTokenMs = state.costs.promptTokenMs(parkedCount) ?? 0;
-  const restoreMs = sequence.parkedBytes / state.parkBytesPerMs;
+  const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
   return (parkedCount - cachedCount) * perTokenMs > restoreMs || state.options.preemption === 'park';
 }
 

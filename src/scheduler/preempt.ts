@@ -3,6 +3,7 @@
 // advances; and no sequence may be longer than the whole pool (contextTokensMax).
 
 import type { CacheSeqId } from '../ids.ts';
+import { reserveHostBytes } from '../kv/host-tier.ts';
 import { backToWaiting, leaseOf } from './lifecycle.ts';
 import type { Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
@@ -30,17 +31,12 @@ export function preempt(state: SchedulerState, sequence: Sequence): Park | undef
     backToWaiting(state, sequence);
     return undefined;
   }
-  const park = shouldPark(state, sequence)
-    ? { sequence, seq: leaseOf(sequence).seq, tokenCount: sequence.computedCount }
-    : undefined;
-  if (park === undefined) {
-    state.totals.preemptionsRecompute += 1;
-  } else {
-    state.totals.preemptionsPark += 1;
-    sequence.parkedBytes = estimatedParkBytes(state, sequence);
-    state.parkedBytes += sequence.parkedBytes;
-    state.parkedCount += 1;
-  }
+  // Planned only where it also finds room: the estimate is replaced by the real size once it is copied.
+  const parks =
+    shouldPark(state, sequence) && reserveHostBytes(state.parked, sequence.id, estimatedParkBytes(state, sequence));
+  const park = parks ? { sequence, seq: leaseOf(sequence).seq, tokenCount: sequence.computedCount } : undefined;
+  if (parks) state.totals.preemptionsPark += 1;
+  else state.totals.preemptionsRecompute += 1;
   backToWaiting(state, sequence);
   return park;
 }
@@ -50,10 +46,8 @@ function estimatedParkBytes(state: SchedulerState, sequence: Sequence): number {
 }
 
 function shouldPark(state: SchedulerState, sequence: Sequence): boolean {
-  const { preemption, parkBytesMax } = state.options;
+  const { preemption } = state.options;
   if (preemption === 'recompute' || sequence.computedCount === 0) return false;
-  const bytes = estimatedParkBytes(state, sequence);
-  if (state.parkedBytes + bytes > parkBytesMax) return false;
   if (preemption === 'park') return true;
   return parkMs(state, sequence) < recomputeMs(state, sequence);
 }

@@ -5,6 +5,7 @@
 
 import { octetError } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
+import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
 import type {
   CancelReason,
@@ -103,16 +104,12 @@ function settlePark(
   { parkedState, elapsedMs }: { parkedState: ParkedState | undefined; elapsedMs: number },
 ): void {
   const { sequence } = park;
-  // Cancelled in between: its host memory was given back already.
-  if (sequence.parkedBytes === 0) return;
-  if (parkedState === undefined) {
-    unpark(state, sequence);
-    return;
-  }
-  sequence.parked = parkedState;
-  state.parkedBytes += parkedState.bytes.byteLength - sequence.parkedBytes;
-  sequence.parkedBytes = parkedState.bytes.byteLength;
-  noteCopySpeed(state, parkedState.bytes.byteLength, elapsedMs);
+  // Cancelled or admitted again in between: its host memory was given back already.
+  if (releaseHostBytes(state.parked, sequence.id) === 0 || parkedState === undefined) return;
+  const bytes = parkedState.bytes.byteLength;
+  noteCopySpeed(state, bytes, elapsedMs);
+  // The real size may be larger than the estimate; what does not fit is computed again.
+  if (reserveHostBytes(state.parked, sequence.id, bytes)) sequence.parked = parkedState;
 }
 
 function settleRestore(
@@ -121,7 +118,7 @@ function settleRestore(
   outcome: { sequence: Sequence; ok: boolean; elapsedMs: number },
 ): void {
   const { sequence } = outcome;
-  if (outcome.ok) noteCopySpeed(state, sequence.parkedBytes, outcome.elapsedMs);
+  if (outcome.ok) noteCopySpeed(state, sequence.parked?.bytes.byteLength ?? 0, outcome.elapsedMs);
   unpark(state, sequence);
   if (outcome.ok) return;
   removeChunk(plan, sequence);
@@ -140,8 +137,8 @@ function statsOf(state: SchedulerState): EngineStats {
     evictedBlockCount: cache.evictedBlockCount,
     preemptionsRecompute: state.totals.preemptionsRecompute,
     preemptionsPark: state.totals.preemptionsPark,
-    parkedBytes: state.parkedBytes,
-    parkedCount: state.parkedCount,
+    parkedBytes: state.parked.bytesUsed,
+    parkedCount: state.parked.entries.size,
     wastedTokenCount: state.totals.wastedTokens,
     stepCount: state.totals.steps,
     promptTokenCount: state.totals.promptTokens,
@@ -169,8 +166,9 @@ function check(state: SchedulerState): readonly string[] {
   if (queued !== state.queue.size) faults.push(`${queued} sequences wait, the queue has ${state.queue.size}`);
   const live = queued + siblings + state.running.length;
   if (live !== state.sequences.size) faults.push(`${live} sequences found, ${state.sequences.size} listed`);
-  if (state.sequences.size === 0 && state.parkedBytes !== 0)
-    faults.push(`${state.parkedBytes} bytes parked for nobody`);
+  if (state.parked.entries.size > queued) {
+    faults.push(`${state.parked.entries.size} states parked, ${queued} sequences queue`);
+  }
   if (state.sequences.size === 0 && state.cache.stats().blocks.held !== 0) faults.push('blocks held by nobody');
   return faults;
 }

@@ -35,8 +35,6 @@ export interface Sequence extends HeapMember {
   lease: Lease | undefined;
   /** Its state in host memory, while preempted by parking. */
   parked: ParkedState | undefined;
-  /** Bytes of host memory counted for it, from the plan to park until the restore. */
-  parkedBytes: number;
   /** Answers to the same prompt that wait for this one's prompt to be computed. */
   siblings: Sequence[];
   /** The sequence whose `siblings` this one is in. */
@@ -81,7 +79,6 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     generatedCount: command.generatedCount,
     lease: undefined,
     parked: undefined,
-    parkedBytes: 0,
     siblings: [],
     forkOf: undefined,
     deadline: undefined,

@@ -1,6 +1,7 @@
 // Everything the scheduler knows, in one record: the modules beside this one are functions over it.
 
 import type { SequenceId, TokenId } from '../ids.ts';
+import { createHostTier, type HostTier } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { SequenceEvent } from '../ports.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
@@ -45,8 +46,8 @@ export interface SchedulerState {
   arrivalCount: number;
   /** Prompt tokens of sequences that wait, siblings included. */
   waitingTokenCount: number;
-  parkedBytes: number;
-  parkedCount: number;
+  /** Host memory of parked sequences. */
+  readonly parked: HostTier<SequenceId>;
   /** Measured copying speed between cache and host memory. */
   parkBytesPerMs: number;
 }
@@ -87,8 +88,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     },
     arrivalCount: 0,
     waitingTokenCount: 0,
-    parkedBytes: 0,
-    parkedCount: 0,
+    parked: createHostTier(options.parkBytesMax),
     parkBytesPerMs: parkBytesPerMsUnmeasured,
   };
 }

@@ -1,7 +1,7 @@
 // What an operator reads at start: the settings, the memory plan, and a short banner with a line to paste into a shell.
 // Why pure: functions from facts to text, so that tests read what people read; the caller knows the terminal.
 
-import type { EngineCapacity } from '../ports.ts';
+import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
 import { formatBytes } from './settings-forms.ts';
 import { settingList } from './settings-list.ts';
 import { type Settings, settingGroups } from './settings-schema.ts';
@@ -57,22 +57,6 @@ function quoteEmpty(value: string | number | boolean): string {
 
 function widthOf(texts: readonly string[]): number {
   return Math.max(0, ...texts.map((text) => text.length));
-}
-
-export interface MemoryPlanRow {
-  /** `weights`, `compute buffers`, `KV cache`. */
-  readonly part: string;
-  readonly bytes: number;
-  /** How the number comes about: `4,096 blocks of 16 tokens, 8.5 KiB a token`. */
-  readonly detail: string;
-}
-
-export interface MemoryPlan {
-  /** Where the memory is: `CPU`, `NVIDIA H200`. */
-  readonly device: string;
-  readonly rows: readonly MemoryPlanRow[];
-  /** Free memory that the rows must fit into; undefined when the device does not tell. */
-  readonly availableBytes: number | undefined;
 }
 
 /** The memory plan as a table with its sum, and what is left of the device. */

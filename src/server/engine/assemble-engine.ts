@@ -1,6 +1,7 @@
 // Builds everything the engine process runs: libraries, model, memory plan, kernel, cache, scheduler.
 // Why apart from the process's entry: benchmarks and tests build the same engine without a process around it.
 
+import { randomInt } from 'node:crypto';
 import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
@@ -33,17 +34,15 @@ export async function assembleEngine(
 ): Promise<AssembledEngine> {
   const libraries = loadLibraries({ gpu: configuration.gpu, log: ports.log });
   ports.log('info', `compute: ${libraries.reason}`);
-  const model = await loadModel({
-    libraries,
-    path: configuration.modelPath,
-    load: 'weights',
-    gpuLayers: configuration.gpuLayers,
-    onProgress: ports.onProgress,
-  });
-  const sizes = planSizes(configuration, model);
+  const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
+  const measured = await loadModel({ ...file, load: 'measure' });
+  const sizes = await planSizes(configuration, measured);
+  measured.dispose();
+  for (const warning of sizes.warnings) ports.log('warn', warning);
+  const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   const kernel = await createKernel({ model, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
-  const contextTokensMax = Math.min(sizes.contextTokensMax, cache.blockTokens * cache.blockCount);
+  const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const scheduler = createScheduler(
     {
       sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
@@ -52,7 +51,7 @@ export async function assembleEngine(
       itlTargetMs: configuration.itlTargetMs,
       policy: configuration.policy,
       preemption: configuration.preemption,
-      kvBytesPerToken: sizes.kvBytesPerToken,
+      kvBytesPerToken: sizes.plan.kvBytesPerToken,
       parkBytesMax: configuration.parkBytesMax,
       endTokenIds: kernel.limits.endTokenIds,
     },
@@ -74,8 +73,15 @@ function createCache(kernel: Kernel, sizes: Sizes): KvCache {
   }
   const blockCount = Math.floor(cellCount / blockTokens);
   return sharesPrefixes
-    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount })
+    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32) })
     : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
+}
+
+/** What one sequence can hold at most: its slab, or the whole pool. */
+function longestTokens({ limits }: Kernel, cache: KvCache): number {
+  const cells =
+    limits.layout === 'per-sequence' ? Math.floor(limits.cellCount / limits.cacheSeqCount) : limits.cellCount;
+  return Math.min(cells, cache.blockTokens * cache.blockCount);
 }
 
 interface Parts {
@@ -95,8 +101,10 @@ function describe({ configuration, libraries, model, cache, sizes, contextTokens
     sequencesMax: configuration.sequencesMax,
     kvTypeK: sizes.kvTypes.k,
     kvTypeV: sizes.kvTypes.v,
-    kvBytesPerToken: sizes.kvBytesPerToken,
+    kvBytesPerToken: sizes.plan.kvBytesPerToken,
+    kvLayout: sizes.kernel.layout,
     weightBytes: model.weightBytes,
+    memory: sizes.memory,
     gpu: libraries.gpu,
     gpuReason: libraries.reason,
     prefixSharing: prefixSharing(model.shape),

@@ -1,54 +1,141 @@
-// From the settings and the model to the sizes of context, cache and batch.
+// From the settings, the model and the memory there is to the sizes of cache, context and batch; refused early when it cannot fit.
+// Why the model is measured before its weights are loaded: a refusal after a minute of loading is a refusal too late.
 
 import { availableParallelism } from 'node:os';
+import { type CapacityRequest, type PlannedCapacity, planCapacity } from '../../kv/capacity.ts';
+import { checkKvTypes, type KvTypes, parseKvTypes } from '../../kv/kv-types.ts';
 import type { KernelOptions } from '../../llama/kernel.ts';
-import { isKvType, type KvTypePair, kvTypeBytes } from '../../llama/kv-types.ts';
+import type { Libraries } from '../../llama/libraries.ts';
+import { type BufferSizes, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
-import type { KvLayout } from '../../ports.ts';
+import type { KvLayout, MemoryPlan } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 
 export interface Sizes {
   readonly kernel: Omit<KernelOptions, 'model'>;
-  readonly contextTokensMax: number;
+  readonly plan: PlannedCapacity;
+  readonly memory: MemoryPlan;
   readonly blockTokens: number;
-  readonly kvTypes: KvTypePair;
-  readonly kvBytesPerToken: number;
+  readonly kvTypes: KvTypes;
+  readonly warnings: readonly string[];
 }
 
-export function planSizes(configuration: EngineConfiguration, model: LlamaModel): Sizes {
-  const { shape } = model;
-  const kvTypes = readKvTypes(configuration.kvTypes);
-  const contextTokensMax = configuration.contextTokens || shape.contextTokensTrained;
-  const kvBytesPerToken =
-    shape.layerCount *
-    shape.kvHeadCount *
-    (kvTypeBytes(kvTypes.k, shape.headSizeK) + kvTypeBytes(kvTypes.v, shape.headSizeV));
-  const wanted = configuration.kvBlocks * configuration.blockTokens || configuration.sequencesMax * contextTokensMax;
-  return {
-    kernel: {
-      layout: chooseLayout(configuration, model),
-      cellCount: Math.ceil(wanted / 256) * 256,
-      sequencesMax: configuration.sequencesMax,
-      batchTokensMax: configuration.stepTokensMax,
-      microBatchTokens: configuration.microBatchTokens,
-      kvTypes,
-      threads: configuration.threads || availableParallelism(),
-    },
-    contextTokensMax,
+/** Sizes everything; `measured` is the model loaded to `measure`. Throws an Error with the arithmetic when it does not fit. */
+export async function planSizes(configuration: EngineConfiguration, measured: LlamaModel): Promise<Sizes> {
+  const { types, warnings } = readKvTypes(configuration, measured);
+  const cost = await measureCacheCost(measured);
+  const threads = configuration.threads || availableParallelism();
+  const sizing = { configuration, measured, types, threads };
+  const request = (layout: KvLayout, buffers: BufferSizes): CapacityRequest => ({
+    shape: { ...cost, contextTokensTrained: measured.shape.contextTokensTrained },
+    types,
+    weightBytes: measured.weightBytes,
+    computeBytes: buffers.computeBytes + buffers.outputBytes + buffers.stateBytes,
+    availableBytes: availableBytes(configuration, measured.libraries),
+    layout,
     blockTokens: configuration.blockTokens,
-    kvTypes,
-    kvBytesPerToken,
+    sequencesMax: configuration.sequencesMax,
+    wishes: {
+      blockCount: configuration.kvBlocks || undefined,
+      kvBytes: configuration.kvMemoryBytes || undefined,
+      contextTokens: configuration.contextTokens || undefined,
+    },
+  });
+  const layouts = candidateLayouts(configuration, measured);
+  let refusal = '';
+  for (const layout of layouts) {
+    const buffers = await measureBuffers({
+      model: measured,
+      ...kernelOptions(sizing, { layout, cellCount: probeCells(configuration) }),
+    });
+    const plan = planCapacity(request(layout, buffers));
+    if (plan.kind === 'refused') refusal = plan.message;
+    else if (suffices(plan, { configuration, measured, isLast: layout === layouts.at(-1) })) {
+      return {
+        kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
+        plan,
+        memory: describeMemory(configuration, measured, plan),
+        blockTokens: configuration.blockTokens,
+        kvTypes: types,
+        warnings,
+      };
+    }
+  }
+  throw new Error(refusal);
+}
+
+/** Cells to measure the compute buffers with: they hardly depend on it, but the batch must fit. */
+function probeCells({ stepTokensMax, sequencesMax }: EngineConfiguration): number {
+  return Math.max(stepTokensMax, 512) * sequencesMax;
+}
+
+/**
+ * In order of preference. Slabs compute faster, so `auto` takes them where memory allows each sequence its full context;
+ * else the pool, which lets any sequence use all there is. Models that share no prefixes gain nothing from a pool.
+ */
+function candidateLayouts({ kvLayout }: EngineConfiguration, model: LlamaModel): readonly KvLayout[] {
+  if (kvLayout !== 'auto') return [kvLayout];
+  return prefixSharing(model.shape).kind === 'blocks' ? ['per-sequence', 'pooled'] : ['per-sequence'];
+}
+
+interface Sufficiency {
+  readonly configuration: EngineConfiguration;
+  readonly measured: LlamaModel;
+  readonly isLast: boolean;
+}
+
+/** Whether a plan gives every sequence the context that was asked for; the last candidate must do in any case. */
+function suffices(plan: PlannedCapacity, { configuration, measured, isLast }: Sufficiency): boolean {
+  if (isLast) return true;
+  return plan.contextTokensMax >= (configuration.contextTokens || measured.shape.contextTokensTrained);
+}
+
+interface Sizing {
+  readonly configuration: EngineConfiguration;
+  readonly types: KvTypes;
+  readonly threads: number;
+}
+
+function kernelOptions(
+  { configuration, types, threads }: Sizing,
+  { layout, cellCount }: { layout: KvLayout; cellCount: number },
+): Omit<KernelOptions, 'model'> {
+  return {
+    layout,
+    cellCount,
+    sequencesMax: configuration.sequencesMax,
+    batchTokensMax: Math.max(configuration.stepTokensMax, configuration.sequencesMax),
+    microBatchTokens: configuration.microBatchTokens,
+    kvTypes: types,
+    threads,
   };
 }
 
-function chooseLayout(configuration: EngineConfiguration, model: LlamaModel): KvLayout {
-  if (configuration.kvLayout !== 'auto') return configuration.kvLayout;
-  return prefixSharing(model.shape).kind === 'blocks' ? 'pooled' : 'per-sequence';
+function readKvTypes(configuration: EngineConfiguration, { shape, libraries }: LlamaModel) {
+  const parsed = parseKvTypes(configuration.kvTypes);
+  if (parsed.kind === 'refused') throw new Error(parsed.message);
+  const check = checkKvTypes({
+    ...parsed.types,
+    headSizeK: shape.headSizeK,
+    headSizeV: shape.headSizeV,
+    gpu: libraries.gpu,
+  });
+  // A recurrent model has no heads, and no K or V whose format could matter.
+  if (check.errors.length > 0 && !shape.isRecurrent) throw new Error(check.errors.join('; '));
+  return { types: parsed.types, warnings: check.warnings };
 }
 
-function readKvTypes(text: string): KvTypePair {
-  const [k = '', v = k] = text.split(':');
-  if (!isKvType(k) || !isKvType(v)) throw new Error(`unknown KV type. Given: ${text}`);
-  return { k, v };
+/** With some layers on the GPU only, llama.cpp splits weights and cache between two memories: then nothing is promised. */
+function availableBytes({ gpuLayers }: EngineConfiguration, libraries: Libraries): number | undefined {
+  return libraries.gpu !== 'off' && gpuLayers >= 0 ? undefined : memoryRoom(libraries).freeBytes;
+}
+
+function describeMemory(configuration: EngineConfiguration, model: LlamaModel, plan: PlannedCapacity): MemoryPlan {
+  const { libraries } = model;
+  return {
+    device: libraries.gpu === 'off' ? 'the host' : libraries.gpu,
+    rows: plan.rows,
+    availableBytes: availableBytes(configuration, libraries),
+  };
 }
