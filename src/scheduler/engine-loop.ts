@@ -1,5 +1,6 @@
 // The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
-// Why events are posted after the next decode was submitted: the kernels then never wait for the server process.
+// Why events are posted after the next decode was submitted: the kernels then never wait for the server process. But a step
+// that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
 // This file is the folder's only asynchronous one; it still knows the kernel and the clock as arguments alone.
 
 import { assertNever } from '../assert.ts';
@@ -63,6 +64,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
   async function step(plan: StepPlan): Promise<void> {
     const startedMs = now();
     stepStartedMs = startedMs;
+    if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
     performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
     writeBatch(ports.kernel, plan);

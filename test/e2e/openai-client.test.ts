@@ -153,7 +153,9 @@ describe('completions', () => {
     const [first, second] = [await ask(), await ask()];
     const promptTokens = first.usage?.prompt_tokens ?? 0;
     expect(first.usage?.prompt_tokens_details?.cached_tokens).toBe(0);
-    expect(second.usage?.prompt_tokens_details?.cached_tokens).toBe(Math.floor((promptTokens - 1) / 16) * 16);
+    const cachedTokens = second.usage?.prompt_tokens_details?.cached_tokens;
+    expect(cachedTokens).toBeGreaterThanOrEqual(Math.floor((promptTokens - 1) / 16) * 16);
+    expect(cachedTokens).toBeLessThan(promptTokens);
     expect(second.choices[0]?.text).toBe(first.choices[0]?.text);
   });
 });

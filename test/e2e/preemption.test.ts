@@ -27,7 +27,7 @@ afterAll(() => oracle.dispose());
 describe.each(['park', 'recompute', 'auto'])('--preemption %s', (preemption) => {
   test('all requests finish with the text they get alone', async () => {
     const server = await serverForTest([
-      ...['--kv-blocks', String(blockCount), '--preemption', preemption],
+      ...['--kv-layout', 'pooled', '--kv-blocks', String(blockCount), '--preemption', preemption],
       ...['--sequences-max', String(requestCount)],
     ]);
     const answers = await Promise.all(

@@ -38,7 +38,12 @@ export function createLauncher(entry: string, configuration: EngineConfiguration
     }
     child.on('message', (message) => events.onMessage(message as EngineMessage));
     child.on('error', (error) => end(error.message));
-    child.on('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    child.on('exit', (code, signal) => {
+      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      // What it said last may still be on its way, and tells who was being computed.
+      if (!child.connected) end(how);
+      else child.once('disconnect', () => end(how));
+    });
     child.send({ kind: 'configure', configuration } satisfies ServerMessage);
     return {
       pid: child.pid,
