@@ -1,8 +1,8 @@
 // What a step will cost, learned while serving: how many prompt tokens fit beside the decoding sequences.
-// Two lines, each fitted with exponentially fading weights, because each has a meaning an operator can check:
-//   decode step ms     = a + b * (decoding sequences)
-//   ms per prompt token = c + d * (position of the token): attention grows with what stands before it
-// Why not one regression over everything: steps that mix both are rare at first, and a single fit then mistakes one for the other.
+//   decode step ms        a line over the number of decoding sequences, older steps fading
+//   ms per prompt token   one fading mean for each doubling of the chunk: small chunks read all weights for few tokens,
+//                         large ones are bound by arithmetic, and no formula fits every device
+// Why the two apart: steps that mix both are rare at first, and a single fit then mistakes one for the other.
 
 import { createFadingLine } from './fading-line.ts';
 
@@ -11,67 +11,80 @@ export interface StepShape {
   readonly decodeCount: number;
   /** Tokens of prompts being read. */
   readonly promptTokenCount: number;
-  /** Mean position of those prompt tokens; 0 when there are none. */
-  readonly promptPosition: number;
 }
 
 export interface CostModel {
   observe(shape: StepShape, stepMs: number): void;
   /** Expected milliseconds; undefined before anything comparable was seen. */
   predictMs(shape: StepShape): number | undefined;
-  /** Expected milliseconds of a prompt token at a position; undefined before any was seen. */
-  promptTokenMs(position: number): number | undefined;
+  /** Expected milliseconds for each token of a chunk of this size; undefined before any chunk was seen. */
+  promptTokenMs(chunkTokens: number): number | undefined;
 }
+
+/** Weight of the newest step in a chunk size's mean: a prompt's later chunks cost more, and must be followed quickly. */
+const newestWeight = 0.3;
+const doublings = 24;
 
 /** A fresh model: it knows nothing, and says so by answering undefined. */
 export function createCostModel(): CostModel {
   const decodeLine = createFadingLine(0.97);
-  const promptLine = createFadingLine(0.9);
+  const tokenMs = new Float64Array(doublings).fill(Number.NaN);
 
   function decodeMs(decodeCount: number): number | undefined {
     return decodeCount === 0 ? 0 : decodeLine.at(decodeCount);
   }
 
-  function promptTokenMs(position: number): number | undefined {
-    const estimate = promptLine.at(position);
-    return estimate === undefined ? undefined : Math.max(estimate, promptTokenMsMin);
+  /** The nearest chunk size that was seen, smaller ones first: their tokens cost more, which errs on the safe side. */
+  function promptTokenMs(chunkTokens: number): number | undefined {
+    const wanted = doublingOf(chunkTokens);
+    for (let distance = 0; distance < doublings; distance++) {
+      for (const doubling of [wanted - distance, wanted + distance]) {
+        const known = tokenMs[doubling] ?? Number.NaN;
+        if (!Number.isNaN(known)) return known;
+      }
+    }
+    return undefined;
   }
 
   return {
-    observe(shape, stepMs) {
-      if (shape.promptTokenCount === 0) {
-        if (shape.decodeCount > 0) decodeLine.add(shape.decodeCount, stepMs);
-        return;
+    observe({ decodeCount, promptTokenCount }, stepMs) {
+      const besideMs = decodeMs(decodeCount);
+      if (promptTokenCount === 0) {
+        if (decodeCount > 0) decodeLine.add(decodeCount, stepMs);
+      } else if (besideMs !== undefined) {
+        const doubling = doublingOf(promptTokenCount);
+        const newest = Math.max(stepMs - besideMs, tokenMsMin) / promptTokenCount;
+        const mean = tokenMs[doubling] ?? Number.NaN;
+        tokenMs[doubling] = Number.isNaN(mean) ? newest : mean + newestWeight * (newest - mean);
       }
-      const besideMs = decodeMs(shape.decodeCount);
-      if (besideMs === undefined) return;
-      const perToken = Math.max(stepMs - besideMs, 0) / shape.promptTokenCount;
-      promptLine.add(shape.promptPosition, perToken);
     },
-    predictMs(shape) {
-      const besideMs = decodeMs(shape.decodeCount);
-      if (besideMs === undefined) return undefined;
-      if (shape.promptTokenCount === 0) return besideMs;
-      const perToken = promptTokenMs(shape.promptPosition);
-      return perToken === undefined ? undefined : besideMs + perToken * shape.promptTokenCount;
+    predictMs({ decodeCount, promptTokenCount }) {
+      const besideMs = decodeMs(decodeCount);
+      if (besideMs === undefined || promptTokenCount === 0) return besideMs;
+      const perTokenMs = promptTokenMs(promptTokenCount);
+      return perTokenMs === undefined ? undefined : besideMs + perTokenMs * promptTokenCount;
     },
     promptTokenMs,
   };
 }
 
-/** Floor of the estimate: a noisy fit must not promise infinite speed. */
-const promptTokenMsMin = 1e-4;
+/** Floor of a step's prompt cost: a noisy measurement must not promise infinite speed. */
+const tokenMsMin = 1e-3;
+
+function doublingOf(tokens: number): number {
+  return Math.min(Math.floor(Math.log2(Math.max(tokens, 1))), doublings - 1);
+}
 
 /** Prompt tokens to offer when nothing was measured yet: small enough to be harmless, large enough to learn from. */
 const unknownChunkTokens = 64;
 /** Fewest prompt tokens a step offers, so that a prompt always advances even if the target cannot be met. */
-const chunkTokensMin = 16;
+const chunkTokensMin = 8;
 
 export interface ChunkQuestion {
   readonly decodeCount: number;
-  /** Where the prompt to be read stands. */
-  readonly promptPosition: number;
-  /** Inter-token target in milliseconds; 0 means twice the step without prompts, and more while requests queue. */
+  /** Sequences that wait for their first token, in the queue or with their prompt being read. */
+  readonly promptCount: number;
+  /** Inter-token target in milliseconds; 0 means twice the step without prompts, and more while many wait. */
   readonly itlTargetMs: number;
   /** How long the first in the queue has waited. */
   readonly queueMs: number;
@@ -83,20 +96,31 @@ export interface ChunkQuestion {
 export function promptTokensWithin(model: CostModel, question: ChunkQuestion): number {
   const roomTokens = Math.max(question.budgetTokens - question.decodeCount, 0);
   if (question.decodeCount === 0) return roomTokens;
-  const quietMs = model.predictMs({ decodeCount: question.decodeCount, promptTokenCount: 0, promptPosition: 0 });
-  const perTokenMs = model.promptTokenMs(question.promptPosition);
-  if (quietMs === undefined || perTokenMs === undefined) return Math.min(unknownChunkTokens, roomTokens);
-  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : autoFactor(question.queueMs) * quietMs;
-  const fitting = Math.floor((targetMs - quietMs) / perTokenMs);
-  return Math.min(Math.max(fitting, chunkTokensMin), roomTokens);
+  const quietMs = model.predictMs({ decodeCount: question.decodeCount, promptTokenCount: 0 });
+  if (quietMs === undefined || model.promptTokenMs(1) === undefined) return Math.min(unknownChunkTokens, roomTokens);
+  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : autoFactor(question) * quietMs;
+  return Math.min(Math.max(largestChunk(model, targetMs - quietMs), chunkTokensMin), roomTokens);
+}
+
+/** The largest chunk expected to take no longer than `ms`. */
+function largestChunk(model: CostModel, ms: number): number {
+  for (let doubling = doublings - 1; doubling >= 0; doubling--) {
+    const smallest = 2 ** doubling;
+    const fitting = Math.floor(ms / (model.promptTokenMs(smallest) ?? Number.POSITIVE_INFINITY));
+    if (fitting >= smallest) return Math.min(fitting, 2 * smallest - 1);
+  }
+  return 0;
 }
 
 /**
- * Without an explicit target decoding may take twice its quiet time. A queue that does not drain means that prompts get too
- * little: each second of waiting adds half a quiet step, or first tokens would be minutes late for the sake of even gaps.
+ * Without an explicit target time is shared by heads: a sequence that waits for its first token counts as much as one that
+ * decodes. So one long prompt may double the gaps of many streams, and one stream does not hold up thirty prompts.
+ * A queue that does not drain gets more: each second of waiting adds half a quiet step, or first tokens would be minutes
+ * late for the sake of even gaps.
  */
-function autoFactor(queueMs: number): number {
-  return Math.min(2 + queueMs / 2000, autoFactorMax);
+function autoFactor({ promptCount, decodeCount, queueMs }: ChunkQuestion): number {
+  const share = Math.max(1, promptCount / decodeCount);
+  return Math.min(1 + share + queueMs / 2000, autoFactorMax);
 }
 
-const autoFactorMax = 10;
+const autoFactorMax = 64;

@@ -84,10 +84,9 @@ function planDecodes(state: SchedulerState, plan: StepPlan): number {
 
 function promptBudget(state: SchedulerState, decodeCount: number, nowMs: number): number {
   const first = state.queue.peek();
-  const next = state.running.find((sequence) => uncomputedCount(sequence) > 1) ?? first;
   return promptTokensWithin(state.costs, {
     decodeCount,
-    promptPosition: next === undefined ? 0 : (next.computedCount + next.tokenCount) / 2,
+    promptCount: state.sequences.size - decodeCount,
     itlTargetMs: state.options.itlTargetMs,
     queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
     budgetTokens: state.options.stepTokensMax,
@@ -184,7 +183,7 @@ function admitOne(
 function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const parkedCount = sequence.parked?.tokenCount ?? 0;
   const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
-  const perTokenMs = state.costs.promptTokenMs(parkedCount) ?? 0;
+  const perTokenMs = state.costs.promptTokenMs(parkedCount - cachedCount) ?? 0;
   const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
   return (parkedCount - cachedCount) * perTokenMs > restoreMs || state.options.preemption === 'park';
 }
@@ -211,15 +210,6 @@ export function removeChunk(plan: StepPlan, sequence: Sequence): void {
 
 /** The step as the cost model sees it. */
 export function shapeOf(plan: StepPlan): StepShape {
-  let decodeCount = 0;
-  let promptTokenCount = 0;
-  let positionSum = 0;
-  for (const chunk of plan.chunks) {
-    if (chunk.count === 1 && chunk.draws) decodeCount += 1;
-    else {
-      promptTokenCount += chunk.count;
-      positionSum += chunk.count * (chunk.from + chunk.count / 2);
-    }
-  }
-  return { decodeCount, promptTokenCount, promptPosition: promptTokenCount === 0 ? 0 : positionSum / promptTokenCount };
+  const decodeCount = plan.chunks.filter((chunk) => chunk.count === 1 && chunk.draws).length;
+  return { decodeCount, promptTokenCount: plan.tokenCount - decodeCount };
 }

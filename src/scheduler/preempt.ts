@@ -58,6 +58,6 @@ function parkMs(state: SchedulerState, sequence: Sequence): number {
 }
 
 function recomputeMs(state: SchedulerState, sequence: Sequence): number {
-  const perTokenMs = state.costs.promptTokenMs(sequence.computedCount / 2) ?? 0;
+  const perTokenMs = state.costs.promptTokenMs(sequence.computedCount) ?? 0;
   return perTokenMs * sequence.computedCount;
 }
