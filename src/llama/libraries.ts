@@ -37,27 +37,34 @@ interface Candidate extends LibraryFolder {
 /** enum ggml_backend_dev_type: a GPU with its own memory, or one that shares the host's. */
 const gpuDeviceTypes: readonly number[] = [1, 2];
 
+/** What this process has loaded: a native library is one per process, whatever a module may wish. */
+let loaded: Libraries | undefined;
+
 /**
- * Loads llama.cpp into this process; `log` gets its lines from then on. A second call loads nothing again.
+ * Loads llama.cpp into this process; `log` gets its lines from then on. A second call answers what the first one loaded.
  * Throws when no fitting package is installed, when a wished GPU is absent, or when the release does not fit.
  */
 export function loadLibraries(options: LibrariesOptions): Libraries {
   const candidate = choose(options);
-  const nativeLog = createNativeLog(options.log);
+  loaded ??= loadOnce(candidate, options.log);
+  if (loaded.binsDir !== candidate.binsDir)
+    throw new Error(`this process has already loaded the libraries in ${loaded.binsDir}. Given: ${candidate.binsDir}`);
+  if (options.gpu !== 'auto' && loaded.gpu !== options.gpu)
+    throw new Error(`gpu must be one that is usable here. Given: ${options.gpu}. Found: ${loaded.reason}`);
+  return loaded;
+}
+
+function loadOnce(candidate: Candidate, log: LogSink): Libraries {
+  const nativeLog = createNativeLog(log);
   const native = bindNative(libraryFiles(candidate.binsDir));
   checkRelease(native);
   native.llama_log_set(registerLog(nativeLog), null);
-  if (native.ggml_backend_dev_count() === 0) {
-    native.ggml_backend_load_all_from_path(candidate.binsDir);
-    if (findGpuDevices(native).length === 0 && candidate.fallbackDir !== undefined)
-      loadBackends(native, candidate.fallbackDir);
-    native.llama_backend_init();
-  }
+  native.ggml_backend_load_all_from_path(candidate.binsDir);
+  if (findGpuDevices(native).length === 0 && candidate.fallbackDir !== undefined)
+    loadBackends(native, candidate.fallbackDir);
+  native.llama_backend_init();
   const gpuDevices = findGpuDevices(native);
-  const found = describe(native, candidate, gpuDevices);
-  if (options.gpu !== 'auto' && found.gpu !== options.gpu)
-    throw new Error(`gpu must be one that is usable here. Given: ${options.gpu}. Found: ${found.reason}`);
-  return { native, nativeLog, gpuDevices, binsDir: candidate.binsDir, ...found };
+  return { native, nativeLog, gpuDevices, binsDir: candidate.binsDir, ...describe(native, candidate, gpuDevices) };
 }
 
 function choose(options: LibrariesOptions): Candidate {

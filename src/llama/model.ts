@@ -28,7 +28,7 @@ export interface LlamaModel {
   readonly pointer: ModelPointer;
   readonly vocabulary: VocabularyPointer;
   readonly shape: ModelShape;
-  /** Bytes of all tensors; 0 when only the vocabulary is loaded. */
+  /** Bytes of all the file's tensors, loaded or not. */
   readonly weightBytes: number;
   readonly parameterCount: number;
   /** As llama.cpp describes it: "llama 8B Q8_0". */

@@ -16,7 +16,11 @@ export interface SourceOptions {
   readonly directory: string;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;
+  /** Gives up after this long without a byte. The downloader alone would try for a quarter of an hour. */
+  readonly silenceMsMax?: number;
 }
+
+const silenceMsMaxDefault = 60_000;
 
 /** Where downloaded models live unless told otherwise. */
 export function defaultModelDirectory(): string {
@@ -39,22 +43,49 @@ export async function resolveModelSource(source: string, options: SourceOptions)
   return path;
 }
 
-async function download(source: string, { directory, onProgress, signal }: SourceOptions): Promise<string> {
+async function download(source: string, { directory, onProgress, ...limits }: SourceOptions): Promise<string> {
   // Loaded only here: the library takes half a second, and most starts need no download.
   const { resolveModelFile } = await import('node-llama-cpp');
+  const silence = watchSilence(limits);
+  let downloadedBytes = -1;
   try {
-    return await resolveModelFile(source, {
+    const resolving = resolveModelFile(source, {
       directory,
       cli: false,
       deleteTempFileOnCancel: false,
-      ...(signal === undefined ? {} : { signal }),
-      onProgress: ({ totalSize, downloadedSize }) =>
-        onProgress?.({ downloadedBytes: downloadedSize, totalBytes: totalSize }),
+      signal: silence.signal,
+      onProgress({ totalSize, downloadedSize }) {
+        if (downloadedSize !== downloadedBytes) silence.broken();
+        downloadedBytes = downloadedSize;
+        onProgress?.({ downloadedBytes, totalBytes: totalSize });
+      },
     });
+    // The downloader listens to the signal only once it has reached the server.
+    return await Promise.race([resolving, silence.aborted]);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`cannot download the model ${source} to ${directory}: ${reason}`);
+  } finally {
+    silence.stop();
   }
+}
+
+/** A signal that aborts when `broken` is not called for too long, or when the caller's own signal does. */
+function watchSilence({ signal, silenceMsMax = silenceMsMaxDefault }: Pick<SourceOptions, 'signal' | 'silenceMsMax'>) {
+  const controller = new AbortController();
+  const reason = new Error(
+    `nothing came for ${silenceMsMax / 1000} seconds; what is there is kept, and a new start goes on`,
+  );
+  const timer = setTimeout(() => controller.abort(reason), silenceMsMax);
+  const either = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  return {
+    signal: either,
+    aborted: new Promise<never>((_, reject) => {
+      either.addEventListener('abort', () => reject(either.reason), { once: true });
+    }),
+    broken: () => timer.refresh(),
+    stop: () => clearTimeout(timer),
+  };
 }
 
 const magic = 'GGUF';

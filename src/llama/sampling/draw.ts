@@ -46,28 +46,37 @@ export function createDrawMemory(vocabularySize: number): DrawMemory {
 export function drawToken(logits: Float32Array, params: DrawParams, at: DrawPoint, memory: DrawMemory): number {
   if (params.temperature === 0) return mostLikely(logits);
   const random = uniform(at.seed, at.position);
-  if (limitsCount(params, logits.length)) {
-    keepTopK(memory.candidates, logits, params.topK);
-    truncateKept(params, memory);
-    return drawFrom(memory.candidates, params.temperature, random);
-  }
-  const best = mostLikely(logits);
-  const largest = best < 0 ? Number.NEGATIVE_INFINITY : (logits[best] as number);
-  // Nothing competes with an infinite logit, and nothing is possible without a finite one.
-  if (!Number.isFinite(largest)) return best;
-  if (params.topP >= 1 && params.minP <= 0 && params.typicalP >= 1)
-    return drawFromAll(logits, { temperature: params.temperature, largest, random }, memory.runSums);
-  truncateAll(logits, { ...params, largest }, memory);
-  return drawFrom(memory.candidates, params.temperature, random);
+  const { temperature } = params;
+  if (!truncates(params, logits.length)) return drawFromAll(logits, { temperature, random }, memory.runSums);
+  truncate(logits, params, memory);
+  return drawFrom(memory.candidates, temperature, random);
 }
 
 function limitsCount({ topK }: DrawParams, vocabularySize: number): boolean {
   return topK > 0 && topK < vocabularySize;
 }
 
+function truncates(params: DrawParams, vocabularySize: number): boolean {
+  return limitsCount(params, vocabularySize) || params.topP < 1 || params.minP > 0 || params.typicalP < 1;
+}
+
+/** Leaves in `memory.candidates` what top-k, typical, top-p and min-p keep, by ascending id; nothing if nothing is possible. */
+export function truncate(logits: Float32Array, params: DrawParams, memory: DrawMemory): void {
+  const { candidates } = memory;
+  if (limitsCount(params, logits.length)) {
+    keepTopK(candidates, logits, params.topK);
+    if (Number.isFinite(largestLogit(candidates))) truncateKept(params, memory);
+    return;
+  }
+  const best = mostLikely(logits);
+  const largest = best < 0 ? Number.NEGATIVE_INFINITY : (logits[best] as number);
+  if (Number.isFinite(largest)) truncateAll(logits, { ...params, largest }, memory);
+  // Nothing competes with an infinite logit, and nothing is possible without a finite one.
+  else gather(candidates, logits, best < 0 ? Number.POSITIVE_INFINITY : largest);
+}
+
 /** Typical, top-p and min-p over what top-k kept. */
 function truncateKept(params: DrawParams, { candidates, buckets }: DrawMemory): void {
-  if (candidates.count === 0) return;
   if (params.typicalP < 1) keepTypical(candidates, params.typicalP, buckets);
   if (params.topP < 1) keepTopP(candidates, { topP: params.topP }, buckets);
   if (params.minP > 0) keepLikely(candidates, params.minP);
@@ -125,11 +134,13 @@ function drawFrom(candidates: Candidates, temperature: number, random: number): 
 /** The draw over a whole vocabulary: sums per run of tokens, then a walk through the one run that holds the target. */
 function drawFromAll(
   logits: Float32Array,
-  params: { readonly temperature: number; readonly largest: number; readonly random: number },
+  params: { readonly temperature: number; readonly random: number },
   runSums: Float64Array,
 ): number {
-  // Locals, not properties: this loop is the whole cost of a draw without truncation.
-  const { largest, random } = params;
+  const best = mostLikely(logits);
+  const largest = best < 0 ? best : (logits[best] as number);
+  // Nothing competes with an infinite logit, and nothing is possible without a finite one.
+  if (best < 0 || !Number.isFinite(largest)) return best;
   const scale = Math.min(1 / params.temperature, Number.MAX_VALUE);
   let total = 0;
   for (let run = 0; run < runSums.length; run++) {
@@ -142,7 +153,7 @@ function drawFromAll(
     runSums[run] = sum;
     total += sum;
   }
-  const found = findRun(runSums, random * total);
+  const found = findRun(runSums, params.random * total);
   let rest = found.rest;
   let last = -1;
   const end = Math.min(logits.length, (found.run + 1) * runTokens);
