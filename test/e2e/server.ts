@@ -11,6 +11,8 @@ import { createServerLog, type LogLine } from './server-log.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const demoModel = path.join(root, 'models/octet-demo-f16.gguf');
+/** A story teller of 260,000 parameters: a step takes less than a millisecond. Its heads are too small for int8 KV. */
+export const tinyModel = path.join(root, 'test/fixtures/stories260K/stories260K-f16.gguf');
 /** The compiled program's folder; OCTET_DIST names another one. */
 export const distFolder = path.resolve(root, process.env['OCTET_DIST'] ?? 'dist');
 
