@@ -10,11 +10,12 @@ import type { Logger } from 'pino';
 import { createChatEncoder } from '../llama/chat-encoder.ts';
 import { type Libraries, loadLibraries } from '../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../llama/model.ts';
+import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/source.ts';
 import { createTokenizer } from '../llama/tokenizer.ts';
 import type { EngineCapacity } from '../ports.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
-import { formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
+import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
 import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
 import type { EngineConfiguration } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
@@ -52,12 +53,14 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   if (process.stderr.isTTY) process.stderr.write(`${formatSettings(settings, sources)}\n`);
   else logger.info({ settings: visibleSettings(settings) }, 'settings');
   const keys = readKeys(settings);
-  const modelName = settings.modelAlias || basename(settings.model).replace(/\.gguf$/i, '');
-  const vocabulary = await loadVocabulary(settings, logger);
+  const modelPath = await findModel(settings.model, logger);
+  const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
+  const vocabulary = await loadVocabulary(modelPath, logger);
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
   const supervisor = createEngineSupervisor(settings, {
+    modelPath,
     logger,
     metrics,
     onProgress: progress.show,
@@ -88,13 +91,28 @@ function readKeys(settings: Settings): readonly string[] {
   return [...settings.apiKeys, ...parsed.keys];
 }
 
+/** The model's file, downloaded first if it is a URL or an hf: name; an interrupted download goes on where it stopped. */
+async function findModel(source: string, logger: Logger): Promise<string> {
+  if (!isRemote(source)) return resolveModelSource(source, { directory: '' });
+  const directory = defaultModelDirectory();
+  logger.info({ source, directory }, 'fetching the model');
+  const progress = createProgressLine('downloading');
+  const path = await resolveModelSource(source, {
+    directory,
+    onProgress: ({ downloadedBytes, totalBytes }) => progress.show(totalBytes > 0 ? downloadedBytes / totalBytes : 0),
+  });
+  progress.end();
+  return path;
+}
+
 /** The server process holds the vocabulary alone: it tokenizes without asking the engine. */
-async function loadVocabulary(settings: Settings, logger: Logger): Promise<LlamaModel> {
+async function loadVocabulary(path: string, logger: Logger): Promise<LlamaModel> {
   const libraries: Libraries = loadLibraries({ gpu: 'off', log: (_, text) => logger.trace(text) });
-  return loadModel({ libraries, path: settings.model, load: 'vocabulary', gpuLayers: 0 });
+  return loadModel({ libraries, path, load: 'vocabulary', gpuLayers: 0 });
 }
 
 interface SupervisorParts {
+  readonly modelPath: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onProgress: (fraction: number) => void;
@@ -106,7 +124,7 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   // Tests name an entry of their own: an engine that breaks on purpose.
   const entry = process.env['OCTET_ENGINE_ENTRY'] || fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
   return createSupervisor({
-    launch: createLauncher(entry, engineConfiguration(settings)),
+    launch: createLauncher(entry, engineConfiguration(settings, parts.modelPath)),
     now: () => performance.now(),
     heartbeatMsMax: settings.engineHeartbeatSeconds * 1000,
     stepMsMax: settings.engineStepSeconds * 1000,
@@ -123,9 +141,9 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   });
 }
 
-function engineConfiguration(settings: Settings): EngineConfiguration {
+function engineConfiguration(settings: Settings, modelPath: string): EngineConfiguration {
   return {
-    modelPath: settings.model,
+    modelPath,
     gpu: settings.gpu,
     gpuLayers: settings.gpuLayers,
     threads: settings.threads,
@@ -204,6 +222,7 @@ interface Announcement {
 function announce({ capacity, logger, url, modelName, needsKey, vocabulary }: Announcement): void {
   logger.info({ capacity, url }, 'ready');
   if (!process.stdout.isTTY) return;
+  process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
   const weightFormat = vocabulary.description.split(' ').at(-1) ?? '';
   const facts = { version: packageVersion(), url, modelName, weightFormat, capacity, needsKey };
   process.stdout.write(`\n${formatStartBanner(facts)}\n`);

@@ -32,12 +32,18 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  const libraries = loadLibraries({ gpu: configuration.gpu, log: ports.log });
+  let isMeasuring = true;
+  // Contexts that only exist to be measured warn of sizes that nobody asked for.
+  const libraries = loadLibraries({
+    gpu: configuration.gpu,
+    log: (level, text) => ports.log(isMeasuring && level === 'warn' ? 'debug' : level, text),
+  });
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
   const measured = await loadModel({ ...file, load: 'measure' });
   const sizes = await planSizes(configuration, measured);
   measured.dispose();
+  isMeasuring = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   const kernel = await createKernel({ model, ...sizes.kernel });
