@@ -2,9 +2,9 @@
 // Why before anything is allocated: a context that does not fit ends in an out-of-memory abort minutes later, or in a
 // silently shorter context; here it is refused at once, with the arithmetic shown and a size that would fit.
 
+import { formatBytes, formatCount } from '../format.ts';
+import { type KvTypes, kvTypeBytes } from '../kv-types.ts';
 import type { KvLayout } from '../ports.ts';
-import { formatBytes, formatCount } from './format.ts';
-import { type KvTypes, kvTypeBytes } from './kv-types.ts';
 import { positiveInteger } from './sizes.ts';
 
 export interface KvShape {

@@ -1,8 +1,8 @@
 // The native context: what its parameters are for a layout, number formats and sizes.
 // Why apart from the kernel: memory.ts makes contexts of the same parameters only to hear what they would allocate.
 
+import { isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
 import type { KvLayout } from '../ports.ts';
-import { isQuantized, type KvTypePair, kvTypes } from './kv-types.ts';
 import type { LlamaModel } from './model.ts';
 import { type ContextPointer, callAsync } from './native.ts';
 import type { ContextParams } from './native-structs.ts';
@@ -21,7 +21,7 @@ export interface ContextOptions {
   readonly batchTokensMax: number;
   /** Tokens that the kernels compute at once; a step is cut into these. */
   readonly microBatchTokens: number;
-  readonly kvTypes: KvTypePair;
+  readonly kvTypes: KvTypes;
   readonly threads: number;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;

@@ -3,9 +3,9 @@
 // Why decode runs on another thread: the JavaScript thread reads commands and posts results meanwhile.
 
 import { assert } from '../assert.ts';
+import { checkKvTypes } from '../kv-types.ts';
 import type { DecodeOutcome, Kernel, KernelLimits } from '../ports.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
-import { kvTypeFault } from './kv-types.ts';
 import { createLogitsView, type LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
@@ -60,8 +60,9 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
 }
 
 function checkOptions({ model, kvTypes: types, threads }: KernelOptions): void {
-  const { shape } = model;
-  const fault = generationObstacle(shape) ?? kvTypeFault(types, { k: shape.headSizeK, v: shape.headSizeV });
+  const { shape, libraries } = model;
+  const check = checkKvTypes({ ...types, headSizeK: shape.headSizeK, headSizeV: shape.headSizeV, gpu: libraries.gpu });
+  const fault = generationObstacle(shape) ?? check.errors[0];
   if (fault !== undefined) throw new Error(fault);
   assert(threads >= 1, `threads must be >= 1. Given: ${threads}`);
 }

@@ -1,8 +1,9 @@
 // What an operator reads at start: the settings, the memory plan, and a short banner with a line to paste into a shell.
 // Why pure: functions from facts to text, so that tests read what people read; the caller knows the terminal.
 
+import { formatBytes } from '../format.ts';
 import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
-import { formatBytes } from './settings-forms.ts';
+
 import { settingList } from './settings-list.ts';
 import { type Settings, settingGroups } from './settings-schema.ts';
 

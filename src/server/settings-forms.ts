@@ -2,9 +2,7 @@
 // Why transforms: the rest of the program gets numbers and lists, never text that must be parsed once more.
 
 import { z } from 'zod';
-
-/** Number formats of the KV cache, most precise first. */
-export const kvTypes = ['f16', 'bf16', 'q8_0', 'q5_1', 'q5_0', 'q4_1', 'q4_0', 'iq4_nl'] as const;
+import { parseKvTypes } from '../kv-types.ts';
 
 const byteUnits: Readonly<Record<string, number>> = {
   '': 1,
@@ -44,10 +42,12 @@ export function byteSize(bounds: { readonly min: number; readonly max: number; r
 
 /** One KV type for both, or a pair K:V; the result is written short where both are the same. */
 export const kvPair = z.string().transform((given, context) => {
-  const [keys, values = keys, ...rest] = given.trim().toLowerCase().split(':');
-  const isKnown = (name: string | undefined): boolean => kvTypes.some((type) => type === name);
-  if (rest.length === 0 && isKnown(keys) && isKnown(values)) return keys === values ? `${keys}` : `${keys}:${values}`;
-  context.addIssue({ code: 'custom', message: 'not a KV type or pair' });
+  const parsed = parseKvTypes(given);
+  if (parsed.kind === 'parsed') {
+    const { k, v } = parsed.types;
+    return k === v ? k : `${k}:${v}`;
+  }
+  context.addIssue({ code: 'custom', message: parsed.message });
   return z.NEVER;
 });
 
@@ -76,12 +76,4 @@ function splitList(text: string): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
-}
-
-/** Bytes for people: `1.5 GiB`, `512 MiB`, `900 B`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(Math.max(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), 0), units.length - 1);
-  const value = bytes / 1024 ** power;
-  return `${value.toFixed(power === 0 || Number.isInteger(value) ? 0 : value < 10 ? 2 : 1)} ${units[power] ?? ''}`;
 }

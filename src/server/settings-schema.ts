@@ -3,7 +3,8 @@
 // Why `prefault`: a default is written as a user would write it, and is parsed like any other value.
 
 import { z } from 'zod';
-import { byteSize, keyList, kvPair, kvTypes, originList } from './settings-forms.ts';
+import { kvTypes } from '../kv-types.ts';
+import { byteSize, keyList, kvPair, originList } from './settings-forms.ts';
 
 export const settingGroups = [
   'Model',
@@ -111,7 +112,7 @@ const cacheSettings = {
     group: 'KV cache',
     unit: '',
     meaning: 'Number format of the KV cache, for keys and values alike or as a pair; q8_0 is int8.',
-    limit: `one of ${kvTypes.join(', ')}, or a pair K:V of them`,
+    limit: `one of ${Object.keys(kvTypes).join(', ')}, or a pair K:V of them`,
   }),
   kvLayout: z.enum(['auto', 'pooled', 'per-sequence']).prefault('auto').register(settingFacts, {
     group: 'KV cache',

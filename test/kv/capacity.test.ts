@@ -2,9 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatBytes, formatCount } from '../../src/format.ts';
 import { type CapacityRequest, type PlannedCapacity, planCapacity } from '../../src/kv/capacity.ts';
-import { formatBytes, formatCount } from '../../src/kv/format.ts';
-import type { KvTypeName } from '../../src/kv/kv-types.ts';
+import type { KvTypeName } from '../../src/kv-types.ts';
 
 const kibibyte = 1024;
 const gibibyte = 2 ** 30;

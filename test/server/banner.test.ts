@@ -48,7 +48,7 @@ describe('settings', () => {
     for (const { name } of settingList) expect(text).toMatch(new RegExp(`\\b${name} `));
     expect(text).toContain('port 9000 (flag --port)');
     expect(text).toContain('host 127.0.0.1,');
-    expect(text).toContain('bodyBytesMax 10 MiB');
+    expect(text).toContain('bodyBytesMax 10.0 MiB');
     expect(text).toContain("apiKeysFile ''");
   });
 
@@ -77,16 +77,16 @@ describe('memory plan', () => {
     expect(formatMemoryPlan({ device: 'GPU 0', rows, availableBytes: 16 * 1024 ** 3 })).toBe(
       [
         'Memory plan for GPU 0',
-        '  weights             8 GiB',
-        '  compute buffers   300 MiB  batches of 512 tokens',
-        '  KV cache            4 GiB  4,096 blocks of 16 tokens',
-        '  sum              12.3 GiB  of 16 GiB free, 3.71 GiB remain',
+        '  weights            8.0 GiB',
+        '  compute buffers  300.0 MiB  batches of 512 tokens',
+        '  KV cache           4.0 GiB  4,096 blocks of 16 tokens',
+        '  sum               12.3 GiB  of 16.0 GiB free, 3.7 GiB remain',
       ].join('\n'),
     );
   });
 
   test('says by how much it does not fit, or nothing when the device does not tell', () => {
-    expect(formatMemoryPlan({ device: 'GPU 0', rows, availableBytes: 8 * 1024 ** 3 })).toContain('4.29 GiB too much');
+    expect(formatMemoryPlan({ device: 'GPU 0', rows, availableBytes: 8 * 1024 ** 3 })).toContain('4.3 GiB too much');
     expect(formatMemoryPlan({ device: 'CPU', rows, availableBytes: undefined })).toMatch(/12\.3 GiB$/);
   });
 });
@@ -123,8 +123,8 @@ describe('banner', () => {
   test('tells address, model, precision, capacity and how to call it', () => {
     const text = formatStartBanner({ ...facts, needsKey: false });
     expect(text).toContain('Octet 0.1.0 serves on http://127.0.0.1:8080');
-    expect(text).toContain('demo (F16 weights, 8.50 GiB)');
-    expect(text).toContain('32 requests of 2K (4 GiB)');
+    expect(text).toContain('demo (F16 weights, 8.5 GiB)');
+    expect(text).toContain('32 requests of 2K (4.0 GiB)');
     expect(text).toContain('cpu (no CUDA or Vulkan device)');
     expect(text).toContain('shared by blocks');
     expect(text).not.toContain('authorization');

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import { formatBytes } from '../../src/format.ts';
 import { defaultConfigText, settingTables, withSection } from '../../src/server/document-tables.ts';
 import { loadSettings } from '../../src/server/settings.ts';
 import { describeFault, describeFaults, type SettingFault } from '../../src/server/settings-faults.ts';
-import { formatBytes, parseByteSize } from '../../src/server/settings-forms.ts';
+import { parseByteSize } from '../../src/server/settings-forms.ts';
 import { settingList } from '../../src/server/settings-list.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');

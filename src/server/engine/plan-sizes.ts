@@ -3,7 +3,7 @@
 
 import { availableParallelism } from 'node:os';
 import { type CapacityRequest, type PlannedCapacity, planCapacity } from '../../kv/capacity.ts';
-import { checkKvTypes, type KvTypes, parseKvTypes } from '../../kv/kv-types.ts';
+import { checkKvTypes, type KvTypes, parseKvTypes } from '../../kv-types.ts';
 import type { KernelOptions } from '../../llama/kernel.ts';
 import type { Libraries } from '../../llama/libraries.ts';
 import { type BufferSizes, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';

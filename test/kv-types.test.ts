@@ -1,8 +1,11 @@
 // Reading and checking K and V formats.
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import koffi from 'koffi';
 import { describe, expect, it } from 'vitest';
-import { checkKvTypes, kvTypeBytes, kvTypeSizes, parseKvTypes } from '../../src/kv/kv-types.ts';
-import { kvTypes as nativeKvTypes } from '../../src/llama/kv-types.ts';
+import { checkKvTypes, kvTypeBytes, kvTypes, parseKvTypes } from '../src/kv-types.ts';
+import { loadLibraries } from '../src/llama/libraries.ts';
 
 describe('parseKvTypes', () => {
   it('reads one format for both, or a pair', () => {
@@ -28,12 +31,15 @@ describe('sizes', () => {
     expect(kvTypeBytes('q5_1', 1024)).toBe(768);
   });
 
-  it('agree with the native binding', () => {
-    for (const [type, { blockValues, blockBytes }] of Object.entries(kvTypeSizes)) {
-      expect(Object.entries(nativeKvTypes)).toContainEqual([
-        type,
-        expect.objectContaining({ blockValues, blockBytes }),
-      ]);
+  it('agree with ggml itself', () => {
+    const { binsDir } = loadLibraries({ gpu: 'off', log: () => undefined });
+    const file = readdirSync(binsDir).find((name) => name.includes('ggml-base')) ?? '';
+    const ggml = koffi.load(join(binsDir, file));
+    const nameOf = ggml.func('const char* ggml_type_name(int)');
+    const valuesOf = ggml.func('int64_t ggml_blck_size(int)');
+    const bytesOf = ggml.func('size_t ggml_type_size(int)');
+    for (const [type, { id, blockValues, blockBytes }] of Object.entries(kvTypes)) {
+      expect([nameOf(id), Number(valuesOf(id)), Number(bytesOf(id))]).toEqual([type, blockValues, blockBytes]);
     }
   });
 });

@@ -1,24 +1,28 @@
 // The number formats of K and V: reading `--kv`, what they cost, and whether a model and a device can use them.
 // Why K and V apart: attention is more sensitive to K than to V, so a smaller V alone is a choice worth having.
-// Source: the block structs of ggml-common.h and the flash attention kernels of ggml-cuda, llama.cpp v0.5.0.
+// Why one table: `--kv`, the capacity plan and the native context must mean the same thing by "q8_0".
+// Source: enum ggml_type, the block structs of ggml-common.h and the flash attention kernels of ggml-cuda, llama.cpp v0.5.0.
 
-interface KvTypeSize {
+interface KvTypeRule {
+  /** enum ggml_type. */
+  readonly id: number;
+  /** Values per block; a head size must be a multiple of it. */
   readonly blockValues: number;
   readonly blockBytes: number;
 }
 
-export const kvTypeSizes = {
-  f16: { blockValues: 1, blockBytes: 2 },
-  bf16: { blockValues: 1, blockBytes: 2 },
-  q8_0: { blockValues: 32, blockBytes: 34 },
-  q5_1: { blockValues: 32, blockBytes: 24 },
-  q5_0: { blockValues: 32, blockBytes: 22 },
-  q4_1: { blockValues: 32, blockBytes: 20 },
-  q4_0: { blockValues: 32, blockBytes: 18 },
-  iq4_nl: { blockValues: 32, blockBytes: 18 },
-} as const satisfies Record<string, KvTypeSize>;
+export const kvTypes = {
+  f16: { id: 1, blockValues: 1, blockBytes: 2 },
+  bf16: { id: 30, blockValues: 1, blockBytes: 2 },
+  q8_0: { id: 8, blockValues: 32, blockBytes: 34 },
+  q5_1: { id: 7, blockValues: 32, blockBytes: 24 },
+  q5_0: { id: 6, blockValues: 32, blockBytes: 22 },
+  q4_1: { id: 3, blockValues: 32, blockBytes: 20 },
+  q4_0: { id: 2, blockValues: 32, blockBytes: 18 },
+  iq4_nl: { id: 20, blockValues: 32, blockBytes: 18 },
+} as const satisfies Record<string, KvTypeRule>;
 
-export type KvTypeName = keyof typeof kvTypeSizes;
+export type KvTypeName = keyof typeof kvTypes;
 
 export interface KvTypes {
   readonly k: KvTypeName;
@@ -33,17 +37,22 @@ export type KvTypesParsed =
 export function parseKvTypes(text: string): KvTypesParsed {
   const [k = '', v = k, ...rest] = text.trim().toLowerCase().split(':');
   if (rest.length === 0 && isKvTypeName(k) && isKvTypeName(v)) return { kind: 'parsed', types: { k, v } };
-  const names = Object.keys(kvTypeSizes).join(', ');
+  const names = Object.keys(kvTypes).join(', ');
   return { kind: 'refused', message: `the KV type must be one of ${names}, or a pair K:V of them. Given: ${text}` };
 }
 
 function isKvTypeName(name: string): name is KvTypeName {
-  return Object.hasOwn(kvTypeSizes, name);
+  return Object.hasOwn(kvTypes, name);
+}
+
+/** Quantized formats need flash attention for V, and heads that divide into their blocks. */
+export function isQuantized(type: KvTypeName): boolean {
+  return kvTypes[type].blockValues > 1;
 }
 
 /** Bytes that `count` values take in a format. */
 export function kvTypeBytes(type: KvTypeName, count: number): number {
-  const { blockValues, blockBytes } = kvTypeSizes[type];
+  const { blockValues, blockBytes } = kvTypes[type];
   return (count / blockValues) * blockBytes;
 }
 
@@ -74,7 +83,7 @@ function cudaWarnings({ k, v }: KvTypes): string[] {
 }
 
 function headSizeFault(part: string, type: KvTypeName, headSize: number): string[] {
-  const { blockValues } = kvTypeSizes[type];
+  const { blockValues } = kvTypes[type];
   if (headSize % blockValues === 0) return [];
   return [
     `${part} in ${type} needs a head size that is a multiple of ${blockValues}. Given: ${headSize}; f16 and bf16 have no such limit`,
