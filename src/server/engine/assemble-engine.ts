@@ -33,10 +33,11 @@ export async function assembleEngine(
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
   let isMeasuring = true;
-  // Contexts that only exist to be measured warn of sizes that nobody asked for.
+  // What llama.cpp tells of its loading is detail here; and contexts that only exist to be measured warn of sizes that
+  // nobody asked for.
   const libraries = loadLibraries({
     gpu: configuration.gpu,
-    log: (level, text) => ports.log(isMeasuring && level === 'warn' ? 'debug' : level, text),
+    log: (level, text) => ports.log(level === 'info' || (isMeasuring && level === 'warn') ? 'debug' : level, text),
   });
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
