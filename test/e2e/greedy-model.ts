@@ -2,7 +2,7 @@
 
 import { assert, must } from '../../src/assert.ts';
 import { cacheSeqId, type TokenId, tokenId } from '../../src/ids.ts';
-import { createKernel } from '../../src/llama/kernel.ts';
+import { createKernel, type KernelOptions } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { loadModel } from '../../src/llama/model.ts';
 import { prefixSharing } from '../../src/llama/model-shape.ts';
@@ -23,8 +23,11 @@ export interface GreedyModel {
 const seq = cacheSeqId(0);
 const batchTokensMax = 512;
 
-/** Loads a model with the KV type and the layout that a server takes by default. */
-export async function loadGreedyModel(path: string): Promise<GreedyModel> {
+/** Loads a model with the KV type given; by default that of the server. */
+export async function loadGreedyModel(
+  path: string,
+  kvType: KernelOptions['kvTypes']['k'] = 'q8_0',
+): Promise<GreedyModel> {
   const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
   const model = await loadModel({ libraries, path, load: 'weights', gpuLayers: 0 });
   const kernel = await createKernel({
@@ -34,7 +37,7 @@ export async function loadGreedyModel(path: string): Promise<GreedyModel> {
     sequencesMax: 1,
     batchTokensMax,
     microBatchTokens: batchTokensMax,
-    kvTypes: { k: 'q8_0', v: 'q8_0' },
+    kvTypes: { k: kvType, v: kvType },
     threads: 1,
     samplingThreads: 0,
   });

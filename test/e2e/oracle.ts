@@ -4,6 +4,7 @@
 
 import { must } from '../../src/assert.ts';
 import { type TokenId, tokenId } from '../../src/ids.ts';
+import type { KernelOptions } from '../../src/llama/kernel.ts';
 import type { Tokenizer } from '../../src/ports.ts';
 import { createTokenDecoder, createTokenTexts } from '../../src/routes/token-text.ts';
 import { type GreedyModel, loadGreedyModel } from './greedy-model.ts';
@@ -28,8 +29,8 @@ export interface Oracle {
   dispose(): void;
 }
 
-export async function createOracle(modelPath: string): Promise<Oracle> {
-  const model = await loadGreedyModel(modelPath);
+export async function createOracle(modelPath: string, kvType: KernelOptions['kvTypes']['k'] = 'q8_0'): Promise<Oracle> {
+  const model = await loadGreedyModel(modelPath, kvType);
   return {
     tokenizer: model.tokenizer,
     textOf: (prompt, tokenCount) => textOf(model, prompt, tokenCount),
@@ -60,6 +61,7 @@ async function judge(model: GreedyModel, prompt: Int32Array, text: string): Prom
   while (byteCount < bytes.length) {
     const rest = bytes.subarray(byteCount);
     let next = await drawNext(model);
+    // Control tokens leave no text: they are taken as they are drawn.
     if (!beginsWith(rest, model.tokenizer.pieceBytes(next))) {
       const near = await nearestThatFits(model, rest);
       if (near === undefined) return { kind: 'other', after: bytes.toString('utf8', 0, byteCount) };
@@ -78,7 +80,7 @@ async function drawNext(model: GreedyModel): Promise<TokenId> {
 }
 
 function beginsWith(bytes: Uint8Array, piece: Uint8Array): boolean {
-  return piece.length > 0 && piece.every((byte, index) => byte === bytes[index]);
+  return piece.every((byte, index) => byte === bytes[index]);
 }
 
 /** Of the tokens that the text may go on with, the one that needs the smallest bonus to be drawn. */
@@ -87,7 +89,10 @@ async function nearestThatFits(
   rest: Uint8Array,
 ): Promise<{ readonly token: TokenId; readonly gap: number } | undefined> {
   const vocabulary = Array.from({ length: model.tokenizer.vocabularySize }, (_, id) => tokenId(id));
-  const fitting = vocabulary.filter((token) => beginsWith(rest, model.tokenizer.pieceBytes(token)));
+  const fitting = vocabulary.filter((token) => {
+    const piece = model.tokenizer.pieceBytes(token);
+    return piece.length > 0 && beginsWith(rest, piece);
+  });
   for (const gap of gapLadder) {
     const drawn = await model.draw(fitting.map((token) => [{ token, bias: gap }]));
     const token = fitting.find((candidate, index) => drawn[index] === candidate);

@@ -1,0 +1,151 @@
+// Models whose caches differ: full attention, sliding window, hybrid, recurrent. Whatever their cache can or cannot share,
+// each request gets the text it gets alone: among others, turn after turn, and after it was preempted.
+// OCTET_TEST_MODELS may name a folder of more GGUF files; without it that part is skipped.
+
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createRandom } from '../../bench/random.ts';
+import { archModelPath } from '../arch-models.ts';
+import { type Body, complete, openStream, textOf } from './client.ts';
+import { type Comparison, expectAlike } from './likeness.ts';
+import { idle, valueIn } from './metrics.ts';
+import { createOracle, type Oracle } from './oracle.ts';
+import { type RunningServer, serverForTest, startServer, tinyModel } from './server.ts';
+import { eventually } from './waiting.ts';
+
+interface Model {
+  readonly name: string;
+  readonly file: string;
+  readonly kv: 'f16' | 'q8_0';
+  /** What it must say about itself at start. */
+  readonly sharing: object;
+  /** Token ids that its vocabulary has as plain text. */
+  readonly plainTokens: { readonly first: number; readonly count: number };
+}
+
+/** Of the 128-token test vocabulary of the three below. */
+const plainTokens = { first: 40, count: 80 };
+const none = (reason: RegExp) => ({ kind: 'none', reason: expect.stringMatching(reason) });
+const models: readonly Model[] = [
+  {
+    name: 'stories260K',
+    file: tinyModel,
+    kv: 'f16',
+    sharing: { kind: 'blocks' },
+    plainTokens: { first: 262, count: 180 },
+  },
+  {
+    name: 'gemma3-dense',
+    file: archModelPath('gemma3-dense'),
+    kv: 'q8_0',
+    sharing: none(/^sliding window/),
+    plainTokens,
+  },
+  { name: 'qwen35-dense', file: archModelPath('qwen35-dense'), kv: 'q8_0', sharing: none(/^hybrid/), plainTokens },
+  { name: 'mamba2-dense', file: archModelPath('mamba2-dense'), kv: 'q8_0', sharing: none(/^recurrent/), plainTokens },
+];
+
+/** A prompt without meaning, different for each `seed`. */
+function randomPrompt(seed: number, tokens: Model['plainTokens'], length = 24): Int32Array {
+  const random = createRandom(seed);
+  return Int32Array.from({ length }, () => tokens.first + Math.floor(random() * tokens.count));
+}
+
+const tokenCount = 60;
+const bodyOf = (prompt: ArrayLike<number>, fields: object = {}): Body => ({
+  prompt: Array.from(prompt),
+  temperature: 0,
+  max_tokens: tokenCount,
+  ignore_eos: true,
+  ...fields,
+});
+
+async function compare(
+  oracle: Oracle,
+  prompts: readonly Int32Array[],
+  texts: readonly string[],
+): Promise<Comparison[]> {
+  const comparisons: Comparison[] = [];
+  for (const [index, prompt] of prompts.entries()) {
+    comparisons.push({ prompt, text: texts[index] ?? '', alone: await oracle.textOf(prompt, tokenCount) });
+  }
+  return comparisons;
+}
+
+describe.each(models)('$name', ({ file, kv, sharing, plainTokens: tokens }) => {
+  const promptOf = (seed: number, length?: number): Int32Array => randomPrompt(seed, tokens, length);
+  const flags = ['--model', file, '--kv', kv];
+  const isShared = 'kind' in sharing && sharing.kind === 'blocks';
+  let server: RunningServer;
+  let oracle: Oracle;
+  beforeAll(async () => {
+    server = await startServer([...flags, '--sequences-max', '9']);
+    oracle = await createOracle(file, kv);
+  });
+  afterAll(async () => {
+    oracle.dispose();
+    await server.stop();
+  });
+
+  test('says at start what it shares', () => {
+    expect(server.logs.find(({ msg }) => msg === 'ready')?.['capacity']).toMatchObject({ prefixSharing: sharing });
+  });
+
+  test('gives a request the text among eight others that it gets alone', async () => {
+    const prompts = Array.from({ length: 9 }, (_, index) => promptOf(index + 1));
+    const texts = await Promise.all(prompts.map((prompt) => textOf(server.url, bodyOf(prompt))));
+    expect(new Set(texts).size).toBe(prompts.length);
+    await expectAlike(oracle, await compare(oracle, prompts, texts), 4);
+  });
+
+  test('goes on with a conversation, turn after turn', async () => {
+    let history = promptOf(20, 48);
+    for (let turn = 0; turn < 3; turn += 1) {
+      const answer = await complete(server.url, bodyOf(history));
+      await expectAlike(oracle, await compare(oracle, [history], [answer.text]), 1);
+      const cachedTokens = answer.usage?.prompt_tokens_details.cached_tokens;
+      if (turn > 0 && isShared) expect(cachedTokens).toBeGreaterThanOrEqual(48);
+      else expect(cachedTokens).toBe(0);
+      history = Int32Array.from([...history, ...promptOf(30 + turn)]);
+    }
+  });
+
+  test.each(['park', 'recompute'])('survives preemption (%s)', async (preemption) => {
+    const preempting = await serverForTest([
+      ...flags,
+      ...['--sequences-max', '2', '--policy', 'priority', '--preemption', preemption],
+    ]);
+    const prompts = [promptOf(40), promptOf(41), promptOf(42)];
+    const later = prompts.slice(0, 2).map((prompt) => openStream(preempting.url, bodyOf(prompt, { priority: 5 })));
+    await eventually('both are being answered', () => later.every((stream) => stream.text() !== ''));
+    const first = openStream(preempting.url, bodyOf(promptOf(42), { priority: 1 }));
+    const ends = await Promise.all([...later, first].map(({ ended }) => ended));
+    expect(ends.map(({ kind }) => kind)).toEqual(['complete', 'complete', 'complete']);
+    await expectAlike(
+      oracle,
+      await compare(
+        oracle,
+        prompts,
+        ends.map(({ text }) => text),
+      ),
+      2,
+    );
+    const metrics = await idle(preempting.url);
+    expect(valueIn(metrics, `octet_preemptions_total{kind="${preemption}"}`)).toBeGreaterThan(0);
+  });
+});
+
+const moreModels = process.env['OCTET_TEST_MODELS'] ?? '';
+const moreFiles = existsSync(moreModels) ? readdirSync(moreModels).filter((name) => name.endsWith('.gguf')) : [];
+
+describe.skipIf(moreFiles.length === 0)('models of OCTET_TEST_MODELS', () => {
+  test.each(moreFiles)('%s gives each of nine requests the text it gets alone', async (name) => {
+    const server = await serverForTest(['--model', path.join(moreModels, name), '--kv', 'f16', '--sequences-max', '9']);
+    const prompts = Array.from({ length: 9 }, (_, index) => randomPrompt(index + 1, plainTokens));
+    const texts = await Promise.all(prompts.map((prompt) => textOf(server.url, bodyOf(prompt))));
+    const oracle = await createOracle(path.join(moreModels, name), 'f16');
+    await expectAlike(oracle, await compare(oracle, prompts, texts), 4);
+    oracle.dispose();
+  });
+});
