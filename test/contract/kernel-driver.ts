@@ -1,0 +1,81 @@
+// Drives any kernel the way the engine loop does: fills the batch, decodes, draws greedily.
+
+import { assert, must } from '../../src/assert.ts';
+import { type CacheSeqId, cacheSeqId } from '../../src/ids.ts';
+import type { DecodeOutcome, Kernel, SampleRow, SamplingParams } from '../../src/ports.ts';
+
+/** A run of one sequence's tokens within a step. */
+export interface Chunk {
+  readonly seq: number;
+  /** Position of the first token. */
+  readonly from: number;
+  readonly tokens: readonly number[];
+}
+
+const greedy: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+};
+
+/** A greedy draw from the logits of a batch row. */
+export function rowAt(batchIndex: number): SampleRow {
+  const tokens = new Int32Array(0);
+  return { batchIndex, sampling: greedy, seed: 0, tokens, tokenCount: 0, generatedCount: 0, ignoreEos: true };
+}
+
+/** Computes chunks in one step; logits are wanted of each chunk's last token. */
+export function decode(kernel: Kernel, chunks: readonly Chunk[]): Promise<DecodeOutcome> {
+  let row = 0;
+  for (const { seq, from, tokens } of chunks) {
+    for (const [offset, token] of tokens.entries()) {
+      kernel.batch.tokens[row] = token;
+      kernel.batch.positions[row] = from + offset;
+      kernel.batch.cacheSeqs[row] = seq;
+      kernel.batch.outputs[row] = offset === tokens.length - 1 ? 1 : 0;
+      row += 1;
+    }
+  }
+  return kernel.decode(row);
+}
+
+/** Computes chunks and draws the token that follows each; shape (chunks.length,). */
+export async function step(kernel: Kernel, chunks: readonly Chunk[]): Promise<number[]> {
+  const outcome = await decode(kernel, chunks);
+  assert(outcome.kind === 'done', `the step succeeds: ${JSON.stringify(outcome)}`);
+  let row = -1;
+  const rows = chunks.map(({ tokens }) => {
+    row += tokens.length;
+    return rowAt(row);
+  });
+  return [...(await kernel.sample(rows))];
+}
+
+/** Draws `count` tokens after `first`, which follows the `from` tokens already computed; `first` is the first of them. */
+export async function goOn(
+  kernel: Kernel,
+  seq: number,
+  { first, from, count }: { readonly first: number; readonly from: number; readonly count: number },
+): Promise<number[]> {
+  const drawn = [first];
+  while (drawn.length < count) {
+    const last = must(drawn.at(-1), 'a token was drawn');
+    const [next] = await step(kernel, [{ seq, from: from + drawn.length - 1, tokens: [last] }]);
+    drawn.push(must(next, 'one draw'));
+  }
+  return drawn;
+}
+
+/** Computes a prompt from its beginning and draws `count` tokens. */
+export async function answer(kernel: Kernel, seq: number, prompt: readonly number[], count: number): Promise<number[]> {
+  const [first] = await step(kernel, [{ seq, from: 0, tokens: prompt }]);
+  return goOn(kernel, seq, { first: must(first, 'one draw'), from: prompt.length, count });
+}
+
+export const seqOf = (seq: number): CacheSeqId => cacheSeqId(seq);
