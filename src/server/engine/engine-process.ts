@@ -38,12 +38,8 @@ export function createLauncher(entry: string, configuration: EngineConfiguration
     }
     child.on('message', (message) => events.onMessage(message as EngineMessage));
     child.on('error', (error) => end(error.message));
-    child.on('exit', (code, signal) => {
-      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-      // What it said last may still be on its way, and tells who was being computed.
-      if (!child.connected) end(how);
-      else child.once('disconnect', () => end(how));
-    });
+    // What it said last was heard by then: libuv reads before it looks for signals, and a channel holds less than it reads.
+    child.on('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));
     child.send({ kind: 'configure', configuration } satisfies ServerMessage);
     return {
       pid: child.pid,
