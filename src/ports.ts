@@ -219,7 +219,7 @@ export type EngineMessage =
       readonly stats: EngineStats;
       readonly timing: StepTiming | undefined;
     }
-  /** Sent once a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
+  /** Sent four times a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
   | {
       readonly kind: 'heartbeat';
       readonly stepAgeMs: number;

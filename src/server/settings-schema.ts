@@ -222,10 +222,10 @@ const limitSettings = {
 };
 
 const engineSettings = {
-  engineHeartbeatSeconds: z.number().min(0.1).max(3600).prefault(10).register(settingFacts, {
+  engineHeartbeatSeconds: z.number().min(1).max(3600).prefault(10).register(settingFacts, {
     group: 'Engine process',
     unit: 'seconds',
-    meaning: 'Silence of the engine process after which it is killed and replaced; it beats once a second.',
+    meaning: 'Silence of the engine process after which it is killed and replaced; it beats four times a second.',
   }),
   engineStepSeconds: z.number().min(0.1).max(86_400).prefault(600).register(settingFacts, {
     group: 'Engine process',

@@ -106,7 +106,7 @@ test('clients that leave while there is no engine leave nothing behind', async (
 });
 
 test('an engine that hangs is killed and replaced', async () => {
-  const server = await serverForTest(['--engine-heartbeat-seconds', '3']);
+  const server = await serverForTest(['--engine-heartbeat-seconds', '2']);
   const streams = await openAll(server, 2);
   process.kill(server.enginePid(), 'SIGSTOP');
   await eventually('another engine runs', async () => (await restarts(server)) === 1);

@@ -10,7 +10,8 @@ import { assembleEngine } from './assemble-engine.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import type { ServerMessage } from './engine-process.ts';
 
-const heartbeatIntervalMs = 1000;
+/** Well below the shortest silence that an operator may ask for (engineHeartbeatSeconds). */
+const heartbeatIntervalMs = 250;
 
 const eventLoopDelay = monitorEventLoopDelay({ resolution: 10 });
 eventLoopDelay.enable();
