@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { complete, openStream } from './client.ts';
+import { metricReaches } from './metrics.ts';
 import { chatText, storyQuestion } from './prompts.ts';
 import { type RunningServer, serverForTest } from './server.ts';
 import { eventually } from './waiting.ts';
@@ -29,6 +30,7 @@ describe('SIGTERM', () => {
     const server = await serverForTest([]);
     const streams = await openRunning(server, 2);
     const whole = complete(server.url, { ...longAnswer, max_tokens: 300 });
+    await metricReaches(server.url, 'octet_requests_accepted_total', (value) => value === 3);
     await drain(server);
     const refused = await complete(server.url, { prompt: 'x', max_tokens: 1 });
     expect([refused.status, refused.error?.code]).toEqual([503, 'shutting_down']);
