@@ -138,14 +138,25 @@ describe.each(models)('$name', ({ file, kv, sharing, plainTokens: tokens }) => {
 
 const moreModels = process.env['OCTET_TEST_MODELS'] ?? '';
 const moreFiles = existsSync(moreModels) ? readdirSync(moreModels).filter((name) => name.endsWith('.gguf')) : [];
+const noFile = ['(no file: OCTET_TEST_MODELS names no folder of models)'];
 
 describe.skipIf(moreFiles.length === 0)('models of OCTET_TEST_MODELS', () => {
-  test.each(moreFiles)('%s gives each of nine requests the text it gets alone', async (name) => {
-    const server = await serverForTest(['--model', path.join(moreModels, name), '--kv', 'f16', '--sequences-max', '9']);
-    const prompts = Array.from({ length: 9 }, (_, index) => randomPrompt(index + 1, plainTokens));
-    const texts = await Promise.all(prompts.map((prompt) => textOf(server.url, bodyOf(prompt))));
-    const oracle = await createOracle(path.join(moreModels, name), 'f16');
-    await expectAlike(oracle, await compare(oracle, prompts, texts), 4);
-    oracle.dispose();
-  });
+  test.each(moreFiles.length === 0 ? noFile : moreFiles)(
+    '%s gives each of nine requests the text it gets alone',
+    async (name) => {
+      const server = await serverForTest([
+        '--model',
+        path.join(moreModels, name),
+        '--kv',
+        'f16',
+        '--sequences-max',
+        '9',
+      ]);
+      const prompts = Array.from({ length: 9 }, (_, index) => randomPrompt(index + 1, plainTokens));
+      const texts = await Promise.all(prompts.map((prompt) => textOf(server.url, bodyOf(prompt))));
+      const oracle = await createOracle(path.join(moreModels, name), 'f16');
+      await expectAlike(oracle, await compare(oracle, prompts, texts), 4);
+      oracle.dispose();
+    },
+  );
 });

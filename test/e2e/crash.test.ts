@@ -48,7 +48,7 @@ async function expectAsIfUndisturbed(streams: readonly OpenStream[]): Promise<vo
   await expectAlike(
     oracle,
     ends.map(({ text }, index) => ({ prompt: prompts[index] ?? new Int32Array(), text, alone: alone[index] ?? '' })),
-    Math.ceil(streams.length / 2),
+    Math.ceil((streams.length * 3) / 4),
   );
 }
 
@@ -135,7 +135,7 @@ test('a sampled answer goes on with the draws that its seed gives', async () => 
   expect(disturbed.map(({ kind }) => kind)).toEqual(seeds.map(() => 'complete'));
   // A draw may stand on a knife's edge, where rounding turns it; draws of another generator would never repeat a text.
   const same = disturbed.filter(({ text }, index) => text === undisturbed[index]?.text);
-  expect(same.length).toBeGreaterThanOrEqual(2);
+  expect(same.length).toBeGreaterThanOrEqual(1);
 });
 
 test('an engine does not outlive its server', async () => {

@@ -11,15 +11,12 @@ export interface Comparison {
   readonly alone: string;
 }
 
-/**
- * Asserts that each text is that of the request alone, or parts from it only at near ties, and that at most `partedMax` do.
- * Answers the sizes of those ties.
- */
+/** Asserts that each text is that of the request alone, or parts from it only at near ties, and that at most `partedMax` do. */
 export async function expectAlike(
   oracle: Oracle,
   comparisons: readonly Comparison[],
   partedMax: number,
-): Promise<readonly number[]> {
+): Promise<void> {
   const gaps: number[] = [];
   let partedCount = 0;
   for (const { prompt, text, alone } of comparisons) {
@@ -31,5 +28,4 @@ export async function expectAlike(
     expect(text.length, 'the length of a text that parted').toBeGreaterThan(0);
   }
   expect(partedCount, `texts that parted, at ties of ${gaps.join(', ')}`).toBeLessThanOrEqual(partedMax);
-  return gaps;
 }

@@ -44,7 +44,7 @@ describe.each(['while-running', 'at-once'])('an engine that dies %s', (when) => 
     for (const [index, prompt] of prompts.entries()) {
       comparisons.push({ prompt, text: ends[index]?.text ?? '', alone: await oracle.textOf(prompt, tokenCount) });
     }
-    await expectAlike(oracle, comparisons, 2);
+    await expectAlike(oracle, comparisons, 3);
     const metrics = await idle(server.url);
     expect(valueIn(metrics, 'octet_engine_restarts_total')).toBe(3);
     expect(valueIn(metrics, 'octet_requests_rejected_total{code="engine_crashed"}')).toBe(1);

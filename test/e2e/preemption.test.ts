@@ -51,7 +51,7 @@ describe.each(['park', 'recompute', 'auto'])('--preemption %s', (preemption) => 
         text,
         alone: alone[index] ?? '',
       })),
-      requestCount / 2,
+      (requestCount * 3) / 4,
     );
   });
 });
