@@ -1,5 +1,6 @@
 // One ggml threadpool per context, made once.
-// Why: without one, ggml creates and joins threads for every graph, that is at every step.
+// Why: without one, ggml creates and joins threads for every graph, that is at every step. Measured on two cores: 1.1 ms
+// instead of 12 ms a step for the embedded model, 6.6 instead of 12 for a 135M one, 25 instead of 35 with 8 sequences.
 // Source: ggml-cpu exports ggml_threadpool_new through its backend registry, as llama.cpp's own tools use it.
 
 import koffi from 'koffi';
@@ -9,7 +10,7 @@ import { type ThreadpoolParams, threadpoolParamsStruct } from './native-structs.
 
 /**
  * Threads sleep between graphs. ggml's default of 50 spins for up to 200 ms after each step, which takes a core from the
- * sampling threads and the server process and makes no step measurably faster.
+ * sampling threads (32 rows of 50K logits: 2.5 ms instead of 1.5) and the server process, and makes no step faster.
  */
 const poll = 0;
 
