@@ -1,12 +1,14 @@
 // Engines that die or hang under open streams: the streams go on in the next engine, with the text they would have had.
 
+import { fork } from 'node:child_process';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Body, type OpenStream, openStream, type StreamEnd } from './client.ts';
 import { expectAlike } from './likeness.ts';
 import { idle, metric, valueIn } from './metrics.ts';
 import { createOracle, type Oracle } from './oracle.ts';
 import { storyPrompt } from './prompts.ts';
-import { demoModel, type RunningServer, serverForTest } from './server.ts';
+import { demoModel, distFolder, type RunningServer, serverForTest } from './server.ts';
 import { eventually } from './waiting.ts';
 
 const streamCount = 16;
@@ -145,6 +147,16 @@ test('an engine does not outlive its server', async () => {
   server.signal('SIGKILL');
   await server.exited;
   await eventually('the engine is gone', () => !isAlive(engine));
+});
+
+test('nor one that was only starting when its server ended', async () => {
+  const entry = path.join(distFolder, 'src/server/engine/engine-main.js');
+  const engine = fork(entry, [], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' });
+  const exited = new Promise((resolve) => engine.once('exit', resolve));
+  engine.disconnect();
+  const timer = setTimeout(() => engine.kill('SIGKILL'), 60_000);
+  expect(await exited).toBe(0);
+  clearTimeout(timer);
 });
 
 function isAlive(pid: number): boolean {

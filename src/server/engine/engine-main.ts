@@ -72,6 +72,8 @@ process.on('message', (message: ServerMessage) => {
   }
 });
 process.on('disconnect', () => process.exit(0));
+// A parent that died while this program was being read is not told of again.
+if (!process.connected) process.exit(0);
 // A terminal's Ctrl-C reaches the whole group; the parent decides when this process ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 setInterval(beat, heartbeatIntervalMs);
