@@ -113,14 +113,15 @@ function largestChunk(model: CostModel, ms: number): number {
 }
 
 /**
- * Without an explicit target time is shared by heads: a sequence that waits for its first token counts as much as one that
- * decodes. So one long prompt may double the gaps of many streams, and one stream does not hold up thirty prompts.
- * A queue that does not drain gets more: each second of waiting adds half a quiet step, or first tokens would be minutes
- * late for the sake of even gaps.
+ * Without an explicit target a step may take twice its quiet time while those that decode are many more than those that wait
+ * for their first token: one long prompt doubles the gaps of many streams, no more. The more wait in proportion, the more
+ * of the step is theirs, growing with the square: one stream must not hold up thirty prompts, and the sooner they decode
+ * together, the cheaper is every later step for each. A queue that does not drain adds half a quiet step for each second
+ * of waiting, or first tokens would be minutes late for the sake of even gaps.
  */
 function autoFactor({ promptCount, decodeCount, queueMs }: ChunkQuestion): number {
-  const share = Math.max(1, promptCount / decodeCount);
-  return Math.min(1 + share + queueMs / 2000, autoFactorMax);
+  const share = promptCount / decodeCount;
+  return Math.min(Math.max(2, 1 + 4 * share * share) + queueMs / 2000, autoFactorMax);
 }
 
 const autoFactorMax = 64;

@@ -98,13 +98,25 @@ function planPrompts(state: SchedulerState, plan: StepPlan, budget: number): num
   let left = budget;
   for (const sequence of state.running) {
     if (left <= 0) break;
-    const missing = uncomputedCount(sequence);
-    if (missing <= 1) continue;
-    const count = Math.min(missing, left);
+    if (uncomputedCount(sequence) <= 1) continue;
+    const count = chunkOf(state, plan, { sequence, left });
     addChunk(plan, sequence, count);
     left -= count;
   }
   return left;
+}
+
+/** A prompt may go over the budget by this share where that finishes it: a crumb costs a step's fixed part once more. */
+const finishingShare = 1.5;
+
+function chunkOf(
+  state: SchedulerState,
+  plan: StepPlan,
+  { sequence, left }: { sequence: Sequence; left: number },
+): number {
+  const missing = uncomputedCount(sequence);
+  const roomTokens = state.options.stepTokensMax - plan.tokenCount;
+  return missing <= Math.min(left * finishingShare, roomTokens) ? missing : Math.min(missing, left, roomTokens);
 }
 
 interface AdmissionBudget {
@@ -122,7 +134,7 @@ function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBu
     state.queue.remove(sequence);
     const outcome = admitOne(state, plan, { sequence, nowMs: budget.nowMs });
     if (outcome === 'admitted') {
-      const count = Math.min(uncomputedCount(sequence), left);
+      const count = chunkOf(state, plan, { sequence, left });
       addChunk(plan, sequence, count);
       left -= count;
       continue;
