@@ -2,7 +2,25 @@
 
 import { assert, must } from '../../src/assert.ts';
 import { type CacheSeqId, cacheSeqId } from '../../src/ids.ts';
-import type { DecodeOutcome, Kernel, SampleRow, SamplingParams } from '../../src/ports.ts';
+import type { DecodeOutcome, Kernel, KvLayout, SampleRow, SamplingParams } from '../../src/ports.ts';
+
+export interface KernelSubject {
+  readonly layout: KvLayout;
+  /** Whether its cache keeps every position. */
+  readonly sharesPrefixes: boolean;
+  /** Opens a kernel of about 4 times 256 cells and at least 4 native sequence ids, 64 tokens a step, with an empty cache. */
+  open(): Promise<Kernel>;
+  /** Three prompts of 20 to 60 tokens whose greedy answers are beyond doubt, so that rounding cannot change them. */
+  readonly prompts: readonly [readonly number[], readonly number[], readonly number[]];
+  /** Laws that it is known to break, by test name: the suite fails when one of them holds after all. */
+  readonly knownFaults?: readonly string[];
+}
+
+/** Declares tests; `kernelNow` answers the kernel that was opened for the running test. */
+export type KernelLaws = (subject: KernelSubject, kernelNow: () => Kernel) => void;
+
+/** Tokens of an answer that two kernels, or two ways, are compared by. */
+export const answerLength = 4;
 
 /** A run of one sequence's tokens within a step. */
 export interface Chunk {

@@ -8,7 +8,8 @@ import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import type { KvLayout } from '../../src/ports.ts';
 import { type ArchModel, archModelPath } from '../arch-models.ts';
-import { type KernelSubject, kernelContract } from './kernel-contract.ts';
+import { kernelContract } from './kernel-contract.ts';
+import type { KernelSubject } from './kernel-driver.ts';
 
 const demoModel = fileURLToPath(new URL('../../models/octet-demo-f16.gguf', import.meta.url));
 
