@@ -29,7 +29,7 @@ export interface ContextOptions {
 
 /** Native ids that have a slab (or a recurrent state) of their own. */
 function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
-  // Pooled: ids go to 256 whatever this says; it only bounds the output rows and the recurrent states.
+  // Pooled: ids go to 256 whatever this says; it bounds the output rows, the recurrent states and what is parked as it is.
   return layout === 'per-sequence' ? Math.max(sequencesMax, cacheSeqCount ?? 0) : sequencesMax;
 }
 

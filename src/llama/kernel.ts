@@ -11,7 +11,7 @@ import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory } from './native-batch.ts';
 import { createSampler, type Sampler } from './sampling/sampler.ts';
-import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
+import { createSequenceMemory, type SequenceMemory, spareSeq } from './sequence-memory.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 
 export interface KernelOptions extends ContextOptions {
@@ -83,7 +83,13 @@ async function createParts(options: KernelOptions, context: ContextPointer): Pro
     limits,
     logits,
     batch: allocateBatch(batchTokensMax),
-    sequences: createSequenceMemory({ native, context, memory, limits }),
+    sequences: createSequenceMemory({
+      native,
+      context,
+      memory,
+      limits,
+      parkableSeqCount: native.llama_n_seq_max(context),
+    }),
     sampler: await createSampler({ logits, endTokenIds, threadCount }),
     pool: attachThreadpool(libraries, context, options.threads),
   };
@@ -149,7 +155,9 @@ function readLimits(options: KernelOptions, context: ContextPointer): KernelLimi
   const { native } = model.libraries;
   const sharesPrefixes = prefixSharing(model.shape).kind === 'blocks';
   const nativeSeqCount = native.llama_n_seq_max(context);
-  const pooledSeqCount = Math.min(options.cacheSeqCount ?? cacheSeqCountMax, cacheSeqCountMax);
+  // One id stays spare, unless every id can be parked as it is.
+  const offered = nativeSeqCount >= cacheSeqCountMax ? cacheSeqCountMax : spareSeq;
+  const pooledSeqCount = Math.min(options.cacheSeqCount ?? offered, offered);
   return {
     cellCount: native.llama_n_ctx(context),
     layout: options.layout,

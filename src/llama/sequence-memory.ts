@@ -1,6 +1,8 @@
 // What the native cache holds per sequence id: copying, cutting, parking and restoring.
 // Why copies between slabs are remembered: llama.cpp carries them out at the next decode only. Until then the target's
 // cells are stale and the source's must not be overwritten, so parking and restoring those sequences has to wait.
+// Why high ids are parked under id 0: llama.cpp writes who owns a cell into a state only for ids below n_seq_max, and
+// restores no cell without an owner. In one pool a sequence changes its id for nothing: only marks on cells change.
 
 import { assert } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
@@ -12,6 +14,8 @@ export interface SequenceMemorySource {
   readonly context: ContextPointer;
   readonly memory: MemoryPointer;
   readonly limits: KernelLimits;
+  /** Ids below this can be parked as they are (n_seq_max). */
+  readonly parkableSeqCount: number;
 }
 
 export interface SequenceMemory
@@ -23,8 +27,15 @@ export interface SequenceMemory
 /** llama.cpp reads a negative bound as "open". */
 const open = -1;
 const noFlags = 0;
+/** The id that higher ones are parked under. */
+const parkingSeq = 0;
+/** Holds what id 0 had meanwhile; no sequence gets it unless every id can be parked as it is (kernel.ts). */
+export const spareSeq = 255;
+/** What a state says of a cell's owner. */
+const ownerBytes = 4;
 
-export function createSequenceMemory({ native, context, memory, limits }: SequenceMemorySource): SequenceMemory {
+export function createSequenceMemory(source: SequenceMemorySource): SequenceMemory {
+  const { native, context, memory, limits, parkableSeqCount } = source;
   const copying = new Set<CacheSeqId>();
 
   function checkSeq(seq: CacheSeqId): void {
@@ -61,8 +72,32 @@ export function createSequenceMemory({ native, context, memory, limits }: Sequen
   }
 
   function parkBytes(seq: CacheSeqId): number {
-    checkSeq(seq);
-    return native.llama_state_seq_get_size_ext(context, seq, noFlags);
+    const size = native.llama_state_seq_get_size_ext(context, seq, noFlags);
+    const held = positions(seq);
+    if (held === undefined || seq < parkableSeqCount) return size;
+    return size + ownerBytes * (held.max + 1 - held.min);
+  }
+
+  /** Reads a state under an id that llama.cpp writes whole. */
+  function readState(seq: number): Uint8Array | undefined {
+    const bytes = new Uint8Array(native.llama_state_seq_get_size_ext(context, seq, noFlags));
+    const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
+    return written > 0 && written === bytes.length ? bytes : undefined;
+  }
+
+  /** Gives all of a sequence's cells to an empty id of the same pool. */
+  function move(from: number, to: number): void {
+    native.llama_memory_seq_cp(memory, from, to, open, open);
+    native.llama_memory_seq_rm(memory, from, open, open);
+  }
+
+  function readStateOfHighId(seq: number): Uint8Array | undefined {
+    move(parkingSeq, spareSeq);
+    native.llama_memory_seq_cp(memory, seq, parkingSeq, open, open);
+    const bytes = readState(parkingSeq);
+    native.llama_memory_seq_rm(memory, parkingSeq, open, open);
+    move(spareSeq, parkingSeq);
+    return bytes;
   }
 
   function park(seq: CacheSeqId, tokenCount: number): ParkedState | undefined {
@@ -71,9 +106,8 @@ export function createSequenceMemory({ native, context, memory, limits }: Sequen
     assert(held !== undefined && held.max + 1 >= tokenCount, `sequence ${seq} holds the ${tokenCount} tokens to park`);
     // One state for the whole past cannot be cut back to fewer tokens.
     if (!limits.sharesPrefixes && held.max + 1 !== tokenCount) return undefined;
-    const bytes = new Uint8Array(parkBytes(seq));
-    const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
-    return written > 0 && written === bytes.length ? { bytes, tokenCount } : undefined;
+    const bytes = seq < parkableSeqCount ? readState(seq) : readStateOfHighId(seq);
+    return bytes === undefined ? undefined : { bytes, tokenCount };
   }
 
   function restore(seq: CacheSeqId, state: ParkedState): boolean {

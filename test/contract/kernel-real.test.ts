@@ -57,18 +57,8 @@ async function copyPrompts(): Promise<KernelSubject['prompts']> {
 
 const demoPrompts = await copyPrompts();
 
-describe('llama.cpp with full attention, pooled', () => {
-  contractOn(demoModel, {
-    layout: 'pooled',
-    sharesPrefixes: true,
-    prompts: demoPrompts,
-    // llama.cpp writes the owner of a state's cells only where its id is below n_seq_max, and refuses cells without one.
-    knownFaults: ['parks under the last id it offers as under the first'],
-  });
-});
-
-describe('llama.cpp with full attention, per-sequence', () => {
-  contractOn(demoModel, { layout: 'per-sequence', sharesPrefixes: true, prompts: demoPrompts });
+describe.each(['pooled', 'per-sequence'] as const)('llama.cpp with full attention, %s', (layout) => {
+  contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts });
 });
 
 /** Any tokens will do: with random weights the leading logits are hardly ever close. */

@@ -38,7 +38,7 @@ describe('limits', () => {
     withKernel({ cellCount: 1000 }, async ({ limits }) => {
       expect(limits.cellCount).toBe(1024);
       expect(limits.batchTokensMax).toBe(256);
-      expect(limits.cacheSeqCount).toBe(256);
+      expect(limits.cacheSeqCount).toBe(255);
       expect(limits.vocabularySize).toBe(4096);
       expect(limits.sharesPrefixes).toBe(true);
       expect(limits.endTokenIds).toEqual([0, 2]);
@@ -52,7 +52,7 @@ describe('limits', () => {
 
   test('the cache is empty after the warm-up', () =>
     withKernel({}, async (kernel) => {
-      for (const seq of seqs(0, 1, 255)) expect(kernel.positions(seq)).toBeUndefined();
+      for (const seq of seqs(0, 1, 254)) expect(kernel.positions(seq)).toBeUndefined();
     }));
 
   test('a K type that does not divide the heads is refused with both numbers', async () => {
@@ -170,6 +170,39 @@ describe.each(['pooled', 'per-sequence'] as const)('%s', (layout) => {
     }));
 });
 
+describe('a sequence under an id that llama.cpp does not park as it is', () => {
+  test('is parked and restored, and id 0 keeps what it has', () =>
+    withKernel({ sequencesMax: 2, kvTypes: { k: 'q8_0', v: 'q8_0' } }, async (kernel) => {
+      const [high, other] = seqs(200, 254) as [typeof zero, typeof zero];
+      for (const holdsZero of [false, true]) {
+        if (holdsZero) await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(30, 800) }]);
+        await step(kernel, [{ seq: high, from: 0, tokens: someTokens(50) }]);
+        kernel.copyPrefix(high, other, 20);
+        const parked = kernel.park(high, 50);
+        expect(parked?.bytes.length).toBe(kernel.parkBytes(high));
+        if (parked === undefined) throw new Error('the sequence could not be parked');
+        expect(kernel.positions(zero)).toEqual(holdsZero ? { min: 0, max: 29 } : undefined);
+        expect(kernel.positions(other)).toEqual({ min: 0, max: 19 });
+        const live = await step(kernel, [{ seq: high, from: 50, tokens: [5] }]);
+        for (const seq of [high, other]) kernel.truncate(seq, 0);
+        expect(kernel.restore(other, parked)).toBe(true);
+        const restored = await step(kernel, [{ seq: other, from: 50, tokens: [5] }]);
+        expect(restored.logits[0]).toEqual(live.logits[0]);
+        kernel.truncate(other, 0);
+      }
+      const after = await step(kernel, [{ seq: 0, from: 30, tokens: [7] }]);
+      kernel.truncate(zero, 0);
+      await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(30, 800) }]);
+      const straight = await step(kernel, [{ seq: 0, from: 30, tokens: [7] }]);
+      expect(after.logits[0]).toEqual(straight.logits[0]);
+    }));
+
+  test('does not exist where every id may get logits', () =>
+    withKernel({ sequencesMax: 256, cellCount: 256 }, async ({ limits }) => {
+      expect(limits.cacheSeqCount).toBe(256);
+    }));
+});
+
 describe('a sequence that is being copied between slabs', () => {
   test('is neither parked nor overwritten before the copy was made', () =>
     withKernel({ layout: 'per-sequence', cellCount: 2048, sequencesMax: 4 }, async (kernel) => {
@@ -231,8 +264,8 @@ describe('what would end the process is refused before', () => {
 
   test('sequence ids that do not exist, and copies onto a sequence', () =>
     withKernel({}, async (kernel) => {
-      const [beyond] = seqs(256) as [typeof zero];
-      expect(() => kernel.truncate(beyond, 0)).toThrow(/\[0, 256\). Given: 256/);
+      const [beyond] = seqs(255) as [typeof zero];
+      expect(() => kernel.truncate(beyond, 0)).toThrow(/\[0, 255\). Given: 255/);
       await step(kernel, [
         { seq: 0, from: 0, tokens: [1, 2] },
         { seq: 1, from: 0, tokens: [1] },
