@@ -11,7 +11,8 @@ import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory } from './native-batch.ts';
 import { createSampler, type Sampler } from './sampling/sampler.ts';
-import { createSequenceMemory, type SequenceMemory, spareSeq } from './sequence-memory.ts';
+import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
+import { spareSeq } from './sequence-state.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 
 export interface KernelOptions extends ContextOptions {

@@ -1,21 +1,14 @@
 // What the native cache holds per sequence id: copying, cutting, parking and restoring.
 // Why copies between slabs are remembered: llama.cpp carries them out at the next decode only. Until then the target's
 // cells are stale and the source's must not be overwritten, so parking and restoring those sequences has to wait.
-// Why high ids are parked under id 0: llama.cpp writes who owns a cell into a state only for ids below n_seq_max, and
-// restores no cell without an owner. In one pool a sequence changes its id for nothing: only marks on cells change.
 
 import { assert } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import type { Kernel, KernelLimits, ParkedState } from '../ports.ts';
-import type { ContextPointer, MemoryPointer, Native } from './native.ts';
+import { createStateAccess, open, type StateSource } from './sequence-state.ts';
 
-export interface SequenceMemorySource {
-  readonly native: Native;
-  readonly context: ContextPointer;
-  readonly memory: MemoryPointer;
+export interface SequenceMemorySource extends StateSource {
   readonly limits: KernelLimits;
-  /** Ids below this can be parked as they are (n_seq_max). */
-  readonly parkableSeqCount: number;
 }
 
 export interface SequenceMemory
@@ -24,18 +17,8 @@ export interface SequenceMemory
   settled(): void;
 }
 
-/** llama.cpp reads a negative bound as "open". */
-const open = -1;
-const noFlags = 0;
-/** The id that higher ones are parked under. */
-const parkingSeq = 0;
-/** Holds what id 0 had meanwhile; no sequence gets it unless every id can be parked as it is (kernel.ts). */
-export const spareSeq = 255;
-/** What a state says of a cell's owner. */
-const ownerBytes = 4;
-
 export function createSequenceMemory(source: SequenceMemorySource): SequenceMemory {
-  const { native, context, memory, limits, parkableSeqCount } = source;
+  const { native, memory, limits } = source;
   const copying = new Set<CacheSeqId>();
 
   function checkSeq(seq: CacheSeqId): void {
@@ -71,51 +54,45 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
     copying.add(from).add(to);
   }
 
+  return {
+    copyPrefix,
+    truncate,
+    positions,
+    settled: () => copying.clear(),
+    ...createParking(source, { positions, truncate, isCopying: (seq) => copying.has(seq) }),
+  };
+}
+
+interface Cells extends Pick<Kernel, 'positions' | 'truncate'> {
+  /** Whether a copy from or to the sequence waits for the next decode. */
+  readonly isCopying: (seq: CacheSeqId) => boolean;
+}
+
+function createParking(source: SequenceMemorySource, cells: Cells): Pick<Kernel, 'park' | 'restore' | 'parkBytes'> {
+  const { limits } = source;
+  const { positions, truncate, isCopying } = cells;
+  const states = createStateAccess(source);
+
   function parkBytes(seq: CacheSeqId): number {
-    const size = native.llama_state_seq_get_size_ext(context, seq, noFlags);
     const held = positions(seq);
-    if (held === undefined || seq < parkableSeqCount) return size;
-    return size + ownerBytes * (held.max + 1 - held.min);
-  }
-
-  /** Reads a state under an id that llama.cpp writes whole. */
-  function readState(seq: number): Uint8Array | undefined {
-    const bytes = new Uint8Array(native.llama_state_seq_get_size_ext(context, seq, noFlags));
-    const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
-    return written > 0 && written === bytes.length ? bytes : undefined;
-  }
-
-  /** Gives all of a sequence's cells to an empty id of the same pool. */
-  function move(from: number, to: number): void {
-    native.llama_memory_seq_cp(memory, from, to, open, open);
-    native.llama_memory_seq_rm(memory, from, open, open);
-  }
-
-  function readStateOfHighId(seq: number): Uint8Array | undefined {
-    move(parkingSeq, spareSeq);
-    native.llama_memory_seq_cp(memory, seq, parkingSeq, open, open);
-    const bytes = readState(parkingSeq);
-    native.llama_memory_seq_rm(memory, parkingSeq, open, open);
-    move(spareSeq, parkingSeq);
-    return bytes;
+    return held === undefined ? 0 : states.size(seq, held.max + 1 - held.min);
   }
 
   function park(seq: CacheSeqId, tokenCount: number): ParkedState | undefined {
-    if (copying.has(seq)) return undefined;
+    if (isCopying(seq)) return undefined;
     const held = positions(seq);
     assert(held !== undefined && held.max + 1 >= tokenCount, `sequence ${seq} holds the ${tokenCount} tokens to park`);
     // One state for the whole past cannot be cut back to fewer tokens.
     if (!limits.sharesPrefixes && held.max + 1 !== tokenCount) return undefined;
-    const bytes = seq < parkableSeqCount ? readState(seq) : readStateOfHighId(seq);
+    const bytes = states.read(seq);
     return bytes === undefined ? undefined : { bytes, tokenCount };
   }
 
   function restore(seq: CacheSeqId, state: ParkedState): boolean {
     assert(positions(seq) === undefined, `sequence ${seq} is empty before a state is restored into it`);
-    if (copying.has(seq)) return false;
+    if (isCopying(seq)) return false;
     const { bytes, tokenCount } = state;
-    const read = native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags);
-    const held = read > 0 ? positions(seq) : undefined;
+    const held = states.write(seq, bytes) ? positions(seq) : undefined;
     if (held === undefined || held.max + 1 < tokenCount) {
       truncate(seq, 0);
       return false;
@@ -124,5 +101,5 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
     return true;
   }
 
-  return { copyPrefix, truncate, positions, park, restore, parkBytes, settled: () => copying.clear() };
+  return { park, restore, parkBytes };
 }

@@ -17,8 +17,7 @@ const pieceBytesUsual = 64;
 export function createTokenizer(model: LlamaModel): Tokenizer {
   const { native } = model.libraries;
   const { vocabulary, vocabularySize } = model;
-  const plainPieces: (Uint8Array | undefined)[] = new Array(vocabularySize);
-  const specialPieces: (Uint8Array | undefined)[] = new Array(vocabularySize);
+  const pieces = createPieceCache(model);
   const beginning = native.llama_vocab_get_add_bos(vocabulary) ? native.llama_vocab_bos(vocabulary) : undefined;
   const endTokenIds = new Set<TokenId>(model.endTokenIds);
 
@@ -26,30 +25,21 @@ export function createTokenizer(model: LlamaModel): Tokenizer {
   const finish = (tokens: Int32Array, { bos }: TokenizeOptions) =>
     bos && beginning !== undefined && tokens[0] !== beginning ? prepend(beginning, tokens) : tokens;
 
-  function readPiece(token: TokenId, special: boolean): Uint8Array {
-    const buffer = new Uint8Array(pieceBytesUsual);
-    const length = native.llama_token_to_piece(vocabulary, token, buffer, buffer.length, 0, special);
-    if (length >= 0) return buffer.slice(0, length);
-    const exact = new Uint8Array(-length);
-    native.llama_token_to_piece(vocabulary, token, exact, exact.length, 0, special);
-    return exact;
-  }
-
   return {
     vocabularySize,
     tokenize(text, options) {
       const bytes = encoder.encode(text);
-      const attempt = (tokens: Int32Array) =>
+      const fill = (tokens: Int32Array) =>
         native.llama_tokenize(vocabulary, bytes, bytes.length, tokens, tokens.length, false, options.special);
       const guess = new Int32Array(likelyTokenCount(bytes.length));
-      const count = attempt(guess);
+      const count = fill(guess);
       if (count >= 0) return finish(guess.slice(0, count), options);
       const exact = new Int32Array(neededCount(count));
-      return finish(exact.subarray(0, attempt(exact)), options);
+      return finish(exact.subarray(0, fill(exact)), options);
     },
     async tokenizeAsync(text, options) {
       const bytes = encoder.encode(text);
-      const attempt = (tokens: Int32Array) =>
+      const fill = (tokens: Int32Array) =>
         callAsync(
           native.llama_tokenize,
           vocabulary,
@@ -61,20 +51,46 @@ export function createTokenizer(model: LlamaModel): Tokenizer {
           options.special,
         );
       const guess = new Int32Array(likelyTokenCount(bytes.length));
-      const count = await attempt(guess);
+      const count = await fill(guess);
       if (count >= 0) return finish(guess.slice(0, count), options);
       const exact = new Int32Array(neededCount(count));
-      return finish(exact.subarray(0, await attempt(exact)), options);
+      return finish(exact.subarray(0, await fill(exact)), options);
     },
-    pieceBytes(token, special = false) {
-      if (!(token >= 0 && token < vocabularySize)) return new Uint8Array(0);
-      const pieces = special ? specialPieces : plainPieces;
-      const piece = pieces[token] ?? readPiece(token, special);
-      pieces[token] = piece;
-      return piece;
-    },
+    pieceBytes: (token, special = false) => (special ? pieces.special(token) : pieces.plain(token)),
     isEndOfGeneration: (token) => endTokenIds.has(token),
   };
+}
+
+type PieceOf = (token: TokenId) => Uint8Array;
+
+/** The bytes of each token, read once: with control tokens as nothing (`plain`), or as their texts (`special`). */
+function createPieceCache({
+  libraries: { native },
+  vocabulary,
+  vocabularySize,
+}: LlamaModel): Record<'plain' | 'special', PieceOf> {
+  const none = new Uint8Array(0);
+
+  function readPiece(token: TokenId, special: boolean): Uint8Array {
+    const buffer = new Uint8Array(pieceBytesUsual);
+    const length = native.llama_token_to_piece(vocabulary, token, buffer, buffer.length, 0, special);
+    if (length >= 0) return buffer.slice(0, length);
+    const exact = new Uint8Array(-length);
+    native.llama_token_to_piece(vocabulary, token, exact, exact.length, 0, special);
+    return exact;
+  }
+
+  function cached(special: boolean): PieceOf {
+    const known: (Uint8Array | undefined)[] = new Array(vocabularySize);
+    return (token) => {
+      if (!(token >= 0 && token < vocabularySize)) return none;
+      const piece = known[token] ?? readPiece(token, special);
+      known[token] = piece;
+      return piece;
+    };
+  }
+
+  return { plain: cached(false), special: cached(true) };
 }
 
 /** Text has about 4 bytes a token; half of that again is rarely exceeded, and then the exact count is known. */

@@ -1,0 +1,63 @@
+// A sequence's whole native state as bytes in host memory, for parking.
+// Why high ids are read through id 0: llama.cpp writes who owns a cell into a state only for ids below n_seq_max, and
+// restores no cell without an owner. In one pool a sequence changes its id for nothing: only marks on cells change.
+
+import type { ContextPointer, MemoryPointer, Native } from './native.ts';
+
+export interface StateSource {
+  readonly native: Native;
+  readonly context: ContextPointer;
+  readonly memory: MemoryPointer;
+  /** Ids below this can be parked as they are (n_seq_max). */
+  readonly parkableSeqCount: number;
+}
+
+export interface StateAccess {
+  /** Bytes that `read` would answer for a sequence of `tokenCount` positions. */
+  size(seq: number, tokenCount: number): number;
+  read(seq: number): Uint8Array | undefined;
+  /** Puts a state under an empty id; false when it does not fit the cache, or is none. */
+  write(seq: number, bytes: Uint8Array): boolean;
+}
+
+/** llama.cpp reads a negative bound of positions as "open". */
+export const open = -1;
+/** Holds what id 0 has while a higher id is read; no sequence gets it, unless every id can be parked as it is. */
+export const spareSeq = 255;
+
+const parkingSeq = 0;
+const noFlags = 0;
+/** What a state says of a cell's owner. */
+const ownerBytes = 4;
+
+export function createStateAccess({ native, context, memory, parkableSeqCount }: StateSource): StateAccess {
+  function readLow(seq: number): Uint8Array | undefined {
+    const bytes = new Uint8Array(native.llama_state_seq_get_size_ext(context, seq, noFlags));
+    const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
+    return written > 0 && written === bytes.length ? bytes : undefined;
+  }
+
+  /** Gives all of a sequence's cells to an empty id of the same pool. */
+  function move(from: number, to: number): void {
+    native.llama_memory_seq_cp(memory, from, to, open, open);
+    native.llama_memory_seq_rm(memory, from, open, open);
+  }
+
+  function readHigh(seq: number): Uint8Array | undefined {
+    move(parkingSeq, spareSeq);
+    native.llama_memory_seq_cp(memory, seq, parkingSeq, open, open);
+    const bytes = readLow(parkingSeq);
+    native.llama_memory_seq_rm(memory, parkingSeq, open, open);
+    move(spareSeq, parkingSeq);
+    return bytes;
+  }
+
+  return {
+    size(seq, tokenCount) {
+      const bytes = native.llama_state_seq_get_size_ext(context, seq, noFlags);
+      return seq < parkableSeqCount ? bytes : bytes + ownerBytes * tokenCount;
+    },
+    read: (seq) => (seq < parkableSeqCount ? readLow(seq) : readHigh(seq)),
+    write: (seq, bytes) => native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0,
+  };
+}
