@@ -157,7 +157,8 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
     },
     park(seq, tokenCount): ParkedState {
       const chains = new Uint32Array(tokenCount);
-      for (let position = 0; position < tokenCount; position++) chains[position] = cellsOf(seq).get(position)?.chain ?? 0;
+      for (let position = 0; position < tokenCount; position++)
+        chains[position] = cellsOf(seq).get(position)?.chain ?? 0;
       return { bytes: new Uint8Array(chains.buffer), tokenCount };
     },
     restore(seq, state) {
