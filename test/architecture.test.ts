@@ -130,6 +130,51 @@ describe('import table', () => {
   });
 });
 
+/** Files on a circle of imports, each with the next; empty when there is none. */
+function circleIn(files: readonly string[]): string[] {
+  const targets = new Map(
+    files.map((file) => [
+      file,
+      importsOf(file, readFileSync(join(root, file), 'utf8'))
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map(({ specifier }) =>
+          relative(root, resolve(root, dirname(file), specifier))
+            .split(sep)
+            .join('/'),
+        ),
+    ]),
+  );
+  const finished = new Set<string>();
+  const visit = (file: string, path: readonly string[]): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (finished.has(file)) return [];
+    for (const target of targets.get(file) ?? []) {
+      const circle = visit(target, [...path, file]);
+      if (circle.length > 0) return circle;
+    }
+    finished.add(file);
+    return [];
+  };
+  return files.map((file) => visit(file, [])).find((circle) => circle.length > 0) ?? [];
+}
+
+test('no file imports itself by way of others', () => {
+  expect(circleIn([...sourceFiles('src'), ...sourceFiles('bench')])).toEqual([]);
+});
+
+test('the lock file has the optional packages of every platform, or `npm ci` refuses it', () => {
+  const { packages } = z
+    .object({
+      packages: z.record(z.string(), z.object({ optionalDependencies: z.record(z.string(), z.string()).optional() })),
+    })
+    .parse(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')));
+  // A range may be met by nothing; an exact version names one package, and node tools/complete-lock.mjs adds it.
+  const missing = Object.values(packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.entries(optionalDependencies))
+    .filter(([name, version]) => /^\d+\.\d+\.\d+$/.test(version) && packages[`node_modules/${name}`] === undefined);
+  expect(missing).toEqual([]);
+});
+
 describe('the check itself', () => {
   test.each([
     ['src/kv/pool.ts', `import { x } from '../scheduler/state.ts';`],
