@@ -2,7 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RouteDependencies } from './dependencies.ts';
-import type { GenerationPorts, Usage } from './generation.ts';
+import type { GenerationPorts, Usage } from './generation-types.ts';
 import type { TokenTexts } from './token-text.ts';
 import type { AnswerFormat } from './wire-shapes.ts';
 

@@ -10,7 +10,8 @@ import { type OctetErrorBody, toWire } from '../errors.ts';
 import type { FinishReason } from '../ports.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
 import { sendError } from './error-answer.ts';
-import { type Generation, type GenerationPlan, type GenerationSink, startGeneration } from './generation.ts';
+import { type GenerationPlan, startGeneration } from './generation.ts';
+import type { Generation, GenerationSink } from './generation-types.ts';
 import { openSseStream, type SseStream } from './sse.ts';
 import { answerHead, type ChunkOptions, type ChunkWriter, createChunkWriter, errorEvent } from './wire-shapes.ts';
 

@@ -4,7 +4,8 @@ import type { FinishReason } from '../ports.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
 import { watchClient } from './client-watch.ts';
 import { sendError } from './error-answer.ts';
-import { type Generation, type GenerationPlan, type GenerationSink, startGeneration } from './generation.ts';
+import { type GenerationPlan, startGeneration } from './generation.ts';
+import type { Generation, GenerationSink } from './generation-types.ts';
 import { answerHead, type WholeChoice, wholeAnswer } from './wire-shapes.ts';
 
 /** Resolves when the answer was handed to the reply, or the client left (the reply is hijacked then). */

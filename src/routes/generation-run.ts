@@ -4,7 +4,7 @@
 import { assertNever } from '../assert.ts';
 import type { SequenceId } from '../ids.ts';
 import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings } from '../ports.ts';
-import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation.ts';
+import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation-types.ts';
 import type { TextStream } from './text-stream.ts';
 
 export interface PromptState {

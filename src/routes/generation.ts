@@ -3,13 +3,12 @@
 
 import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
-import type { CancelReason, Choice, Engine, FinishReason, GenerateCommand, SamplingParams } from '../ports.ts';
+import type { Choice, GenerateCommand, SamplingParams } from '../ports.ts';
 import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
-import type { HttpMetrics } from './metrics-port.ts';
+import type { Generation, GenerationPorts, GenerationSink } from './generation-types.ts';
 import { choiceSeed } from './seed.ts';
 import { compileStops } from './stop-matcher.ts';
 import { createTextStream } from './text-stream.ts';
-import type { TokenTexts } from './token-text.ts';
 
 /** What to generate: checked, tokenized, defaults filled. */
 export interface GenerationPlan {
@@ -33,35 +32,6 @@ export interface PlannedPrompt {
   /** Shape (length,). */
   readonly tokens: Int32Array;
   readonly outputTokensMax: number;
-}
-
-/** What becomes of the text. Calls come in order; none after `onFail` or after `cancel`. */
-export interface GenerationSink {
-  onText(index: number, text: string): void;
-  onFinish(index: number, reason: FinishReason): void;
-  /** After the last choice's `onFinish`. */
-  onEnd(usage: Usage): void;
-  /** The request as a whole failed; its other choices are cancelled. */
-  onFail(error: OctetErrorBody): void;
-}
-
-export interface Usage {
-  readonly promptTokenCount: number;
-  readonly cachedTokenCount: number;
-  readonly generationTokenCount: number;
-}
-
-export interface Generation {
-  /** Ends every choice that has not ended; nothing is called any more. */
-  cancel(reason: CancelReason): void;
-}
-
-export interface GenerationPorts {
-  readonly engine: Engine;
-  readonly texts: TokenTexts;
-  readonly metrics: HttpMetrics;
-  /** When the request was received, in performance.now() milliseconds. */
-  readonly receivedMs: number;
 }
 
 type Submission =

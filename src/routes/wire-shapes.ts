@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { FinishReason } from '../ports.ts';
-import type { Usage } from './generation.ts';
+import type { Usage } from './generation-types.ts';
 
 export interface AnswerHead {
   readonly id: string;

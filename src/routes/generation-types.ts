@@ -1,0 +1,35 @@
+// What a running request looks like from outside: where its text goes, how it is counted, how it is ended.
+
+import type { OctetErrorBody } from '../errors.ts';
+import type { CancelReason, Engine, FinishReason } from '../ports.ts';
+import type { HttpMetrics } from './metrics-port.ts';
+import type { TokenTexts } from './token-text.ts';
+
+/** What becomes of the text. Calls come in order; none after `onFail` or after `cancel`. */
+export interface GenerationSink {
+  onText(index: number, text: string): void;
+  onFinish(index: number, reason: FinishReason): void;
+  /** After the last choice's `onFinish`. */
+  onEnd(usage: Usage): void;
+  /** The request as a whole failed; its other choices are cancelled. */
+  onFail(error: OctetErrorBody): void;
+}
+
+export interface Usage {
+  readonly promptTokenCount: number;
+  readonly cachedTokenCount: number;
+  readonly generationTokenCount: number;
+}
+
+export interface Generation {
+  /** Ends every choice that has not ended; nothing is called any more. */
+  cancel(reason: CancelReason): void;
+}
+
+export interface GenerationPorts {
+  readonly engine: Engine;
+  readonly texts: TokenTexts;
+  readonly metrics: HttpMetrics;
+  /** When the request was received, in performance.now() milliseconds. */
+  readonly receivedMs: number;
+}
