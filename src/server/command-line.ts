@@ -3,6 +3,8 @@
 // wanted at once; likewise unknown flags are collected instead of thrown.
 
 import { Command, CommanderError, Option } from 'commander';
+import type { ToolRun } from './commands/command.ts';
+import { toolCommands } from './commands/list.ts';
 import { packageVersion } from './package-root.ts';
 import { nearestName, type SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
@@ -12,6 +14,8 @@ export type FlagValues = Readonly<Record<string, string | true>>;
 
 export type CommandLine =
   | { readonly kind: 'serve'; readonly flags: FlagValues; readonly faults: readonly SettingFault[] }
+  /** Another command than serve, ready to run. */
+  | { readonly kind: 'tool'; readonly run: ToolRun }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version'; readonly text: string }
   | { readonly kind: 'faults'; readonly faults: readonly SettingFault[] };
@@ -36,6 +40,12 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   const program = buildProgram((serve) => {
     outcome = { kind: 'serve', flags: serve.opts<FlagValues>(), faults: strayArguments(serve.args) };
   });
+  for (const { name, declare } of toolCommands) {
+    const command = program.command(name).helpOption('-h, --help', 'Print this help.');
+    declare(command, (run) => {
+      outcome = { kind: 'tool', run };
+    });
+  }
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeOut: write, writeErr: write });
   }

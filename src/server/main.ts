@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The `octet` command: reads the settings and serves. Everything worth testing lives beside this file.
+// The `octet` command: serves, or runs another command. Everything worth testing lives beside this file.
 
+import { runTool } from './commands/command.ts';
 import { serve } from './serve.ts';
 import { loadSettings } from './settings.ts';
 import { describeFaults } from './settings-faults.ts';
@@ -9,6 +10,9 @@ const loaded = loadSettings({ argv: process.argv.slice(2), env: process.env });
 switch (loaded.kind) {
   case 'settings':
     await serve(loaded.settings, loaded.sources);
+    break;
+  case 'tool':
+    process.exitCode = await runTool(loaded.run);
     break;
   case 'help':
   case 'version':

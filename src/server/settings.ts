@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { must } from '../assert.ts';
 import { type FlagValues, parseCommandLine } from './command-line.ts';
+import type { ToolRun } from './commands/command.ts';
 import { packageRoot } from './package-root.ts';
 import type { SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
@@ -16,6 +17,8 @@ export type SettingSources = Readonly<Record<string, string>>;
 export type LoadedSettings =
   | { readonly kind: 'settings'; readonly settings: Settings; readonly sources: SettingSources }
   | { readonly kind: 'faults'; readonly faults: readonly SettingFault[] }
+  /** Another command than serve: it has its own options. */
+  | { readonly kind: 'tool'; readonly run: ToolRun }
   /** The text was asked for: print it and exit with 0. */
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version'; readonly text: string };

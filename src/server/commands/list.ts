@@ -1,0 +1,5 @@
+// Every command besides `serve`, in the order of --help.
+
+import type { ToolCommand } from './command.ts';
+
+export const toolCommands: readonly ToolCommand[] = [];
