@@ -136,7 +136,7 @@ export interface Native {
   ggml_threadpool_params_default(threads: number): ThreadpoolParams;
 }
 
-type Prototype = readonly [result: string | TypeObject, parameters: readonly (string | TypeObject)[]];
+export type Prototype = readonly [result: string | TypeObject, parameters: readonly (string | TypeObject)[]];
 
 const llamaPrototypes = {
   llama_version: ['str', []],
@@ -228,18 +228,23 @@ export interface NativePaths {
 
 /** Loads the three libraries into this process and binds every function; throws when a symbol is missing. */
 export function bindNative(paths: NativePaths): Native {
-  const base = koffi.load(paths.ggmlBase, { global: true });
-  const ggml = koffi.load(paths.ggml, { global: true });
-  const llama = koffi.load(paths.llama, { global: true });
   const bound: Record<keyof Native, unknown> = {
-    ...bindAll(base, ggmlBasePrototypes),
-    ...bindAll(ggml, ggmlPrototypes),
-    ...bindAll(llama, llamaPrototypes),
+    ...bindTable(paths.ggmlBase, ggmlBasePrototypes),
+    ...bindTable(paths.ggml, ggmlPrototypes),
+    ...bindTable(paths.llama, llamaPrototypes),
   };
   return bound as unknown as Native;
 }
 
-function bindAll<Name extends string>(library: LibraryHandle, table: Record<Name, Prototype>): Record<Name, unknown> {
+/**
+ * Binds the functions of a table in one library file (library-packages.ts names them), for tables that live in files of their
+ * own: what only quantizing or calibrating needs is no business of serving. Loading a file again costs nothing.
+ */
+export function bindTable<Name extends string>(
+  path: string,
+  table: Readonly<Record<Name, Prototype>>,
+): Record<Name, unknown> {
+  const library: LibraryHandle = koffi.load(path, { global: true });
   const entries = Object.entries<Prototype>(table);
   const bound = entries.map(([name, [result, parameters]]) => [name, library.func(name, result, [...parameters])]);
   return Object.fromEntries(bound) as Record<Name, unknown>;
