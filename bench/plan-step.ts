@@ -5,6 +5,7 @@ import { sequenceId } from '../src/ids.ts';
 import { createPooledCache } from '../src/kv/pooled-cache.ts';
 import type { GenerateCommand } from '../src/ports.ts';
 import { createScheduler } from '../src/scheduler/scheduler.ts';
+import { denseLastRows } from '../src/scheduler/step-batch.ts';
 import { percentiles } from './statistics.ts';
 
 interface Load {
@@ -79,7 +80,7 @@ function measure({ runningCount, waitingCount }: Load) {
     const planned = performance.now() - started;
     if (plan === undefined) return { planned, applied: 0 };
     const applyStarted = performance.now();
-    const drawing = subject.computed(plan, atMs);
+    const drawing = subject.computed(plan, { lastRows: denseLastRows(plan), nowMs: atMs });
     subject.drawn(drawing, { tokens: new Int32Array(drawing.rows.length).fill(7), nowMs: atMs });
     subject.observe(plan, 10);
     subject.takeEvents();

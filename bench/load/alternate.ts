@@ -11,7 +11,7 @@ import type { PromptScale } from './prompts.ts';
 import { type RunOptions, runClosed } from './run.ts';
 import type { Scenario } from './scenario.ts';
 import type { RunRecord, Seeds, Target } from './types.ts';
-import { planEqual } from './workload.ts';
+import { planRequests } from './workload.ts';
 
 /** One server and its runs, in the order of the repeats. */
 export interface Side {
@@ -58,7 +58,7 @@ async function findScale(targets: readonly Target[], flags: LoadFlags): Promise<
 async function warmUp(options: RunOptions, flags: LoadFlags, promptSeed: number): Promise<void> {
   if (flags.warmup === 0) return;
   const lengths = { promptTokens: flags.promptTokens, outputTokens: warmupOutputTokens, sharedPrefix: 0 };
-  const planned = planEqual(flags.warmup, lengths, { seeds: seedsOf(flags, promptSeed, warmupRepeat) });
+  const planned = planRequests(flags.warmup, lengths, { seeds: seedsOf(flags, promptSeed, warmupRepeat) });
   await runClosed(planned, Math.min(flags.warmup, flags.streams), options);
 }
 

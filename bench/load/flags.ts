@@ -29,6 +29,7 @@ export const loadFlags = {
   ),
   promptTokens: countFlag(64, tokensBounds, 'prompt length, the shared prefix not counted'),
   outputTokens: countFlag(64, tokensBounds, 'tokens to generate'),
+  lengthSpread: numberFlag(0, { min: 0, max: 0.95 }, 'lets prompt and output lengths vary evenly by this share'),
   sharedPrefix: countFlag(0, { min: 0, max: 1_000_000 }, 'tokens that all prompts of a run begin with'),
   multiTurn: textFlag('', 'UxT: U users at once, each in a conversation of T turns that grows (text prompts only)'),
   longPromptAfter: numberFlag(

@@ -8,7 +8,7 @@ import { type LoadFlags, parseUsersAndTurns } from './flags.ts';
 import { planLongPrompt, runLongPrompt } from './long-prompt.ts';
 import { type RunOptions, runClosed, runConversations, runOpen } from './run.ts';
 import type { RunRecord, Seeds } from './types.ts';
-import { type Lengths, planEqual, planTrace } from './workload.ts';
+import { type Lengths, planRequests, planTrace } from './workload.ts';
 
 export interface Scenario {
   readonly kind: 'requests' | 'long-prompt';
@@ -30,7 +30,7 @@ function closedScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'requests',
     title: `${flags.streams} streams, ${count} requests, ${describeLengths(flags)}`,
-    run: (seeds, options) => runClosed(planEqual(count, lengthsOf(flags), { seeds }), flags.streams, options),
+    run: (seeds, options) => runClosed(planRequests(count, lengthsOf(flags), { seeds }), flags.streams, options),
   };
 }
 
@@ -39,7 +39,8 @@ function openScenario(flags: LoadFlags): Scenario {
   return {
     kind: 'requests',
     title: `${flags.rate} requests/s (Poisson), ${count} requests, ${describeLengths(flags)}`,
-    run: (seeds, options) => runOpen(planEqual(count, lengthsOf(flags), { seeds, ratePerSecond: flags.rate }), options),
+    run: (seeds, options) =>
+      runOpen(planRequests(count, lengthsOf(flags), { seeds, ratePerSecond: flags.rate }), options),
   };
 }
 
@@ -71,7 +72,7 @@ function conversationScenario(flags: LoadFlags): Scenario {
     run: (seeds, options) => {
       if (options.scale.kind !== 'text') throw new Error('conversations need text prompts');
       const conversations = Array.from({ length: users }, (_, user) => {
-        const opening = planEqual(turns, lengthsOf(flags), {
+        const opening = planRequests(turns, lengthsOf(flags), {
           seeds: { ...seeds, prompts: mixSeed(seeds.prompts, user) },
         });
         // The prefix opens a conversation; later turns have it in their history.
@@ -102,7 +103,8 @@ function longPromptScenario(flags: LoadFlags): Scenario {
 }
 
 function lengthsOf(flags: LoadFlags): Lengths {
-  return { promptTokens: flags.promptTokens, outputTokens: flags.outputTokens, sharedPrefix: flags.sharedPrefix };
+  const { promptTokens, outputTokens, sharedPrefix, lengthSpread } = flags;
+  return { promptTokens, outputTokens, sharedPrefix, spread: lengthSpread };
 }
 
 function requestCount(flags: LoadFlags): number {
@@ -111,5 +113,6 @@ function requestCount(flags: LoadFlags): number {
 
 function describeLengths(flags: LoadFlags): string {
   const prefix = flags.sharedPrefix === 0 ? 'unique prompts of' : `a shared prefix of ${flags.sharedPrefix} tokens and`;
-  return `${prefix} ${flags.promptTokens} prompt tokens, ${flags.outputTokens} output tokens`;
+  const spread = flags.lengthSpread === 0 ? '' : `, each ±${Math.round(100 * flags.lengthSpread)} %`;
+  return `${prefix} ${flags.promptTokens} prompt tokens, ${flags.outputTokens} output tokens${spread}`;
 }

@@ -1,7 +1,7 @@
 // Plans the requests of a run: when each arrives, how long it is, and which stretches of prompt it shares with others.
 // Why plans and not prompts: a plan is small, so that a trace of any length is planned at once and prompts are made when sent.
 
-import { createRandom, exponentialMs, mixSeed } from '../random.ts';
+import { createRandom, exponentialMs, mixSeed, type Random } from '../random.ts';
 import { type TraceRow, traceBlockTokens } from '../trace.ts';
 import type { PlannedRequest, Seeds, Segment } from './types.ts';
 
@@ -10,25 +10,32 @@ export interface Lengths {
   readonly outputTokens: number;
   /** Tokens that all prompts of the run begin with. */
   readonly sharedPrefix: number;
+  /** Prompt and output lengths vary evenly by this share around the values above; 0 keeps them equal. */
+  readonly spread?: number;
 }
 
-/** `count` requests of equal length; with `ratePerSecond` they arrive as a Poisson process, else when others end. */
-export function planEqual(
+/** `count` requests of such lengths; with `ratePerSecond` they arrive as a Poisson process, else when others end. */
+export function planRequests(
   count: number,
   lengths: Lengths,
   options: { readonly seeds: Seeds; readonly ratePerSecond?: number },
 ): PlannedRequest[] {
   const random = createRandom(options.seeds.arrivals);
+  const lengthRandom = createRandom(mixSeed(options.seeds.prompts, lengthStream));
   let clockMs = 0;
   return Array.from({ length: count }, (_, index) => {
     const arrivalMs = options.ratePerSecond === undefined ? undefined : clockMs;
     if (options.ratePerSecond !== undefined) clockMs += exponentialMs(random, options.ratePerSecond);
-    return {
-      arrivalMs,
-      segments: segmentsOf(index, lengths, options.seeds.prompts),
-      outputTokens: lengths.outputTokens,
-    };
+    const own = varied(lengths, lengthRandom);
+    return { arrivalMs, segments: segmentsOf(index, own, options.seeds.prompts), outputTokens: own.outputTokens };
   });
+}
+
+function varied(lengths: Lengths, random: Random): Lengths {
+  const { spread = 0 } = lengths;
+  if (spread === 0) return lengths;
+  const around = (tokens: number): number => Math.max(1, Math.round(tokens * (1 + spread * (2 * random() - 1))));
+  return { ...lengths, promptTokens: around(lengths.promptTokens), outputTokens: around(lengths.outputTokens) };
 }
 
 export interface TraceOptions {
@@ -77,3 +84,4 @@ function segmentsOf(index: number, lengths: Lengths, seed: number): Segment[] {
 // Names of the random streams that hang off one seed.
 const uniqueStream = 1;
 const sharedStream = 2;
+const lengthStream = 3;

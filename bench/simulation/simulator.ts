@@ -7,6 +7,7 @@ import type { SequenceEvent, SequenceTimings } from '../../src/ports.ts';
 import { createAdmission } from '../../src/scheduler/admission.ts';
 import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { SchedulerOptions } from '../../src/scheduler/state.ts';
+import { denseLastRows } from '../../src/scheduler/step-batch.ts';
 import { type TraceRow, traceBlockTokens } from '../trace.ts';
 import { createLogHistogram, type LogHistogram } from './log-histogram.ts';
 import { type MachineCost, stepCostMs } from './virtual-kernel.ts';
@@ -146,7 +147,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     cache.takeOps();
     const stepMs = stepCostMs(options.cost, plan);
     nowMs += stepMs;
-    const drawing = scheduler.computed(plan, nowMs);
+    const drawing = scheduler.computed(plan, { lastRows: denseLastRows(plan), nowMs });
     scheduler.drawn(drawing, { tokens: new Int32Array(drawing.rows.length), nowMs });
     scheduler.observe(plan, stepMs);
     return true;

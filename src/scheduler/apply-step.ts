@@ -17,13 +17,18 @@ export interface Drawing {
   readonly sequences: readonly Sequence[];
 }
 
+/** A decode that succeeded. */
+export interface Computed {
+  /** Index in the batch of each chunk's last row; shape (chunks,). */
+  readonly lastRows: readonly number[];
+  readonly nowMs: number;
+}
+
 /** After a decode that succeeded: commits what it computed, forks answers that waited for this prompt. */
-export function markComputed(state: SchedulerState, plan: StepPlan, nowMs: number): Drawing {
+export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, nowMs }: Computed): Drawing {
   const rows: SampleRow[] = [];
   const sequences: Sequence[] = [];
-  let batchIndex = -1;
-  for (const chunk of plan.chunks) {
-    batchIndex += chunk.count;
+  for (const [index, chunk] of plan.chunks.entries()) {
     const { sequence } = chunk;
     // Cancelled while the step ran: its lease is gone, and what was computed for it is dropped with it.
     if (sequence.state !== 'running' || sequence.lease?.seq !== chunk.seq) {
@@ -33,6 +38,7 @@ export function markComputed(state: SchedulerState, plan: StepPlan, nowMs: numbe
     commit(state, sequence, chunk);
     if (!chunk.draws) continue;
     sequences.push(sequence, ...forkSiblings(state, sequence, nowMs));
+    const batchIndex = must(lastRows[index], 'one last row per chunk');
     while (rows.length < sequences.length) {
       rows.push(sampleRow(must(sequences[rows.length], 'one sequence per row'), batchIndex));
     }

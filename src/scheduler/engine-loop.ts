@@ -8,6 +8,7 @@ import type { KvCache } from '../kv/types.ts';
 import type { DecodeOutcome, EngineCommand, EngineStats, Kernel, SequenceEvent, StepTiming } from '../ports.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
+import { removeFillers, writeBatch } from './step-batch.ts';
 
 export interface EngineLoopPorts {
   readonly scheduler: Scheduler;
@@ -67,13 +68,14 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
     performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
-    writeBatch(ports.kernel, plan);
+    const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
-    const decoding = ports.kernel.decode(plan.tokenCount);
+    const decoding = ports.kernel.decode(rows.rowCount);
     post();
     const outcome = await decoding;
     const decodedMs = now();
-    const sampleMs = await settle(ports, plan, outcome);
+    removeFillers(ports.kernel, rows.fillers);
+    const sampleMs = await settle(ports, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
     scheduler.observe(plan, endedMs - startedMs);
     lastTiming = {
@@ -149,28 +151,18 @@ function performOps({ cache, kernel }: EngineLoopPorts): void {
   }
 }
 
-/** Writes the plan's tokens into the kernel's own arrays: nothing is allocated. */
-function writeBatch({ batch }: Kernel, plan: StepPlan): void {
-  let row = 0;
-  for (const chunk of plan.chunks) {
-    const { tokens } = chunk.sequence;
-    batch.tokens.set(tokens.subarray(chunk.from, chunk.from + chunk.count), row);
-    batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
-    batch.outputs.fill(0, row, row + chunk.count);
-    for (let offset = 0; offset < chunk.count; offset++) batch.positions[row + offset] = chunk.from + offset;
-    row += chunk.count;
-    if (chunk.draws) batch.outputs[row - 1] = 1;
-  }
-}
-
 /** Applies the decode's outcome; answers the milliseconds spent drawing. */
-async function settle(ports: EngineLoopPorts, plan: StepPlan, outcome: DecodeOutcome): Promise<number> {
+async function settle(
+  ports: EngineLoopPorts,
+  plan: StepPlan,
+  { outcome, lastRows }: { outcome: DecodeOutcome; lastRows: readonly number[] },
+): Promise<number> {
   const { scheduler, kernel, now } = ports;
   if (outcome.kind !== 'done') {
     scheduler.failed(plan, outcome);
     return 0;
   }
-  const drawing = scheduler.computed(plan, now());
+  const drawing = scheduler.computed(plan, { lastRows, nowMs: now() });
   performOps(ports);
   if (drawing.rows.length === 0) return 0;
   const startedMs = now();

@@ -15,7 +15,7 @@ import type {
   ParkedState,
   SequenceEvent,
 } from '../ports.ts';
-import { applyDraws, applyFailure, type Drawing, markComputed, observeStep } from './apply-step.ts';
+import { applyDraws, applyFailure, type Computed, type Drawing, markComputed, observeStep } from './apply-step.ts';
 import { backToWaiting, drop, enter, fail, unpark } from './lifecycle.ts';
 import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
 import type { Park } from './preempt.ts';
@@ -33,7 +33,7 @@ export interface Scheduler {
   /** A restore of the plan was performed, or had no room: then the sequence leaves the plan and is computed again. */
   restored(plan: StepPlan, sequence: Sequence, outcome: { readonly ok: boolean; readonly elapsedMs: number }): void;
   /** The plan's decode succeeded; answers the rows to draw for. */
-  computed(plan: StepPlan, nowMs: number): Drawing;
+  computed(plan: StepPlan, step: Computed): Drawing;
   drawn(drawing: Drawing, draws: { readonly tokens: Int32Array; readonly nowMs: number }): void;
   /** The plan's decode did not succeed. */
   failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
@@ -65,7 +65,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     restored(plan, sequence, outcome) {
       settleRestore(state, plan, { sequence, ...outcome });
     },
-    computed: (plan, nowMs) => markComputed(state, plan, nowMs),
+    computed: (plan, step) => markComputed(state, plan, step),
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
     failed: (plan, outcome) => applyFailure(state, plan, outcome),
     observe: (plan, stepMs) => observeStep(state, plan, stepMs),

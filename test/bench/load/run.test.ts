@@ -9,7 +9,7 @@ import { runClosed, runConversations, runOpen } from '../../../bench/load/run.ts
 import { buildScenario } from '../../../bench/load/scenario.ts';
 import { describeTarget, openTarget } from '../../../bench/load/target.ts';
 import type { Target } from '../../../bench/load/types.ts';
-import { planEqual } from '../../../bench/load/workload.ts';
+import { planRequests } from '../../../bench/load/workload.ts';
 import { startServer, streamTokens, wordCount } from '../local-server.ts';
 
 const scale = { kind: 'text', tokensPerWord: 1, overheadTokens: 0 } as const;
@@ -34,7 +34,7 @@ test('a closed loop keeps exactly the wanted number in flight', async () => {
     await streamTokens(call, { count: 3, everyMs: 5 });
     open--;
   });
-  const run = await runClosed(planEqual(10, lengths, { seeds }), 3, runOptions(server.target));
+  const run = await runClosed(planRequests(10, lengths, { seeds }), 3, runOptions(server.target));
   expect(run.requests).toHaveLength(10);
   expect(run.requests.every(({ answer }) => answer.outcome.kind === 'done')).toBe(true);
   expect(mostOpen).toBe(3);
@@ -51,7 +51,7 @@ test('an open loop does not wait for answers', async () => {
     await streamTokens(call, { count: 1, everyMs: 300 });
     open--;
   });
-  const planned = planEqual(5, lengths, { seeds }).map((request, index) => ({ ...request, arrivalMs: 20 * index }));
+  const planned = planRequests(5, lengths, { seeds }).map((request, index) => ({ ...request, arrivalMs: 20 * index }));
   const run = await runOpen(planned, runOptions(server.target));
   expect(mostOpen).toBe(5);
   for (const { planned: request, answer } of run.requests)
@@ -60,7 +60,7 @@ test('an open loop does not wait for answers', async () => {
 
 test('a conversation sends everything said before', async () => {
   await using server = await startServer((call) => streamTokens(call, { count: 2 }));
-  const turns = planEqual(3, lengths, { seeds });
+  const turns = planRequests(3, lengths, { seeds });
   const run = await runConversations([turns], scale, runOptions(server.target));
   expect(run.requests).toHaveLength(3);
   const prompts = server.bodies.map((body): string => JSON.parse(body).prompt);
@@ -74,7 +74,7 @@ test('a conversation ends at the turn that fails', async () => {
     call.response.writeHead(500).end('{}');
     return undefined;
   });
-  const run = await runConversations([planEqual(5, lengths, { seeds })], scale, runOptions(server.target));
+  const run = await runConversations([planRequests(5, lengths, { seeds })], scale, runOptions(server.target));
   expect(run.requests.map(({ answer }) => answer.outcome.kind)).toEqual(['done', 'failed']);
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { fitScale } from '../../../bench/load/calibrate.ts';
 import { makePrompt, makeText } from '../../../bench/load/prompts.ts';
-import { planEqual, planTrace } from '../../../bench/load/workload.ts';
+import { planRequests, planTrace } from '../../../bench/load/workload.ts';
 
 const lengths = { promptTokens: 32, outputTokens: 8, sharedPrefix: 0 };
 const seeds = { arrivals: 1, prompts: 2 };
@@ -13,23 +13,33 @@ function promptOf(segments: Parameters<typeof makePrompt>[0]): readonly number[]
   return prompt.kind === 'tokens' ? prompt.tokens : [];
 }
 
-describe('planEqual', () => {
+describe('planRequests', () => {
   test('every prompt is another, and the same again from the same seed', () => {
-    const prompts = planEqual(20, lengths, { seeds }).map(({ segments }) => promptOf(segments).join());
+    const prompts = planRequests(20, lengths, { seeds }).map(({ segments }) => promptOf(segments).join());
     expect(new Set(prompts).size).toBe(20);
-    expect(planEqual(20, lengths, { seeds }).map(({ segments }) => promptOf(segments).join())).toEqual(prompts);
+    expect(planRequests(20, lengths, { seeds }).map(({ segments }) => promptOf(segments).join())).toEqual(prompts);
   });
 
   test('token prompts have the exact length and stay within the range', () => {
-    for (const { segments } of planEqual(5, lengths, { seeds })) {
+    for (const { segments } of planRequests(5, lengths, { seeds })) {
       const tokens = promptOf(segments);
       expect(tokens).toHaveLength(32);
       expect(tokens.every((token) => token >= 300 && token < 1000)).toBe(true);
     }
   });
 
+  test('lengths vary evenly within the spread, the same for every server', () => {
+    const plan = () => planRequests(400, { ...lengths, promptTokens: 100, spread: 0.5 }, { seeds });
+    const sizes = plan().map(({ segments }) => promptOf(segments).length);
+    expect(Math.min(...sizes)).toBeGreaterThanOrEqual(50);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(150);
+    expect(sizes.reduce((sum, size) => sum + size, 0) / sizes.length).toBeCloseTo(100, -1);
+    expect(new Set(plan().map(({ outputTokens }) => outputTokens)).size).toBe(9);
+    expect(plan()).toEqual(plan());
+  });
+
   test('a shared prefix is shared by all and followed by what is not', () => {
-    const prompts = planEqual(5, { ...lengths, sharedPrefix: 100 }, { seeds }).map(({ segments }) =>
+    const prompts = planRequests(5, { ...lengths, sharedPrefix: 100 }, { seeds }).map(({ segments }) =>
       promptOf(segments),
     );
     expect(new Set(prompts.map((prompt) => prompt.slice(0, 100).join())).size).toBe(1);
@@ -38,16 +48,18 @@ describe('planEqual', () => {
   });
 
   test('arrivals come at the wanted rate, only in an open loop', () => {
-    const planned = planEqual(2000, lengths, { seeds, ratePerSecond: 10 });
+    const planned = planRequests(2000, lengths, { seeds, ratePerSecond: 10 });
     expect(planned[0]?.arrivalMs).toBe(0);
     expect((planned.at(-1)?.arrivalMs ?? 0) / 1000).toBeGreaterThan(180);
     expect((planned.at(-1)?.arrivalMs ?? 0) / 1000).toBeLessThan(220);
-    expect(planEqual(1, lengths, { seeds })[0]?.arrivalMs).toBeUndefined();
+    expect(planRequests(1, lengths, { seeds })[0]?.arrivalMs).toBeUndefined();
   });
 
   test('other prompts do not change the arrivals', () => {
     const arrivals = (prompts: number) =>
-      planEqual(10, lengths, { seeds: { arrivals: 1, prompts }, ratePerSecond: 1 }).map(({ arrivalMs }) => arrivalMs);
+      planRequests(10, lengths, { seeds: { arrivals: 1, prompts }, ratePerSecond: 1 }).map(
+        ({ arrivalMs }) => arrivalMs,
+      );
     expect(arrivals(5)).toEqual(arrivals(6));
   });
 });

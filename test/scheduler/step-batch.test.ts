@@ -1,0 +1,66 @@
+// The batch of a step: rows in order, gaps between idle sequence ids bridged, and no trace of the bridge afterwards.
+
+import { describe, expect, it } from 'vitest';
+import { cacheSeqId } from '../../src/ids.ts';
+import type { KvLayout } from '../../src/ports.ts';
+import type { StepPlan } from '../../src/scheduler/plan-step.ts';
+import { createSequence } from '../../src/scheduler/sequence.ts';
+import { denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
+import { createFakeKernel } from '../fakes/kernel.ts';
+import { generateCommand } from './driver.ts';
+
+const promptTokens = [7, 8, 9];
+
+function planFor(seqs: readonly number[]): StepPlan {
+  const chunks = seqs.map((seq) => {
+    const command = generateCommand({ ids: [seq + 1], tokens: promptTokens, outputTokensMax: 4 });
+    const sequence = createSequence(command, { choiceIndex: 0, arrival: seq, nowMs: 0, cachedAtArrival: 0 });
+    return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
+  });
+  return { chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length };
+}
+
+function kernelOf(layout: KvLayout, batchTokensMax = 64) {
+  return createFakeKernel({ cellCount: 128, cacheSeqCount: 16, vocabularySize: 10, layout, batchTokensMax });
+}
+
+describe('writeBatch', () => {
+  it('bridges small gaps between ids in the per-sequence layout, and removes the bridge without trace', async () => {
+    const kernel = kernelOf('per-sequence');
+    const warm = planFor([2]);
+    await kernel.decode(writeBatch(kernel, warm).rowCount);
+    const rows = writeBatch(kernel, planFor([0, 1, 3, 6]));
+    // Id 2 holds three positions already; 4 and 5 are empty.
+    expect(rows.fillers).toEqual([
+      { seq: 2, position: 3 },
+      { seq: 4, position: 0 },
+      { seq: 5, position: 0 },
+    ]);
+    expect(rows.rowCount).toBe(4 * 3 + 3);
+    expect(rows.lastRows).toEqual([2, 5, 9, 14]);
+    expect([...kernel.batch.cacheSeqs.subarray(0, rows.rowCount)]).toEqual([
+      0, 0, 0, 1, 1, 1, 2, 3, 3, 3, 4, 5, 6, 6, 6,
+    ]);
+    expect([...kernel.batch.outputs.subarray(0, rows.rowCount)]).toEqual([0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
+    expect(await kernel.decode(rows.rowCount)).toEqual({ kind: 'done' });
+    removeFillers(kernel, rows.fillers);
+    expect(kernel.positions(cacheSeqId(2))).toEqual({ min: 0, max: 2 });
+    expect(kernel.positions(cacheSeqId(4))).toBeUndefined();
+    expect(kernel.usedCells()).toBe(5 * 3);
+  });
+
+  it('leaves wide gaps, full slabs and batches without room alone', async () => {
+    expect(writeBatch(kernelOf('per-sequence'), planFor([0, 6])).fillers).toEqual([]);
+    expect(writeBatch(kernelOf('per-sequence', 7), planFor([0, 3])).fillers).toEqual([]);
+    const full = createFakeKernel({ cellCount: 9, cacheSeqCount: 3, vocabularySize: 10, layout: 'per-sequence' });
+    await full.decode(writeBatch(full, planFor([1])).rowCount);
+    expect(writeBatch(full, planFor([0, 2])).fillers).toEqual([]);
+  });
+
+  it('bridges nothing in one pool, where ids need no order', () => {
+    const plan = planFor([0, 2, 4]);
+    const rows = writeBatch(kernelOf('pooled'), plan);
+    expect(rows.fillers).toEqual([]);
+    expect(rows.lastRows).toEqual(denseLastRows(plan));
+  });
+});
