@@ -9,6 +9,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'drive an OpenAI-compatible server, or two in turn; the default',
       run: async (argv) => (await import('./load/command.ts')).loadCommand(argv),
     },
+    compare: {
+      meaning: 'Octet against a llama-server, both started here: the table of the README',
+      run: async (argv) => (await import('./compare/command.ts')).compareCommand(argv),
+    },
     http: {
       meaning: 'latency of /health and others while thousands of streams wait',
       run: async (argv) => (await import('./waiting.ts')).httpCommand(argv),

@@ -141,7 +141,7 @@ export function formatStartBanner(facts: BannerFacts): string {
   const sharing = capacity.prefixSharing;
   const rows = [
     ['model', `${facts.modelName} (${weights})`],
-    ['device', `${capacity.gpu} (${capacity.gpuReason})`],
+    ['device', capacity.gpuReason],
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
     [

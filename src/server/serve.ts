@@ -220,7 +220,8 @@ interface Announcement {
 }
 
 function announce({ capacity, logger, url, modelName, needsKey, vocabulary }: Announcement): void {
-  logger.info({ capacity, url }, 'ready');
+  // At a terminal the tables below say it better.
+  logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
   if (!process.stdout.isTTY) return;
   process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
   const weightFormat = vocabulary.description.split(' ').at(-1) ?? '';

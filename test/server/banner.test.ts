@@ -28,7 +28,7 @@ const capacity: EngineCapacity = {
   weightBytes: 8.5 * 1024 ** 3,
   memory: { device: 'the host', rows: [], availableBytes: undefined },
   gpu: 'cpu',
-  gpuReason: 'no CUDA or Vulkan device',
+  gpuReason: 'CPU, from the installed package',
   prefixSharing: { kind: 'blocks' },
 };
 
@@ -125,7 +125,7 @@ describe('banner', () => {
     expect(text).toContain('Octet 0.1.0 serves on http://127.0.0.1:8080');
     expect(text).toContain('demo (F16 weights, 8.5 GiB)');
     expect(text).toContain('32 requests of 2K (4.0 GiB)');
-    expect(text).toContain('cpu (no CUDA or Vulkan device)');
+    expect(text).toMatch(/device +CPU, from the installed package/);
     expect(text).toContain('shared by blocks');
     expect(text).not.toContain('authorization');
     const prefixSharing = { kind: 'none', reason: 'sliding window' } as const;

@@ -1,0 +1,101 @@
+// `compare`: Octet against llama-server of the same release, scenario by scenario, both started here, runs alternating.
+// Why each scenario is a `load` program of its own: what is measured is then what anybody can run by hand.
+
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
+import { type ComparedScenario, comparedScenarios } from './scenarios.ts';
+import { type RunningServer, startLlamaServer, startOctet } from './servers.ts';
+import { comparedResults, comparisonTable, scenarioRows } from './table.ts';
+
+const compareFlags = {
+  llamaServer: textFlag('', 'path of the llama-server to compare with (bench/peers.md tells how to build it)'),
+  model: textFlag('', 'GGUF file that both serve'),
+  threads: countFlag(2, { min: 1, max: 1024 }, 'kernel threads of each'),
+  kv: textFlag('q8_0', 'number format of the KV cache'),
+  only: textFlag('', `comma list of ${comparedScenarios.map(({ name }) => name).join(', ')}; empty means all`),
+  repeats: countFlag(3, { min: 1, max: 100 }, 'runs per server and scenario; figures are medians over them'),
+  octetFlags: textFlag('', 'further flags for octet serve, separated by blanks'),
+  resultsDirectory: textFlag('bench/results', 'where results are kept'),
+};
+
+type CompareFlags = Extract<ReturnType<typeof parseFlags<typeof compareFlags>>, { kind: 'flags' }>['flags'];
+
+/** Runs the command; returns the exit status. */
+export async function compareCommand(argv: readonly string[]): Promise<number> {
+  const parsed = parseFlags(compareFlags, argv);
+  if (parsed.kind === 'help') {
+    console.log(`octet bench compare: Octet against llama-server\n\n${describeFlags(compareFlags)}`);
+    return 0;
+  }
+  const faults = parsed.kind === 'faults' ? parsed.faults : findFaults(parsed.flags);
+  if (parsed.kind === 'faults' || faults.length > 0) {
+    console.error(faults.join('\n'));
+    return 2;
+  }
+  const rows: string[] = [];
+  for (const scenario of chosen(parsed.flags)) rows.push(...(await compareOne(scenario, parsed.flags)));
+  console.log(`\n${comparisonTable(rows)}`);
+  return 0;
+}
+
+function findFaults(flags: CompareFlags): string[] {
+  const names: readonly string[] = comparedScenarios.map(({ name }) => name);
+  return [
+    ...(flags.llamaServer === '' ? ['--llama-server must name a program. Given: nothing'] : []),
+    ...(flags.model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
+    ...splitNames(flags.only)
+      .filter((name) => !names.includes(name))
+      .map((name) => `--only must list some of ${names.join(', ')}. Given: ${name}`),
+  ];
+}
+
+function chosen({ only }: CompareFlags): readonly ComparedScenario[] {
+  const names = splitNames(only);
+  return names.length === 0 ? comparedScenarios : comparedScenarios.filter(({ name }) => names.includes(name));
+}
+
+function splitNames(list: string): string[] {
+  return list.split(',').filter((name) => name !== '');
+}
+
+async function compareOne(scenario: ComparedScenario, flags: CompareFlags): Promise<string[]> {
+  const { model, threads, kv } = flags;
+  const wish = { model, threads, kv, scenario };
+  const running: RunningServer[] = [];
+  try {
+    running.push(
+      await startOctet(
+        wish,
+        flags.octetFlags.split(' ').filter((flag) => flag !== ''),
+      ),
+    );
+    running.push(await startLlamaServer(flags.llamaServer, wish));
+    const [octet, peer] = running.map(({ url }) => url);
+    return await drive(scenario, flags, { octet: octet ?? '', peer: peer ?? '' });
+  } finally {
+    for (const server of running) await server.stop();
+  }
+}
+
+async function drive(
+  scenario: ComparedScenario,
+  flags: CompareFlags,
+  urls: { readonly octet: string; readonly peer: string },
+): Promise<string[]> {
+  const wishes = Object.entries(scenario.loadFlags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [
+      ...[process.argv[1] ?? '', 'load', '--url', urls.octet, '--peer-url', urls.peer, '--peer-label', 'llama-server'],
+      ...['--streams', String(scenario.streams), ...wishes, '--repeats', String(flags.repeats)],
+      ...['--name', scenario.name, '--results-directory', flags.resultsDirectory],
+    ],
+    { maxBuffer: 1 << 26 },
+  );
+  console.log(stdout);
+  const file = /^raw results: (.+)$/m.exec(stdout)?.[1];
+  if (file === undefined) throw new Error(`${scenario.name} kept no results`);
+  return scenarioRows(scenario.title, comparedResults.parse(JSON.parse(readFileSync(file, 'utf8'))));
+}

@@ -1,0 +1,55 @@
+// The loads of the README's comparison table, and what each server needs to run them.
+// Why both servers get the same room: llama-server divides its context by its streams, so `streamTokens` is what one of its
+// streams can hold, and Octet gets blocks for exactly as many tokens in all.
+
+export interface ComparedScenario {
+  readonly name: string;
+  /** The row's heading in the table. */
+  readonly title: string;
+  readonly streams: number;
+  /** Longest request, prompt and answer together. */
+  readonly streamTokens: number;
+  readonly loadFlags: Readonly<Record<string, number>>;
+}
+
+export const comparedScenarios: readonly ComparedScenario[] = [
+  unique(1, 8),
+  unique(8, 32),
+  unique(32, 64),
+  {
+    name: 'mixed-32',
+    title: '32 streams, 64 + 64 tokens ± 80 %, unique',
+    streams: 32,
+    streamTokens: 256,
+    loadFlags: { requests: 64, 'prompt-tokens': 64, 'output-tokens': 64, 'length-spread': 0.8 },
+  },
+  {
+    name: 'shared-prefix',
+    title: '32 streams, shared prefix of 512, 32 + 32 tokens',
+    streams: 32,
+    streamTokens: 640,
+    loadFlags: { requests: 64, 'shared-prefix': 512, 'prompt-tokens': 32, 'output-tokens': 32 },
+  },
+  {
+    name: 'long-prompt',
+    title: '8 streams when a prompt of 4,000 tokens arrives',
+    streams: 8,
+    streamTokens: 4608,
+    loadFlags: { 'long-prompt-after': 5, 'long-prompt-tokens': 4000, 'output-tokens': 2000 },
+  },
+];
+
+function unique(streams: number, requests: number): ComparedScenario {
+  return {
+    name: `unique-${streams}`,
+    title: `${streams} ${streams === 1 ? 'stream' : 'streams'}, 64 + 64 tokens, unique`,
+    streams,
+    streamTokens: 256,
+    loadFlags: { requests, 'prompt-tokens': 64, 'output-tokens': 64 },
+  };
+}
+
+/** Streams that the servers must hold: a long prompt comes on top of those that decode. */
+export function streamsHeld({ streams, loadFlags }: ComparedScenario): number {
+  return 'long-prompt-after' in loadFlags ? streams + 1 : streams;
+}
