@@ -1,7 +1,8 @@
 // What a step will cost, learned while serving: how many prompt tokens fit beside the decoding sequences.
 //   decode step ms        a line over the number of decoding sequences, older steps fading
 //   ms per prompt token   one fading mean for each doubling of the chunk: small chunks read all weights for few tokens,
-//                         large ones are bound by arithmetic, and no formula fits every device
+//                         large ones are bound by arithmetic, and no formula fits every device. What one size learns the
+//                         others mostly take over: a deeper context costs each token the same, whatever the chunk
 // Why the two apart: steps that mix both are rare at first, and a single fit then mistakes one for the other.
 
 import { createFadingLine } from './fading-line.ts';
@@ -23,6 +24,8 @@ export interface CostModel {
 
 /** Weight of the newest step in a chunk size's mean: a prompt's later chunks cost more, and must be followed quickly. */
 const newestWeight = 0.3;
+/** Weight of that step's surprise in the means of the other sizes. */
+const sharedWeight = 0.2;
 const doublings = 24;
 
 /** A fresh model: it knows nothing, and says so by answering undefined. */
@@ -46,16 +49,27 @@ export function createCostModel(): CostModel {
     return undefined;
   }
 
+  function observeTokenMs(promptTokenCount: number, newest: number): void {
+    const doubling = doublingOf(promptTokenCount);
+    const mean = tokenMs[doubling] ?? Number.NaN;
+    if (Number.isNaN(mean)) {
+      tokenMs[doubling] = newest;
+      return;
+    }
+    const surprise = newest - mean;
+    for (const [index, known] of tokenMs.entries()) {
+      const weight = index === doubling ? newestWeight : sharedWeight;
+      tokenMs[index] = Math.max(known + weight * surprise, tokenMsMin);
+    }
+  }
+
   return {
     observe({ decodeCount, promptTokenCount }, stepMs) {
       const besideMs = decodeMs(decodeCount);
       if (promptTokenCount === 0) {
         if (decodeCount > 0) decodeLine.add(decodeCount, stepMs);
       } else if (besideMs !== undefined) {
-        const doubling = doublingOf(promptTokenCount);
-        const newest = Math.max(stepMs - besideMs, tokenMsMin) / promptTokenCount;
-        const mean = tokenMs[doubling] ?? Number.NaN;
-        tokenMs[doubling] = Number.isNaN(mean) ? newest : mean + newestWeight * (newest - mean);
+        observeTokenMs(promptTokenCount, Math.max(stepMs - besideMs, tokenMsMin) / promptTokenCount);
       }
     },
     predictMs({ decodeCount, promptTokenCount }) {
@@ -78,7 +92,7 @@ function doublingOf(tokens: number): number {
 /** Prompt tokens to offer when nothing was measured yet: small enough to be harmless, large enough to learn from. */
 const unknownChunkTokens = 64;
 /** Fewest prompt tokens a step offers, so that a prompt always advances even if the target cannot be met. */
-const chunkTokensMin = 8;
+const chunkTokensMin = 4;
 
 export interface ChunkQuestion {
   readonly decodeCount: number;

@@ -71,8 +71,20 @@ describe('cost model', () => {
     const unknown = createCostModel();
     expect(promptTokensWithin(unknown, { ...question, decodeCount: 0, budgetTokens: 512 })).toBe(512);
     expect(promptTokensWithin(unknown, { ...question, budgetTokens: 512 })).toBe(64);
-    expect(promptTokensWithin(learned(), { ...question, itlTargetMs: 1 })).toBe(8);
+    expect(promptTokensWithin(learned(), { ...question, itlTargetMs: 1 })).toBe(4);
     expect(promptTokensWithin(learned(), { ...question, decodeCount: 20, budgetTokens: 20 })).toBe(0);
+  });
+
+  it('lets what one chunk size learns of a deeper context count for the others', () => {
+    const model = learned();
+    const before = promptTokensWithin(model, { ...question, itlTargetMs: 40 });
+    // Ten steps with chunks of 16 tokens, each token 1 ms dearer than it was.
+    for (let round = 0; round < 10; round++) {
+      model.observe({ decodeCount: 8, promptTokenCount: 16 }, trueMs(8, 16) + 16);
+    }
+    const after = promptTokensWithin(model, { ...question, itlTargetMs: 40 });
+    expect(before).toBeGreaterThan(64);
+    expect(after).toBeLessThan(before / 2);
   });
 
   it('follows a machine that becomes slower', () => {
