@@ -27,7 +27,10 @@ export interface StreamWatchOptions {
   readonly slowReaderMs: number;
 }
 
-const pingBatchSize = 64;
+/** Pings are sent in batches with a pause between: a ping may write a response's head, and a thousand at once take 100 ms. */
+const pingBatchMin = 16;
+const pingBatchesMax = 200;
+const pingPauseMs = 5;
 
 /** Ticks eight times within the shorter of both times: pings and cuts come at most an eighth late. */
 export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
@@ -66,7 +69,11 @@ export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
 }
 
 /** Thousands of streams may fall idle together: between two batches others get their turn. */
-function pingInBatches(streams: readonly WatchedStream[]): void {
-  for (const stream of streams.slice(0, pingBatchSize)) stream.ping();
-  if (streams.length > pingBatchSize) setImmediate(pingInBatches, streams.slice(pingBatchSize));
+function pingInBatches(streams: readonly WatchedStream[], size = batchSizeFor(streams.length)): void {
+  for (const stream of streams.slice(0, size)) stream.ping();
+  if (streams.length > size) setTimeout(pingInBatches, pingPauseMs, streams.slice(size), size).unref();
+}
+
+function batchSizeFor(streamCount: number): number {
+  return Math.max(pingBatchMin, Math.ceil(streamCount / pingBatchesMax));
 }

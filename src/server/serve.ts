@@ -160,6 +160,7 @@ function engineConfiguration(settings: Settings, modelPath: string): EngineConfi
     policy: settings.policy,
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,
+    nice: settings.engineNice,
   };
 }
 

@@ -232,6 +232,12 @@ const engineSettings = {
     unit: 'seconds',
     meaning: 'Longest native step, after which the engine process is killed and replaced.',
   }),
+  engineNice: z.int().min(0).max(19).prefault(5).register(settingFacts, {
+    group: 'Engine process',
+    unit: 'steps of nice',
+    meaning:
+      'How far the engine process stands back for others: its threads fill every core, and HTTP answers must not wait.',
+  }),
   engineRestartsMax: z.int().min(0).max(1_000_000).prefault(0).register(settingFacts, {
     group: 'Engine process',
     unit: 'restarts',

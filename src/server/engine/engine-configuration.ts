@@ -27,4 +27,6 @@ export interface EngineConfiguration {
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
   readonly parkBytesMax: number;
+  /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
+  readonly nice: number;
 }

@@ -1,6 +1,7 @@
 // The engine process's entry: is configured by its parent, loads, then runs the loop until told to stop or orphaned.
 // Why it exits with its parent: an engine that nobody listens to would hold the GPU's memory for ever.
 
+import { getPriority, setPriority } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { assertNever } from '../../assert.ts';
 import { octetError } from '../../errors.ts';
@@ -32,6 +33,7 @@ function beat(): void {
 }
 
 async function start(configuration: EngineConfiguration): Promise<void> {
+  standBack(configuration.nice);
   const { kernel, cache, scheduler, capacity } = await assembleEngine(configuration, {
     log: (level, text) => post({ kind: 'log', level, text }),
     onProgress: (fraction) => post({ kind: 'load-progress', fraction }),
@@ -48,6 +50,15 @@ async function start(configuration: EngineConfiguration): Promise<void> {
   });
   post({ kind: 'engine-ready', capacity });
   await loop.run();
+}
+
+/** Before any native thread exists: threads inherit the priority of the one that makes them. */
+function standBack(nice: number): void {
+  try {
+    if (nice > getPriority()) setPriority(nice);
+  } catch (error) {
+    post({ kind: 'log', level: 'warn', text: `cannot set the engine's priority to ${nice}: ${String(error)}` });
+  }
 }
 
 process.on('message', (message: ServerMessage) => {
