@@ -1,7 +1,8 @@
-// Writes what the code knows into config/default.json, docs/CONFIGURATION.md and docs/METRICS.md:
+// Writes what the code knows into config/default.json, docs/CONFIGURATION.md, docs/METRICS.md and docs/PRECISION.md:
 // npm run build && node tools/write-documents.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rangeMarkdown } from '../dist/src/precision/numbers/range-table.js';
 import { defaultConfigText, metricTables, settingTables, withSection } from '../dist/src/server/document-tables.js';
 import { createMetrics } from '../dist/src/server/metrics.js';
 
@@ -19,3 +20,4 @@ rewrite('docs/CONFIGURATION.md', 'settings', settingTables());
 const metrics = createMetrics({ modelName: 'any' });
 rewrite('docs/METRICS.md', 'metrics', metricTables(metrics.describe()));
 metrics.stop();
+rewrite('docs/PRECISION.md', 'formats', rangeMarkdown());

@@ -5,7 +5,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { checkGguf } from './source.ts';
-import { type TensorType, type TensorTypes, tensorBytes } from './tensor-types.ts';
+import { storedBytes, type TensorConversions, type TensorType } from './tensor-conversions.ts';
 
 export interface GgufTensor {
   readonly name: string;
@@ -34,7 +34,7 @@ export interface TensorRows {
 const ignoredKeys = ['tokenizer.ggml.tokens', 'tokenizer.ggml.merges', 'tokenizer.ggml.token_type'];
 
 /** Every tensor of a GGUF file, in its order. Throws with a message for the operator when it is no readable GGUF file. */
-export async function listTensors(path: string, types: TensorTypes): Promise<readonly GgufTensor[]> {
+export async function listTensors(path: string, conversions: TensorConversions): Promise<readonly GgufTensor[]> {
   await checkGguf(path);
   // Loaded only here: the library takes half a second.
   const { readGgufFileInfo } = await import('node-llama-cpp');
@@ -46,9 +46,13 @@ export async function listTensors(path: string, types: TensorTypes): Promise<rea
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`the header of ${basename(path)} cannot be read: ${reason}`);
   });
+  const { size } = await stat(path);
+  // The reader takes bytes that are missing for zeros.
+  if ((header.infoEndOffset ?? 0) > size)
+    throw new Error(`the header of ${basename(path)} must end within the file of ${size} bytes: it is cut off`);
   const parts = header.sourceData.map((source) => (source.type === 'path' ? source.path : path));
   return (header.fullTensorInfo ?? []).map((entry) => {
-    const type = types.byId(entry.ggmlType);
+    const type = conversions.byId(entry.ggmlType);
     if (type === undefined)
       throw new Error(`${entry.name} has the tensor type ${entry.ggmlType}, which these kernels do not know`);
     const dimensions = entry.dimensions.map(Number);
@@ -61,7 +65,7 @@ export async function listTensors(path: string, types: TensorTypes): Promise<rea
       columns,
       rows: valueCount / columns,
       valueCount,
-      byteLength: tensorBytes(type, valueCount),
+      byteLength: storedBytes(type, valueCount),
       path: parts[entry.filePart - 1] ?? path,
       fileOffset: Number(entry.fileOffset),
     };
@@ -74,13 +78,13 @@ export async function listTensors(path: string, types: TensorTypes): Promise<rea
  */
 export async function* readRows(
   tensor: GgufTensor,
-  types: TensorTypes,
+  conversions: TensorConversions,
   valuesMax = 2 ** 20,
 ): AsyncGenerator<TensorRows, void, undefined> {
   const { columns, rows, type } = tensor;
   if (!type.canDequantize) throw new Error(`${tensor.name} is stored as ${type.name}, which ggml cannot read back`);
   await checkLength(tensor);
-  const rowBytes = tensorBytes(type, columns);
+  const rowBytes = storedBytes(type, columns);
   const rowsAtOnce = Math.min(rows, Math.max(1, Math.floor(valuesMax / columns)));
   const bytes = new Uint8Array(rowsAtOnce * rowBytes);
   const file = await open(tensor.path);
@@ -89,7 +93,7 @@ export async function* readRows(
       const rowCount = Math.min(rowsAtOnce, rows - firstRow);
       const part = bytes.subarray(0, rowCount * rowBytes);
       await readFully(file, part, tensor.fileOffset + firstRow * rowBytes);
-      yield { firstRow, rowCount, values: types.dequantize(type, part, rowCount * columns) };
+      yield { firstRow, rowCount, values: conversions.dequantize(type, part, rowCount * columns) };
     }
   } finally {
     await file.close();

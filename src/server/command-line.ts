@@ -3,10 +3,11 @@
 // wanted at once; likewise unknown flags are collected instead of thrown.
 
 import { Command, CommanderError, Option } from 'commander';
+import { nearestName } from '../nearest-name.ts';
 import type { ToolRun } from './commands/command.ts';
 import { toolCommands } from './commands/list.ts';
 import { packageVersion } from './package-root.ts';
-import { nearestName, type SettingFault } from './settings-faults.ts';
+import type { SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 
 /** Flag values by setting name; `true` is a flag without a value. `config` is the path of a settings file. */

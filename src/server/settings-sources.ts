@@ -3,7 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { nearestName, type SettingFault } from './settings-faults.ts';
+import { nearestName } from '../nearest-name.ts';
+import type { SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 
 /** A value as given, and the words that say where. */

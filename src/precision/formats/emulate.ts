@@ -7,7 +7,6 @@
 
 import { assert } from '../../assert.ts';
 import { largestMagnitude } from './block-format.ts';
-import { roundHalfEven } from './float-format.ts';
 import { fp8E4M3, fp8E5M2 } from './fp8.ts';
 import { fp16 } from './ieee.ts';
 import { roundFloats } from './round-floats.ts';
@@ -74,6 +73,9 @@ function roundScaledFloats(format: FloatFormat, { values, largest, to }: ScaledF
   return scale === 0 ? to.fill(0) : roundFloats(format, values, { scale, to });
 }
 
+/** Added and taken away again, it leaves the nearest integer, halves to even. */
+const roundingConstant = 1.5 * 2 ** 52;
+
 interface Group {
   readonly offset: number;
   readonly groupValues: number;
@@ -92,8 +94,8 @@ function roundGroup(values: Float32Array, to: Float32Array, group: Group): void 
   }
   for (let index = offset; index < offset + groupValues; index++) {
     const value = values[index] ?? 0;
-    const units = Math.min(largest, roundHalfEven(Math.abs(value) / scale));
-    to[index] = (value < 0 ? -units : units) * scale;
+    const units = value / scale + roundingConstant - roundingConstant;
+    to[index] = Math.max(-largest, Math.min(largest, units)) * scale;
   }
 }
 

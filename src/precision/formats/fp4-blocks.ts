@@ -50,6 +50,8 @@ export const mxfp4 = defineBlock({
   ...fp4,
   // The largest product that float32 holds; scales reach further than the numbers they scale.
   range: { largest: 1.5 * 2 ** 127, smallest: 2 ** -128 },
+  // A largest value of just under 8 times the scale becomes 6.
+  worstError: 1 / 4,
   encodeInto(values, offset, codes) {
     const largest = largestMagnitude(values, offset, 32);
     // Two binades below the largest value, as 6 = 1.5 * 2^2 is the largest element. log2 rounded to float32, as log2f does.
@@ -69,6 +71,8 @@ export const nvfp4 = defineBlock({
   scale: unsignedE4M3,
   ...fp4,
   range: { largest: 6 * unsignedE4M3.range.largest, smallest: 0.5 * unsignedE4M3.range.smallest },
+  // Half of the step from 4 to 6, with a scale that was rounded up from 17 to 18 sixteenths.
+  worstError: 18 / 17 / 6,
   encodeInto(values, offset, codes) {
     const scaleCode = encodeScale(fround(largestMagnitude(values, offset, 16) / 6));
     encodeElements({ values, offset, count: 16, scale: unsignedE4M3.decode(scaleCode) }, codes);
@@ -91,15 +95,21 @@ function encodeElements({ values, offset, count, scale }: ElementRun, codes: Uin
   }
 }
 
-/** The nearest of the eight magnitudes, by the middles between them; exactly on a middle the smaller one. */
+/**
+ * The nearest of the eight magnitudes: how many middles between them are smaller; exactly on a middle the lower one. Sums of
+ * comparisons, as a processor guesses branches on weights wrong half of the time.
+ */
 function magnitudeCode(magnitude: number, scale: number): number {
   if (magnitude > 6 * scale) return codeBeyond(magnitude, scale);
-  if (magnitude > 1.75 * scale) {
-    if (magnitude > 3.5 * scale) return magnitude > 5 * scale ? 7 : 6;
-    return magnitude > 2.5 * scale ? 5 : 4;
-  }
-  if (magnitude > 0.75 * scale) return magnitude > 1.25 * scale ? 3 : 2;
-  return magnitude > 0.25 * scale ? 1 : 0;
+  return (
+    Number(magnitude > 0.25 * scale) +
+    Number(magnitude > 0.75 * scale) +
+    Number(magnitude > 1.25 * scale) +
+    Number(magnitude > 1.75 * scale) +
+    Number(magnitude > 2.5 * scale) +
+    Number(magnitude > 3.5 * scale) +
+    Number(magnitude > 5 * scale)
+  );
 }
 
 /**

@@ -29,6 +29,8 @@ export const q8_0 = defineBlock({
   scale: fp16,
   element: { kind: 'integer', bits: 8, smallest: -127, largest: 127 },
   range: { largest: 127 * fp16.range.largest, smallest: fp16.range.smallest },
+  // Half a unit, and the rounding of the scale.
+  worstError: 0.5 / 127 + 2 ** -11,
   elements: integers(256, (code) => (code < 128 ? code : code - 256)),
   encodeInto(values, offset, codes) {
     const scale = fround(largestMagnitude(values, offset, blockValues) / 127);
@@ -36,7 +38,7 @@ export const q8_0 = defineBlock({
     for (let index = 0; index < blockValues; index++) {
       const units = fround((values[offset + index] ?? 0) * factor);
       // Truncation of what is half a unit further out. `| 0` also turns what is no integer into 0.
-      codes[index] = (units < 0 ? units - 0.5 : units + 0.5) | 0;
+      codes[index] = (units + 0.5 * Math.sign(units)) | 0;
     }
     return fp16.encode(scale);
   },
@@ -52,6 +54,8 @@ export const q4_0 = defineBlock({
   scale: fp16,
   element: { kind: 'integer', bits: 4, smallest: -8, largest: 7 },
   range: { largest: 8 * fp16.range.largest, smallest: fp16.range.smallest },
+  // A whole unit where a value is as large as the largest one with the other sign; else half of it.
+  worstError: 1 / 8 + 2 ** -11,
   elements: integers(16, (code) => code - 8),
   encodeInto(values, offset, codes) {
     const scale = fround(signedLargest(values, offset) / -8);

@@ -77,6 +77,8 @@ export interface BlockFormat {
   readonly element: ElementFormat;
   /** Magnitudes over all scales; every block has its own, much smaller range. */
   readonly range: { readonly largest: number; readonly smallest: number };
+  /** No value moves by more than this share of its block's largest, as long as the scale is in its own normal range. */
+  readonly worstError: number;
   /** Encodes float32 values, shape (blockValues,); they must be finite. */
   encode(values: Float32Array): EncodedBlock;
   /** The scale as a number. */

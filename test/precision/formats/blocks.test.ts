@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../bench/random.ts';
 import { must } from '../../../src/assert.ts';
-import { createTensorTypes, loadHostLibraries } from '../../../src/llama/tensor-types.ts';
+import { createTensorConversions, loadHostLibraries } from '../../../src/llama/tensor-conversions.ts';
 import { mxfp4, nvfp4 } from '../../../src/precision/formats/fp4-blocks.ts';
 import { fp16 } from '../../../src/precision/formats/ieee.ts';
 import { q4_0, q8_0 } from '../../../src/precision/formats/integer-blocks.ts';
 import type { BlockFormat } from '../../../src/precision/formats/types.ts';
 
-const types = createTensorTypes(loadHostLibraries(() => undefined));
+const types = createTensorConversions(loadHostLibraries(() => undefined));
 
 interface Packing {
   readonly format: BlockFormat;
@@ -139,6 +139,42 @@ describe.each(packings.map((packing) => [packing.format.id, packing] as const))(
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('errors', () => {
+  test.each(packings.map(({ format }) => [format.id, format] as const))('of %s stay within its worst', (_, format) => {
+    const value = fc.float({ noNaN: true, noDefaultInfinity: true, min: -8, max: 8 });
+    // A block of 1 to 64 times this: every scale is a normal number of its format.
+    const block = fc.array(value, { minLength: format.blockValues, maxLength: format.blockValues });
+    fc.assert(
+      fc.property(block, fc.integer({ min: 0, max: 6 }), (numbers, exponent) => {
+        const values = Float32Array.from(numbers, (number) => number * 2 ** exponent);
+        values[0] = Math.max(1, values[0] ?? 1);
+        const back = new Float32Array(format.blockValues);
+        format.roundTrip(values, back);
+        const largest = values.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+        const errors = values.map((number, index) => Math.abs(number - (back[index] ?? 0)));
+        expect(Math.max(...errors)).toBeLessThanOrEqual(format.worstError * largest * (1 + 1e-6));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('reach it: the bounds are no larger than they must be', () => {
+    const worst = (format: BlockFormat, numbers: readonly number[]): number => {
+      const values = new Float32Array(format.blockValues);
+      values.set(numbers);
+      const back = new Float32Array(format.blockValues);
+      format.roundTrip(values, back);
+      return (
+        Math.max(...values.map((number, index) => Math.abs(number - (back[index] ?? 0)))) / Math.abs(numbers[0] ?? 1)
+      );
+    };
+    expect(worst(q8_0, [127, 126.5])).toBeGreaterThanOrEqual(q8_0.worstError - 2 ** -11);
+    expect(worst(q4_0, [-8, 8])).toBe(1 / 8);
+    expect(worst(mxfp4, [7.99999])).toBeCloseTo(mxfp4.worstError, 5);
+    expect(worst(nvfp4, [6 * 1.0625, 5 * 1.125 - 1e-6])).toBeCloseTo(nvfp4.worstError, 4);
   });
 });
 

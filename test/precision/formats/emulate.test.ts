@@ -22,7 +22,7 @@ describe('roundThrough', () => {
     values.set([7, 0.5, 1.5, 2.5, -7, -0.5]);
     values.set([0.07, 0.005], 32);
     const rounded = roundThrough('int4_group32', values, { columns: 64 });
-    expect([...rounded.subarray(0, 6)]).toEqual([7, 0, 2, 2, -7, -0]);
+    expect([...rounded.subarray(0, 6)]).toEqual([7, 0, 2, 2, -7, 0]);
     expect(rounded[32]).toBeCloseTo(0.07, 4);
     expect(rounded[33]).toBe(0);
     // One group of 64 has the large scale for all.

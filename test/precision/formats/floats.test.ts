@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { libraryFiles } from '../../../src/llama/library-packages.ts';
 import { bindNumbers } from '../../../src/llama/native-numbers.ts';
-import { loadHostLibraries } from '../../../src/llama/tensor-types.ts';
+import { loadHostLibraries } from '../../../src/llama/tensor-conversions.ts';
 import { exponentOf, roundHalfEven } from '../../../src/precision/formats/float-format.ts';
 import { fp4E2M1, unsignedE4M3 } from '../../../src/precision/formats/fp4-blocks.ts';
 import { fp8E4M3, fp8E5M2 } from '../../../src/precision/formats/fp8.ts';

@@ -31,7 +31,7 @@ export interface QuantizeOptions {
   readonly importance?: Float32Array;
 }
 
-export interface TensorTypes {
+export interface TensorConversions {
   /** Every type that this release can store, by id. */
   readonly all: readonly TensorType[];
   byId(id: number): TensorType | undefined;
@@ -50,7 +50,7 @@ export interface TensorTypes {
 const typeCount = 43;
 
 /** Binds the conversions of the libraries that this process has loaded. */
-export function createTensorTypes(libraries: Pick<Libraries, 'binsDir'>): TensorTypes {
+export function createTensorConversions(libraries: Pick<Libraries, 'binsDir'>): TensorConversions {
   const native = bindNumbers(libraryFiles(libraries.binsDir).ggmlBase);
   const readers = new Map<number, ToFloat>();
   const all: TensorType[] = [];
@@ -84,7 +84,7 @@ export function loadHostLibraries(log: LogSink): Libraries {
 }
 
 /** Bytes that `count` values take; `count` must be whole blocks. */
-export function tensorBytes(type: TensorType, count: number): number {
+export function storedBytes(type: TensorType, count: number): number {
   assert(count % type.blockValues === 0, `${count} values are whole blocks of ${type.name}`);
   return (count / type.blockValues) * type.blockBytes;
 }
@@ -125,7 +125,7 @@ function quantize(
     throw new Error(`quantizing to ${type.name} needs an importance matrix`);
   assert(importance === undefined || importance.length === rowLength, 'one importance for every column');
   checkFinite(type, values);
-  const bytes = new Uint8Array(tensorBytes(type, values.length));
+  const bytes = new Uint8Array(storedBytes(type, values.length));
   const rows = values.length / rowLength;
   native.ggml_quantize_chunk(type.id, values, bytes, 0, rows, rowLength, importance ?? null);
   return bytes;
@@ -134,7 +134,7 @@ function quantize(
 function checkBytes(type: TensorType, byteLength: number, count: number): void {
   if (count % type.blockValues !== 0)
     throw new Error(`${type.name} is stored in blocks of ${type.blockValues} values. Given: ${count} values`);
-  const needed = tensorBytes(type, count);
+  const needed = storedBytes(type, count);
   if (byteLength < needed)
     throw new Error(`${count} values of ${type.name} take ${needed} bytes. Given: ${byteLength}`);
 }
