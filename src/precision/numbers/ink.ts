@@ -19,9 +19,20 @@ export type InkName = keyof typeof codes;
 
 export type Ink = (name: InkName, text: string) => string;
 
-export const plainInk: Ink = (_, text) => text;
+/** How a terminal wants its tables. */
+export interface Look {
+  readonly ink: Ink;
+  readonly columns: number;
+}
 
-export const colorInk: Ink = (name, text) => (text === '' ? '' : `\u001b[${codes[name]}m${text}\u001b[0m`);
+const plainInk: Ink = (_, text) => text;
+
+const colorInk: Ink = (name, text) => (text === '' ? '' : `\u001b[${codes[name]}m${text}\u001b[0m`);
+
+/** For a terminal of that many columns. */
+export function lookFor(terminal: { readonly hasColor: boolean; readonly columns: number }): Look {
+  return { ink: terminal.hasColor ? colorInk : plainInk, columns: terminal.columns };
+}
 
 /** A cell of a table: text whose width is known apart from its colour codes. */
 export interface Cell {
@@ -43,21 +54,55 @@ export function joinCells(cells: readonly Cell[], between = ''): Cell {
 
 export type Alignment = 'left' | 'right';
 
+export interface Table {
+  readonly rows: readonly (readonly Cell[])[];
+  /** One for each column. */
+  readonly alignments: readonly Alignment[];
+  /** Columns that a narrow terminal can do without, the first to go first. */
+  readonly droppable?: readonly number[];
+}
+
 /**
- * Rows of cells as lines, two spaces between columns; columns are as wide as their widest cell. The last cell of a row
- * that ends early is a remark: it starts at its column's left edge and may reach over the ones after it.
+ * A table as lines, two spaces between columns, within `columns` characters if dropping columns can do it. The last cell
+ * of a row that ends early is a remark: it starts at its column's left edge and may reach over the ones after it.
  */
-export function alignCells(rows: readonly (readonly Cell[])[], alignments: readonly Alignment[]): string[] {
-  const isRemark = (row: readonly Cell[], column: number): boolean =>
-    column === row.length - 1 && row.length < alignments.length;
-  const widths = alignments.map((_, column) =>
-    Math.max(0, ...rows.map((row) => (isRemark(row, column) ? 0 : (row[column]?.width ?? 0)))),
+export function alignCells(table: Table, columns = Number.POSITIVE_INFINITY): string[] {
+  let fitting = table;
+  let kept = [...table.alignments.keys()];
+  for (const dropped of table.droppable ?? []) {
+    if (lineWidth(fitting) <= columns) break;
+    kept = kept.filter((column) => column !== dropped);
+    fitting = pickColumns(table, kept);
+  }
+  return linesOf(fitting);
+}
+
+function pickColumns({ rows, alignments }: Table, kept: readonly number[]): Table {
+  const pick = <T>(from: readonly T[]): T[] => kept.flatMap((column) => from[column] ?? []);
+  return { rows: rows.map(pick), alignments: pick(alignments) };
+}
+
+function isRemark(row: readonly Cell[], column: number, { alignments }: Table): boolean {
+  return column === row.length - 1 && row.length < alignments.length;
+}
+
+function columnWidths(table: Table): number[] {
+  return table.alignments.map((_, column) =>
+    Math.max(0, ...table.rows.map((row) => (isRemark(row, column, table) ? 0 : (row[column]?.width ?? 0)))),
   );
-  return rows.map((row) => {
+}
+
+function lineWidth(table: Table): number {
+  return columnWidths(table).reduce((sum, width) => sum + 2 + width, 0);
+}
+
+function linesOf(table: Table): string[] {
+  const widths = columnWidths(table);
+  return table.rows.map((row) => {
     const texts = row.map(({ text, width }, column) => {
       const space = ' '.repeat(Math.max(0, (widths[column] ?? 0) - width));
-      if (isRemark(row, column)) return text;
-      return alignments[column] === 'right' ? space + text : text + space;
+      if (isRemark(row, column, table)) return text;
+      return table.alignments[column] === 'right' ? space + text : text + space;
     });
     return `  ${texts.join('  ')}`.trimEnd();
   });

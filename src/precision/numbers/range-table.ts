@@ -3,7 +3,7 @@
 
 import { blockFormats, floatFormats } from '../formats/all-formats.ts';
 import type { BlockFormat, FloatFormat } from '../formats/types.ts';
-import { alignCells, cell, type Ink } from './ink.ts';
+import { alignCells, cell, type Look } from './ink.ts';
 import { percent, shortNumber } from './number-text.ts';
 
 export interface RangeRow {
@@ -54,7 +54,7 @@ function blockRow({ label, bitsPerValue, blockValues, scale, element, range, wor
 }
 
 /** A table for the terminal. */
-export function formatRanges(ink: Ink): string {
+export function formatRanges({ ink, columns }: Look): string {
   const quiet = (text: string): string => ink('quiet', text);
   const head = ['format', 'bits a value', 'largest', 'smallest normal', 'smallest', 'error up to'];
   const rows = rangeRows().map((row) => [
@@ -66,8 +66,12 @@ export function formatRanges(ink: Ink): string {
     cell(errorText(row)),
   ]);
   const lines = alignCells(
-    [head.map((text) => cell(text, quiet)), ...rows],
-    ['left', 'right', 'right', 'right', 'right', 'left'],
+    {
+      rows: [head.map((text) => cell(text, quiet)), ...rows],
+      alignments: ['left', 'right', 'right', 'right', 'right', 'left'],
+      droppable: [3, 1],
+    },
+    columns,
   );
   return lines.join('\n');
 }

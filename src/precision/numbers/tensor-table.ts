@@ -2,19 +2,19 @@
 
 import { formatBytes, formatCount } from '../../format.ts';
 import { floatFormats } from '../formats/all-formats.ts';
-import { alignCells, type Cell, cell, colorInk, type Ink, plainInk } from './ink.ts';
+import { alignCells, type Cell, cell, type Ink, type Look } from './ink.ts';
 import { percent, shortNumber, signedNumber } from './number-text.ts';
 import type { FormatError, TensorReport } from './tensor-report.ts';
 import { fromJsonNumber } from './value-report.ts';
 
 /** All of it, ready to print. */
-export function formatTensor(report: TensorReport, hasColor: boolean): string {
-  const ink = hasColor ? colorInk : plainInk;
+export function formatTensor(report: TensorReport, look: Look): string {
+  const { ink } = look;
   return [
     `${titleOf(report, ink)}\n${statisticsOf(report, ink)}`,
     // A tensor of zeros has neither.
-    ...(report.histogram.length === 0 ? [] : [histogramOf(report, ink), outliersOf(report, ink)]),
-    errorsOf(report, ink),
+    ...(report.histogram.length === 0 ? [] : [histogramOf(report, look), outliersOf(report, ink)]),
+    errorsOf(report, look),
   ].join('\n\n');
 }
 
@@ -40,22 +40,24 @@ function statisticsOf({ statistics: facts, tensor }: TensorReport, ink: Ink): st
 
 const barWidth = 24;
 const binsMax = 16;
+/** Terminals that are narrower get no landmarks. */
+const landmarkColumns = 120;
 
 /** One line for each power of two, from the largest down; what is below `binsMax` of them is one line. */
-function histogramOf({ histogram, tensor }: TensorReport, ink: Ink): string {
+function histogramOf({ histogram, tensor }: TensorReport, look: Look): string {
   const bins = histogram.toReversed();
   const shown = bins.slice(0, binsMax);
   const rest = bins.slice(binsMax);
   const most = Math.max(1, ...shown.flatMap(({ negative, positive }) => [negative, positive]));
   const lines = shown.map(({ exponent, negative, positive }) =>
-    histogramLine({ name: `2^${exponent}`, size: 2 ** exponent, negative, positive }, { most, tensor, ink }),
+    histogramLine({ name: `2^${exponent}`, size: 2 ** exponent, negative, positive }, { most, tensor, look }),
   );
   const negative = rest.reduce((sum, bin) => sum + bin.negative, 0);
   const positive = rest.reduce((sum, bin) => sum + bin.positive, 0);
   if (rest.length > 0)
-    lines.push(histogramLine({ name: 'below', size: undefined, negative, positive }, { most, tensor, ink }));
+    lines.push(histogramLine({ name: 'below', size: undefined, negative, positive }, { most, tensor, look }));
   const head = `${'from size'.padEnd(18)}${'negative'.padStart(barWidth)}   ${'positive'.padEnd(barWidth)}   share`;
-  return [`  ${ink('quiet', head)}`, ...lines].join('\n');
+  return [`  ${look.ink('quiet', head)}`, ...lines].join('\n');
 }
 
 interface Bin {
@@ -67,14 +69,15 @@ interface Bin {
 
 function histogramLine(
   { name, size, negative, positive }: Bin,
-  { most, tensor, ink }: { most: number; tensor: TensorReport['tensor']; ink: Ink },
+  { most, tensor, look }: { most: number; tensor: TensorReport['tensor']; look: Look },
 ): string {
+  const { ink, columns } = look;
   const label = `${name.padEnd(7)}${size === undefined ? '' : shortNumber(size, 3)}`.padEnd(18);
   const [left, right] = [bar(negative / most), bar(positive / most)];
   const share = negative + positive === 0 ? '' : percent((negative + positive) / tensor.values);
   const space = (text: string): string => ' '.repeat(barWidth - text.length);
   const bars = `${space(left)}${ink('negative', left)} ${ink('quiet', '│')} ${ink('positive', right)}${space(right)}`;
-  return `  ${label}${bars} ${share.padStart(7)}  ${ink('quiet', landmark(size))}`.trimEnd();
+  return `  ${label}${bars} ${share.padStart(7)}  ${columns < landmarkColumns ? '' : ink('quiet', landmark(size))}`.trimEnd();
 }
 
 /** Which formats' normal numbers end at this size: unscaled values below it lose precision there. */
@@ -97,17 +100,20 @@ function outliersOf({ outliers }: TensorReport, ink: Ink): string {
     cell(`column ${column}`),
     cell(`${shortNumber(deviations, 3)} std from the mean`, (text) => ink(deviations > 20 ? 'bad' : 'quiet', text)),
   ]);
-  return [`  ${ink('quiet', 'largest')}`, ...alignCells(rows, ['right', 'left', 'left', 'left'])].join('\n');
+  return [`  ${ink('quiet', 'largest')}`, ...alignCells({ rows, alignments: ['right', 'left', 'left', 'left'] })].join(
+    '\n',
+  );
 }
 
-function errorsOf({ formats }: TensorReport, ink: Ink): string {
+function errorsOf({ formats }: TensorReport, { ink, columns }: Look): string {
   const head = ['format', 'bits', 'RMS error', 'relative', 'SNR', '', 'max error', 'to zero'];
   const decibelsMax = Math.max(1, ...formats.map((format) => (format.kind === 'measured' ? (format.snrDb ?? 0) : 0)));
   const rows = [
     head.map((text) => cell(text, (shown) => ink('quiet', shown))),
     ...formats.map((format) => errorRow(format, decibelsMax, ink)),
   ];
-  return alignCells(rows, ['left', 'right', 'right', 'right', 'right', 'left', 'right', 'right']).join('\n');
+  const alignments = ['left', 'right', 'right', 'right', 'right', 'left', 'right', 'right'] as const;
+  return alignCells({ rows, alignments, droppable: [5] }, columns).join('\n');
 }
 
 function errorRow(format: FormatError, decibelsMax: number, ink: Ink): Cell[] {

@@ -1,6 +1,6 @@
 // The report of one value as a table for people: bits by field in colours, stored value, error, spacing, and what happened.
 
-import { alignCells, type Cell, cell, type Ink, type InkName, joinCells } from './ink.ts';
+import { alignCells, type Cell, cell, type Ink, type InkName, joinCells, type Look } from './ink.ts';
 import { percent, shortNumber, signedNumber } from './number-text.ts';
 import {
   type BlockReport,
@@ -11,16 +11,18 @@ import {
   type ValueReport,
 } from './value-report.ts';
 
-const heads = ['format', 'bits', 'stored', 'error', 'relative', 'spacing', ''];
-const alignments = ['left', 'left', 'right', 'right', 'right', 'right', 'left'] as const;
+const heads = ['format', 'bits', 'stored', 'error', 'relative', 'spacing', '', ''];
+const alignments = ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'left'] as const;
+/** What the number is made of, the spacing, the absolute error, and the word for what happened. */
+const droppable = [7, 5, 3, 6];
 
 /** The table of one value, ready to print; without trailing newline. */
-export function formatValue(report: ValueReport, ink: Ink): string {
+export function formatValue(report: ValueReport, { ink, columns }: Look): string {
   const rows = [
     heads.map((head) => cell(head, (text) => ink('quiet', text))),
     ...report.formats.map((format) => rowOf(format, ink)),
   ];
-  const [head = '', ...lines] = alignCells(rows, alignments);
+  const [head = '', ...lines] = alignCells({ rows, alignments, droppable }, columns);
   const floatCount = report.formats.filter(({ kind }) => kind === 'float').length;
   const title = `${ink('strong', report.input)}${exactly(report)}`;
   const note = `  ${ink('quiet', blockNote(report))}`;
@@ -30,7 +32,7 @@ export function formatValue(report: ValueReport, ink: Ink): string {
 /** What the colours mean; one line for all tables. */
 export function formatLegend(ink: Ink): string {
   const fields = (['sign', 'exponent', 'mantissa', 'integer'] as const).map((name) => ink(name, name)).join(' ');
-  return `  ${fields}${ink('quiet', '   blocks: scale × element. spacing: distance to the next number there.')}`;
+  return `  ${fields}${ink('quiet', '   in blocks: scale × element')}`;
 }
 
 /** The number that was meant, where the input does not show it. */
@@ -57,7 +59,8 @@ function rowOf(report: FormatReport, ink: Ink): Cell[] {
     cell(report.outcome === 'nan' ? '' : signedNumber(fromJsonNumber(report.error), 3)),
     cell(relative, (text) => ink(judge(report.relativeError), text)),
     cell(report.spacing === null ? '' : shortNumber(report.spacing, 4)),
-    cell(noteOf(report), (text) => ink(isLoss(report) ? 'bad' : 'quiet', text)),
+    cell(outcomeWords[report.outcome], (text) => ink(isLoss(report) ? 'bad' : 'quiet', text)),
+    cell(report.kind === 'float' ? '' : productOf(report), (text) => ink('quiet', text)),
   ];
 }
 
@@ -89,11 +92,8 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
   nan: 'not a number',
 };
 
-function noteOf(report: Exclude<FormatReport, { kind: 'refused' }>): string {
-  const word = outcomeWords[report.outcome];
-  if (report.kind === 'float') return word;
-  const product = `${shortNumber(report.element.value, 4)} × ${shortNumber(fromJsonNumber(report.scale.value), 4)}`;
-  return word === '' ? product : `${product}  ${word}`;
+function productOf({ element, scale }: BlockReport): string {
+  return `${shortNumber(element.value, 4)} × ${shortNumber(fromJsonNumber(scale.value), 4)}`;
 }
 
 function isLoss({ outcome }: Exclude<FormatReport, { kind: 'refused' }>): boolean {

@@ -1,7 +1,7 @@
 // `octet numbers VALUE...` without its terminal: texts in, report or tables out.
 
 import { companionsMax, describeValue } from './describe-value.ts';
-import { colorInk, plainInk } from './ink.ts';
+import type { Look } from './ink.ts';
 import { parseNumber } from './parse-number.ts';
 import { formatRanges } from './range-table.ts';
 import type { ValueReport } from './value-report.ts';
@@ -24,9 +24,9 @@ export function reportValues(texts: readonly string[], beside?: string): ValuesR
 }
 
 /** A table for each value, the legend, and the ranges of all formats. */
-export function formatValues({ values }: ValuesReport, hasColor: boolean): string {
-  const ink = hasColor ? colorInk : plainInk;
-  return [...values.map((report) => formatValue(report, ink)), formatLegend(ink), formatRanges(ink)].join('\n\n');
+export function formatValues({ values }: ValuesReport, look: Look): string {
+  const tables = values.map((report) => formatValue(report, look));
+  return [...tables, formatLegend(look.ink), formatRanges(look)].join('\n\n');
 }
 
 function numberOf(text: string): number {

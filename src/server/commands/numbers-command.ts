@@ -2,6 +2,7 @@
 // Why JSON when standard output is no terminal: a script that reads it should not have to ask.
 
 import { Option } from 'commander';
+import { type Look, lookFor } from '../../precision/numbers/ink.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 
 interface NumbersOptions {
@@ -15,6 +16,7 @@ interface NumbersOptions {
 const notes = `
 A value is a decimal (0.1, -3.5), scientific (1e-8), a fraction (1/3), a power of two (2^-24), a hexadecimal float
 (0x1.8p-3), inf or nan. At a terminal the bits are coloured by field; elsewhere the output is JSON, unless --plain.
+Spacing is the distance to the next number that the format has there. docs/PRECISION.md explains the formats.
 
 Examples:
   octet numbers 0.1 1/3 65520
@@ -68,12 +70,16 @@ function wantsJson(terminal: Terminal, { json, plain }: NumbersOptions): boolean
   return json === true || (!terminal.isInteractive && plain !== true);
 }
 
+function lookOf({ hasColor, columns }: Terminal, { plain }: NumbersOptions): Look {
+  return lookFor({ hasColor: hasColor && plain !== true, columns });
+}
+
 function runValues(texts: readonly string[], options: NumbersOptions): ToolRun {
   return async (terminal) => {
     const { reportValues, formatValues } = await import('../../precision/numbers/values.ts');
     const report = reportValues(texts, options.with);
     if (wantsJson(terminal, options)) terminal.print(JSON.stringify(report, null, 2));
-    else terminal.print(formatValues(report, terminal.hasColor && options.plain !== true));
+    else terminal.print(formatValues(report, lookOf(terminal, options)));
     return 0;
   };
 }
@@ -88,7 +94,7 @@ function runTensor(place: string, options: NumbersOptions): ToolRun {
       progress.end,
     );
     if (wantsJson(terminal, options)) terminal.print(JSON.stringify(report, null, 2));
-    else terminal.print(formatTensor(report, terminal.hasColor && options.plain !== true));
+    else terminal.print(formatTensor(report, lookOf(terminal, options)));
     return 0;
   };
 }

@@ -2,8 +2,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createRandom } from '../../../bench/random.ts';
 import { type EmulatedFormat, emulations, roundThrough } from '../../../src/precision/formats/emulate.ts';
+import { nvfp4 } from '../../../src/precision/formats/fp4-blocks.ts';
 import { fp8E4M3 } from '../../../src/precision/formats/fp8.ts';
+import { roundFloats } from '../../../src/precision/formats/round-floats.ts';
 
 const names = Object.keys(emulations).filter((name): name is EmulatedFormat => name in emulations);
 
@@ -71,5 +74,46 @@ describe('roundThrough', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('why scales', () => {
+  const random = createRandom(3);
+  /** Twelve uniform numbers together: variance 1. Shape (131072,). */
+  const normal = Float32Array.from({ length: 2 ** 17 }, () => {
+    let total = -6;
+    for (let draw = 0; draw < 12; draw++) total += random();
+    return total;
+  });
+
+  /** RMS of the errors against that of the values, and the share of zeros. */
+  function loss(deviation: number, send: (values: Float32Array) => Float32Array): [relative: number, zeroed: number] {
+    const values = normal.map((value) => value * deviation);
+    const back = send(values);
+    let [noise, signal, zeros] = [0, 0, 0];
+    for (const [index, value] of values.entries()) {
+      noise += (value - (back[index] ?? 0)) ** 2;
+      signal += value ** 2;
+      if (back[index] === 0) zeros += 1;
+    }
+    return [Math.sqrt(noise / signal), zeros / values.length];
+  }
+
+  const alone = (values: Float32Array) => roundFloats(fp8E4M3, values);
+  const scaled = (values: Float32Array) => roundThrough('fp8_e4m3', values, { columns: 1024 });
+  const inBlocks = (values: Float32Array) => {
+    const back = new Float32Array(values.length);
+    nvfp4.roundTrip(values, back);
+    return back;
+  };
+
+  test('the numbers in docs/PRECISION.md', () => {
+    const shares = (send: typeof alone) => [0.1, 0.02, 0.002].map((deviation) => loss(deviation, send)[0]);
+    const near = (found: readonly number[], said: readonly number[]) =>
+      found.every((share, index) => Math.abs(share - (said[index] ?? 0)) < 0.03 * share);
+    expect(near(shares(alone), [0.026, 0.033, 0.28])).toBe(true);
+    expect(near(shares(scaled), [0.026, 0.026, 0.026])).toBe(true);
+    expect(near(shares(inBlocks), [0.096, 0.103, 0.968])).toBe(true);
+    expect(loss(0.002, alone)[1]).toBeCloseTo(0.37, 2);
   });
 });

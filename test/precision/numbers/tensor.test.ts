@@ -8,6 +8,7 @@ import { must } from '../../../src/assert.ts';
 import { listTensors, readRows } from '../../../src/llama/gguf-tensors.ts';
 import { createTensorConversions, loadHostLibraries } from '../../../src/llama/tensor-conversions.ts';
 import { findTrips, sumErrors } from '../../../src/precision/numbers/format-error.ts';
+import { lookFor } from '../../../src/precision/numbers/ink.ts';
 import { gatherExtent, gatherSpread } from '../../../src/precision/numbers/statistics.ts';
 import { reportTensor } from '../../../src/precision/numbers/tensor.ts';
 import { tensorReportSchema } from '../../../src/precision/numbers/tensor-report.ts';
@@ -20,6 +21,9 @@ const folder = mkdtempSync(join(tmpdir(), 'octet-numbers-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const conversions = createTensorConversions(loadHostLibraries(() => undefined));
+
+const plain = lookFor({ hasColor: false, columns: 120 });
+const colored = lookFor({ hasColor: true, columns: 120 });
 
 describe('reportTensor', () => {
   test('measures a weight of the embedded model', async () => {
@@ -82,14 +86,14 @@ describe('reportTensor', () => {
   test('reads well', async () => {
     const report = await reportTensor(`${stories}:blk.0.attn_q.weight`);
     const shown = { ...report, tensor: { ...report.tensor, file: 'stories260K-f16.gguf' } };
-    await expect(formatTensor(shown, false)).toMatchFileSnapshot('tensor.golden.txt');
+    await expect(formatTensor(shown, plain)).toMatchFileSnapshot('tensor.golden.txt');
     const width = Math.max(
-      ...formatTensor(shown, false)
+      ...formatTensor(shown, plain)
         .split('\n')
         .map((line) => line.length),
     );
     expect(width).toBeLessThanOrEqual(120);
-    expect(formatTensor(shown, true)).toContain('\u001b[');
+    expect(formatTensor(shown, colored)).toContain('\u001b[');
   });
 
   test.each([

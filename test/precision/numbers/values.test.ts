@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { must } from '../../../src/assert.ts';
+import { lookFor } from '../../../src/precision/numbers/ink.ts';
 import { rangeMarkdown, rangeRows } from '../../../src/precision/numbers/range-table.ts';
 import {
   type FormatReport,
@@ -117,20 +118,29 @@ describe('reportValues', () => {
   });
 });
 
+const plain = lookFor({ hasColor: false, columns: 120 });
+const colored = lookFor({ hasColor: true, columns: 120 });
+
 describe('formatValues', () => {
   test('reads well without colour', async () => {
-    await expect(formatValues(reportValues(['0.1', '1e-8'], undefined), false)).toMatchFileSnapshot(
+    await expect(formatValues(reportValues(['0.1', '1e-8'], undefined), plain)).toMatchFileSnapshot(
       'values.golden.txt',
     );
   });
 
   test('colours the bits by field, and nothing else moves', () => {
     const report = reportValues(['-1/3', 'nan', '1e39'], '2,3');
-    const [colored, plain] = [formatValues(report, true), formatValues(report, false)];
-    expect(colored).toContain('\u001b[35m1\u001b[0m \u001b[32m01101\u001b[0m \u001b[36m0101010101\u001b[0m');
+    const [inColor, dull] = [formatValues(report, colored), formatValues(report, plain)];
+    expect(inColor).toContain('\u001b[35m1\u001b[0m \u001b[32m01101\u001b[0m \u001b[36m0101010101\u001b[0m');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters
-    expect(colored.replace(/\u001b\[\d+m/g, '')).toBe(plain);
-    expect(Math.max(...plain.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+    expect(inColor.replace(/\u001b\[\d+m/g, '')).toBe(dull);
+  });
+
+  test.each([80, 90, 100, 120])('fits a terminal of %d columns', (columns) => {
+    const report = reportValues(['-1/3', '0.1', '65520', '1e-8', '-3e38'], '2,3');
+    const lines = formatValues(report, lookFor({ hasColor: false, columns })).split('\n');
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    expect(lines.some((line) => line.includes('spacing'))).toBe(columns >= 100);
   });
 });
 
