@@ -1,7 +1,7 @@
 // Weight formats that the kernels cannot store, as a rounding of float32 rows: fp8 with a scale per tensor, int8 with a scale
 // per row (output channel), int4 with a scale per group along the row.
 // Why emulated: these are what other servers run; rounding the values and keeping 16 bits shows their quality, not their speed.
-// Which scales: those of the usual checkpoints. fp8: largest / 448 (or 57,344) in fp32 over the tensor, as without it typical
+// Which scales: those of the usual checkpoints. fp8: largest / 448 (or 57,344) in fp32 over the tensor, as without it
 // weights of 0.02 fall among the subnormal numbers of E4M3. int8_channel: largest of the row / 127 in fp32. int4_group:
 // largest of the group / 7 in fp16, codes -7 to 7, so that nothing is clipped and zero is exact. All round half to even.
 
