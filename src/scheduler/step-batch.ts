@@ -6,7 +6,7 @@
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../ports.ts';
-import type { StepPlan } from './plan-step.ts';
+import type { PlannedChunk, StepPlan } from './plan-step.ts';
 
 /** Longest run of idle ids that is bridged: beyond it the filler rows cost more than another pass. */
 const bridgedIdsMax = 4;
@@ -27,12 +27,12 @@ export interface StepRows {
 /** Fills the kernel's own arrays from the plan. O(tokens). */
 export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
   const { batch } = kernel;
-  const lastRows: number[] = [];
+  const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
   let spareRows = kernel.limits.batchTokensMax - plan.tokenCount;
   let row = 0;
   let previousSeq: number | undefined;
-  for (const chunk of plan.chunks) {
+  for (const [index, chunk] of inWritingOrder(kernel, plan)) {
     const bridge = previousSeq === undefined ? [] : bridgeBetween(kernel, previousSeq, { to: chunk.seq, spareRows });
     for (const filler of bridge) {
       writeRow(kernel, row, filler);
@@ -47,10 +47,23 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
     for (let offset = 0; offset < chunk.count; offset++) batch.positions[row + offset] = chunk.from + offset;
     row += chunk.count;
     if (chunk.draws) batch.outputs[row - 1] = 1;
-    lastRows.push(row - 1);
+    lastRows[index] = row - 1;
     previousSeq = chunk.seq;
   }
   return { rowCount: row, lastRows, fillers };
+}
+
+/**
+ * In order of native ids, but a prompt's chunk under the highest id first. With slabs llama.cpp computes as many rows of each
+ * consecutive id together as the shortest has, and lets all of them look at as many cells as the fullest slab holds: behind
+ * the others a long prompt would give its first row to their pass, and they would pay for its length.
+ */
+function inWritingOrder({ limits }: Kernel, { chunks }: StepPlan): (readonly [number, PlannedChunk])[] {
+  const entries = [...chunks.entries()];
+  const last = entries.at(-1);
+  const isMixed = last !== undefined && last[1].count > 1 && chunks.some(({ count }) => count === 1);
+  if (limits.layout !== 'per-sequence' || !isMixed) return entries;
+  return [last, ...entries.slice(0, -1)];
 }
 
 /** Rows of a plan without fillers, for those who only count. */

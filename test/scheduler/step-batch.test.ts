@@ -57,6 +57,18 @@ describe('writeBatch', () => {
     expect(writeBatch(full, planFor([0, 2])).fillers).toEqual([]);
   });
 
+  it('puts the prompt under the highest id before those that decode, so that they do not look at its cells', () => {
+    const mixed = (layout: KvLayout) => {
+      const plan = planFor([0, 1, 2]);
+      const chunks = plan.chunks.map((chunk) => (chunk.seq === 2 ? chunk : { ...chunk, from: 2, count: 1 }));
+      const kernel = kernelOf(layout);
+      const rows = writeBatch(kernel, { ...plan, chunks, tokenCount: 5 });
+      return { lastRows: rows.lastRows, seqs: [...kernel.batch.cacheSeqs.subarray(0, 5)] };
+    };
+    expect(mixed('per-sequence')).toEqual({ lastRows: [3, 4, 2], seqs: [2, 2, 2, 0, 1] });
+    expect(mixed('pooled')).toEqual({ lastRows: [0, 1, 4], seqs: [0, 1, 2, 2, 2] });
+  });
+
   it('bridges nothing in one pool, where ids need no order', () => {
     const plan = planFor([0, 2, 4]);
     const rows = writeBatch(kernelOf('pooled'), plan);
