@@ -64,15 +64,16 @@ export function checkRelease(native: Native): void {
       `llama.cpp must be ${versions.join(' or ')}. Found: ${version}. Install the pinned node-llama-cpp.`,
     );
   const faults = [
-    ...differences('llama_model_params', modelDefaults, native.llama_model_default_params()),
-    ...differences('llama_context_params', contextDefaults, native.llama_context_default_params()),
-    ...differences('ggml_threadpool_params', threadpoolDefaults, native.ggml_threadpool_params_default(3)),
+    ...structDifferences('llama_model_params', modelDefaults, native.llama_model_default_params()),
+    ...structDifferences('llama_context_params', contextDefaults, native.llama_context_default_params()),
+    ...structDifferences('ggml_threadpool_params', threadpoolDefaults, native.ggml_threadpool_params_default(3)),
   ];
   if (faults.length > 0)
     throw new Error(`llama.cpp ${version} has another struct layout than this build of Octet: ${faults.join('; ')}`);
 }
 
-function differences(name: string, expected: Readonly<Record<string, unknown>>, found: object): string[] {
+/** Where the fields of a struct, read through our layout, are not what the release is known to answer; each a sentence. */
+export function structDifferences(name: string, expected: Readonly<Record<string, unknown>>, found: object): string[] {
   const values = new Map(Object.entries(found));
   return Object.entries(expected)
     .filter(([field, value]) => !Object.is(values.get(field), value))
