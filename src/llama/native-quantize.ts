@@ -95,14 +95,12 @@ export interface NativeQuantizing {
   readonly metadata?: Readonly<Record<string, string | number>>;
   /** 0 means all hardware threads. */
   readonly threads?: number;
-  /** After each tensor is begun: how many were, and of how many. */
-  readonly onTensor?: (begun: number, total: number) => void;
+  /** Called as each tensor is begun. */
+  readonly onTensor?: (name: string) => void;
 }
 
 /** The tensor that llama.cpp works on, and what it makes of it. */
 interface TensorLine {
-  readonly begun: number;
-  readonly total: number;
   readonly name: string;
   readonly from: TensorTypeName;
 }
@@ -112,25 +110,38 @@ const carrierFileType = 7;
 
 /** Writes the quantized file. Throws with llama.cpp's own words. Runs on another thread until done; cannot be stopped. */
 export async function quantizeNatively(quantizing: NativeQuantizing, target: string): Promise<void> {
-  await run(quantizing, target, ({ begun, total }) => quantizing.onTensor?.(begun, total));
+  await run(quantizing, target, { onTensor: ({ name }) => quantizing.onTensor?.(name) });
 }
 
 /** The format that each tensor would get, by name, without writing anything. Costs about as much as reading the header. */
 export async function nativeTypes(quantizing: NativeQuantizing): Promise<Map<string, TensorTypeName>> {
   const types = new Map<string, TensorTypeName>();
-  await run(
-    quantizing,
-    undefined,
-    ({ name, from }) => types.set(name, from),
-    (name, to) => types.set(name, to),
-  );
+  await run(quantizing, undefined, {
+    onTensor: ({ name, from }) => types.set(name, from),
+    onTarget: (name, to) => types.set(name, to),
+  });
   return types;
 }
 
-async function run(
+/** The last call of each library that was begun: the log is one for all of them, so that they run one after another. */
+const lastRuns = new WeakMap<Libraries, Promise<void>>();
+
+interface LogReader {
+  readonly onTensor: (line: TensorLine) => void;
+  readonly onTarget?: (name: string, to: TensorTypeName) => void;
+}
+
+function run(quantizing: NativeQuantizing, target: string | undefined, reader: LogReader): Promise<void> {
+  const before = lastRuns.get(quantizing.libraries) ?? Promise.resolve();
+  const running = before.catch(() => undefined).then(() => runAlone(quantizing, target, reader));
+  lastRuns.set(quantizing.libraries, running);
+  return running;
+}
+
+async function runAlone(
   quantizing: NativeQuantizing,
   target: string | undefined,
-  ...[onTensor, onTarget]: [(line: TensorLine) => void, ((name: string, to: TensorTypeName) => void)?]
+  { onTensor, onTarget }: LogReader,
 ): Promise<void> {
   const { libraries, source } = quantizing;
   const native = bind(libraries);
@@ -198,10 +209,10 @@ function paramsOf(
 
 /** "[   7/  56]               blk.0.attn_k.weight - [   512,    128,      1,      1], type =    f16, " */
 function readTensorLine(line: string): TensorLine | undefined {
-  const found = /^\[ *(\d+)\/ *(\d+)\] +(\S+) +- \[[^\]]*\], type = +(\w+),/.exec(line);
+  const found = /^\[ *\d+\/ *\d+\] +(\S+) +- \[[^\]]*\], type = +(\w+),/.exec(line);
   if (found === null) return undefined;
-  const [begun = '', total = '', name = '', from = ''] = found.slice(1);
-  return { begun: Number(begun), total: Number(total), name, from: typeNamed(from) };
+  const [, name = '', from = ''] = found;
+  return { name, from: typeNamed(from) };
 }
 
 /** "size =     4.00 MiB ->     2.12 MiB (q8_0)": what a dry run says of a tensor that would change. */

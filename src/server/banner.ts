@@ -127,7 +127,7 @@ export interface BannerFacts {
   readonly url: string;
   /** The served id. */
   readonly modelName: string;
-  /** Number format of the weights, as the file names it: `F16`, `Q8_0`; empty when unknown. */
+  /** Number format of the weights, or the recipe that made them: `f16`, `q4_k_m`, `int4-protected-edges`. */
   readonly weightFormat: string;
   readonly capacity: EngineCapacity;
   readonly needsKey: boolean;

@@ -13,6 +13,7 @@ import { type LlamaModel, loadModel } from '../llama/model.ts';
 import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/source.ts';
 import { createTokenizer } from '../llama/tokenizer.ts';
 import type { EngineCapacity } from '../ports.ts';
+import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
 import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
@@ -24,6 +25,7 @@ import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { packageVersion } from './package-root.ts';
 import { createProgressLine } from './progress-line.ts';
+import { prepareServedWeights } from './serve-weights.ts';
 import type { SettingSources } from './settings.ts';
 import type { Settings } from './settings-schema.ts';
 import { createShutdown } from './shutdown.ts';
@@ -56,18 +58,21 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const modelPath = await findModel(settings.model, logger);
   const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
   const vocabulary = await loadVocabulary(modelPath, logger);
+  const { libraries } = vocabulary;
+  const choice = await chooseWeights({ libraries, source: modelPath, weights: settings.weights });
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
+  let weightsPath = modelPath;
   const supervisor = createEngineSupervisor(settings, {
-    modelPath,
+    modelPath: () => weightsPath,
     logger,
     metrics,
     onProgress: progress.show,
     onReady: (capacity) => {
       progress.end();
       metrics.onEngineReady(capacity);
-      announce({ settings, capacity, logger, url, modelName, needsKey: keys.length > 0, vocabulary });
+      announce({ capacity, logger, url, modelName, needsKey: keys.length > 0, choice });
     },
   });
   const client = createEngineClient(supervisor, {
@@ -75,12 +80,19 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     now: () => performance.now(),
     observer: metrics,
   });
-  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary });
+  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary, choice });
   await app.listen({ host: settings.host, port: settings.port });
   url = serverUrl(settings.host, portOf(app));
   logger.info({ url }, 'listening');
   setInterval(() => client.expire(), expireIntervalMs).unref();
-  handleSignals(settings, { logger, metrics, client, app, supervisor });
+  const preparing = new AbortController();
+  const stopEngine = (): void => {
+    preparing.abort(new Error('the server is shutting down'));
+    supervisor.stop();
+  };
+  handleSignals(settings, { logger, metrics, client, app, stopEngine });
+  const { signal } = preparing;
+  weightsPath = (await prepareServedWeights(choice, settings, { libraries, logger, modelName, signal })).path;
   supervisor.start();
 }
 
@@ -112,7 +124,8 @@ async function loadVocabulary(path: string, logger: Logger): Promise<LlamaModel>
 }
 
 interface SupervisorParts {
-  readonly modelPath: string;
+  /** Known by the time an engine is launched. */
+  readonly modelPath: () => string;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onProgress: (fraction: number) => void;
@@ -124,7 +137,7 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   // Tests name an entry of their own: an engine that breaks on purpose.
   const entry = process.env['OCTET_ENGINE_ENTRY'] || fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
   return createSupervisor({
-    launch: createLauncher(entry, engineConfiguration(settings, parts.modelPath)),
+    launch: (events) => createLauncher(entry, engineConfiguration(settings, parts.modelPath()))(events),
     now: () => performance.now(),
     heartbeatMsMax: settings.engineHeartbeatSeconds * 1000,
     stepMsMax: settings.engineStepSeconds * 1000,
@@ -171,10 +184,11 @@ interface HttpParts {
   readonly keys: readonly string[];
   readonly modelName: string;
   readonly vocabulary: LlamaModel;
+  readonly choice: WeightsChoice;
 }
 
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
-  const { metrics, modelName, vocabulary } = parts;
+  const { metrics, modelName, vocabulary, choice } = parts;
   const tokenizer = createTokenizer(vocabulary);
   const release = vocabulary.libraries.native.llama_version();
   return buildApp({
@@ -189,19 +203,26 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     },
     metrics,
     metricsText: metrics,
-    systemFingerprint: fingerprint(settings, release),
+    systemFingerprint: fingerprint(settings, release, choice),
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
     corsOrigins: settings.corsOrigins,
-    version: { octet: packageVersion(), llamaCpp: release, node: process.version, model: modelName },
+    version: {
+      octet: packageVersion(),
+      llamaCpp: release,
+      node: process.version,
+      model: modelName,
+      weights: choice.label,
+    },
     logger: parts.logger,
   });
 }
 
 /** Changes whenever the numbers that a request gets may change. */
-function fingerprint(settings: Settings, release: string): string {
-  const facts = JSON.stringify([packageVersion(), release, settings.model, settings.kv, settings.gpu]);
+function fingerprint(settings: Settings, release: string, choice: WeightsChoice): string {
+  const weights = choice.kind === 'made' ? choice.plan.weights.tensors.map(({ to }) => to) : choice.label;
+  const facts = JSON.stringify([packageVersion(), release, settings.model, weights, settings.kv, settings.gpu]);
   return `fp_${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`;
 }
 
@@ -211,22 +232,20 @@ function portOf(app: FastifyInstance): number {
 }
 
 interface Announcement {
-  readonly settings: Settings;
   readonly capacity: EngineCapacity;
   readonly logger: Logger;
   readonly url: string;
   readonly modelName: string;
   readonly needsKey: boolean;
-  readonly vocabulary: LlamaModel;
+  readonly choice: WeightsChoice;
 }
 
-function announce({ capacity, logger, url, modelName, needsKey, vocabulary }: Announcement): void {
+function announce({ capacity, logger, url, modelName, needsKey, choice }: Announcement): void {
   // At a terminal the tables below say it better.
   logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
   if (!process.stdout.isTTY) return;
   process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
-  const weightFormat = vocabulary.description.split(' ').at(-1) ?? '';
-  const facts = { version: packageVersion(), url, modelName, weightFormat, capacity, needsKey };
+  const facts = { version: packageVersion(), url, modelName, weightFormat: choice.label, capacity, needsKey };
   process.stdout.write(`\n${formatStartBanner(facts)}\n`);
 }
 
@@ -235,10 +254,10 @@ interface SignalParts {
   readonly metrics: Metrics;
   readonly client: EngineClient;
   readonly app: FastifyInstance;
-  readonly supervisor: Supervisor;
+  readonly stopEngine: () => void;
 }
 
-function handleSignals(settings: Settings, { logger, metrics, client, app, supervisor }: SignalParts): void {
+function handleSignals(settings: Settings, { logger, metrics, client, app, stopEngine }: SignalParts): void {
   const shutdown = createShutdown({
     client,
     drainMs: settings.drainSeconds * 1000,
@@ -246,7 +265,7 @@ function handleSignals(settings: Settings, { logger, metrics, client, app, super
       metrics.stop();
       await app.close();
     },
-    stopEngine: () => supervisor.stop(),
+    stopEngine,
     log: (text) => logger.info(text),
     exit: (code) => process.exit(code),
   });

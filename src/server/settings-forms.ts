@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { parseKvTypes } from '../kv-types.ts';
+import { namesRecipe } from '../precision/recipes/find-recipe.ts';
 
 const byteUnits: Readonly<Record<string, number>> = {
   '': 1,
@@ -48,6 +49,16 @@ export const kvPair = z.string().transform((given, context) => {
     return k === v ? k : `${k}:${v}`;
   }
   context.addIssue({ code: 'custom', message: parsed.message });
+  return z.NEVER;
+});
+
+/** `auto`, `file`, or what a recipe can be found by; formats and shipped recipes in lower case. */
+export const weightsWish = z.string().transform((given, context) => {
+  const wish = given.trim();
+  const lower = wish.toLowerCase();
+  if (lower === 'auto' || lower === 'file') return lower;
+  if (namesRecipe(wish)) return lower.endsWith('.json') ? wish : lower;
+  context.addIssue({ code: 'custom', message: 'neither a format nor a recipe' });
   return z.NEVER;
 });
 

@@ -4,7 +4,8 @@
 
 import { z } from 'zod';
 import { kvTypes } from '../kv-types.ts';
-import { byteSize, keyList, kvPair, originList } from './settings-forms.ts';
+import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
 
 export const settingGroups = [
   'Model',
@@ -52,6 +53,19 @@ const modelSettings = {
       meaning: 'The model id that requests name and answers carry; empty takes the file name without .gguf.',
       limit: 'at most 256 printable ASCII characters without blanks',
     }),
+  weights: weightsWish.prefault('auto').register(settingFacts, {
+    group: 'Model',
+    unit: '',
+    meaning:
+      'Number format of the weights; made once and cached. auto: int8 for a file of 16 or 32 bits, else as the file is.',
+    limit: `auto, file (as it is), a format such as q8_0, q4_k_m or mxfp4, a recipe (${shippedRecipeNames().join(', ')}) or a path that ends in .json`,
+  }),
+  weightsCache: z.string().prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'path',
+    meaning: 'Where weights that were made are kept; empty means octet/weights in the cache folder of the user.',
+    limit: 'a path or empty',
+  }),
   gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {
     group: 'Model',
     unit: '',

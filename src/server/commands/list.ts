@@ -1,6 +1,8 @@
 // Every command besides `serve`, in the order of --help.
 
+import { cacheCommand } from './cache-command.ts';
 import type { ToolCommand } from './command.ts';
 import { numbersCommand } from './numbers-command.ts';
+import { quantizeCommand } from './quantize-command.ts';
 
-export const toolCommands: readonly ToolCommand[] = [numbersCommand];
+export const toolCommands: readonly ToolCommand[] = [quantizeCommand, cacheCommand, numbersCommand];

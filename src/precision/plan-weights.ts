@@ -1,0 +1,142 @@
+// From a model file and a recipe to the plan of a file of quantized weights, with everything that speaks against it.
+// Why before anything is written: a mistake in a recipe, a quantized source or a missing importance matrix shows in
+// milliseconds, not after an hour.
+
+import type { Libraries } from '../llama/libraries.ts';
+import { nativeTypes } from '../llama/native-quantize.ts';
+import type { TensorTypeName } from '../llama/tensor-types.ts';
+import { alignmentDefault, type GgufTensor } from './gguf/parse.ts';
+import { type GgufFile, readGguf } from './gguf/read.ts';
+import { type GgufEntry, type Scalar, scalarEntry } from './gguf/values.ts';
+import { plannedFileBytes } from './gguf/write.ts';
+import { type Importance, importanceFaults, readImportance } from './importance.ts';
+import { fileTypes } from './recipes/formats.ts';
+import { mixes } from './recipes/mixes.ts';
+import type { QuantizeStep, Recipe } from './recipes/recipe.ts';
+import { requantized, resolveStep, type WeightPlan } from './recipes/resolve.ts';
+
+export interface PlanRequest {
+  readonly libraries: Libraries;
+  /** An existing GGUF file; of a split model, its first part. */
+  readonly source: string;
+  readonly recipe: Recipe;
+  /** Path of an importance matrix. */
+  readonly importancePath?: string;
+  readonly allowRequantize?: boolean;
+}
+
+export interface QuantizePlan {
+  readonly source: string;
+  readonly file: GgufFile;
+  /** What the result is called. */
+  readonly label: string;
+  readonly weights: WeightPlan;
+  /** Metadata that the result has beyond the source's. */
+  readonly metadata: Readonly<Record<string, string | number>>;
+  readonly importancePath: string | undefined;
+  readonly allowRequantize: boolean;
+  /** The result's size. */
+  readonly fileBytes: number;
+  /** Why it must not be made; each a sentence. */
+  readonly faults: readonly string[];
+}
+
+/** The metadata key under which a file says by which recipe it was made. */
+export const labelKey = 'octet.weights';
+const splitKeys: readonly string[] = ['split.no', 'split.count', 'split.tensors.count'];
+const quantizationVersion = 2;
+
+/**
+ * Plans; reads headers only. Throws when the source or the recipe cannot be read or the recipe does not fit the model;
+ * what only forbids writing is in `faults`, so that a dry run can show the plan none the less.
+ */
+export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
+  const { source, recipe, importancePath } = request;
+  const file = await readGguf(source);
+  const step = quantizeStepOf(recipe);
+  const importance = importancePath === undefined ? undefined : await readImportance(importancePath);
+  const resolved = resolveStep(file.tensors, step, await mixTypesOf(request, step, importance));
+  if (resolved.kind === 'faults')
+    throw new Error(`the recipe ${recipe.name} does not fit this model:\n  ${resolved.faults.join('\n  ')}`);
+  const weights = resolved.plan;
+  const metadata = { ...metadataOf(recipe, step), ...importance?.metadata };
+  const allowRequantize = request.allowRequantize ?? false;
+  const isSmallMix = step.base.kind === 'mix' && step.base.mix === 'q2_k_s';
+  return {
+    source,
+    file,
+    label: recipe.name,
+    weights,
+    metadata,
+    importancePath,
+    allowRequantize,
+    fileBytes: plannedFileBytes({ entries: plannedEntries(file.entries, metadata), tensors: targets(weights) }),
+    faults: [
+      ...alignmentFaults(file),
+      ...(allowRequantize ? [] : requantizeFaults(weights)),
+      ...importanceFaults(weights, importance, isSmallMix),
+    ],
+  };
+}
+
+/** What of a recipe says formats. */
+export function quantizeStepOf({ steps, name }: Recipe): QuantizeStep {
+  const step = steps.at(-1);
+  if (step === undefined) throw new Error(`the recipe ${name} has no step`);
+  return step;
+}
+
+/** llama.cpp's own choice, where the recipe leaves it the choice. */
+async function mixTypesOf(
+  { libraries, source }: PlanRequest,
+  { base }: QuantizeStep,
+  importance: Importance | undefined,
+): Promise<ReadonlyMap<string, TensorTypeName> | undefined> {
+  if (base.kind === 'type') return undefined;
+  const choice = { kind: 'mix', fileType: mixes[base.mix] } as const;
+  // It chooses otherwise when there is an importance matrix, whatever is in it.
+  const present = importance === undefined ? {} : { importance: importance.byTensor };
+  return nativeTypes({ libraries, source, choice, allowRequantize: true, ...present });
+}
+
+function metadataOf(recipe: Recipe, { base }: QuantizeStep): Record<string, string | number> {
+  const fileType = base.kind === 'mix' ? mixes[base.mix] : fileTypes[base.type];
+  return {
+    [labelKey]: recipe.name,
+    'general.quantization_version': quantizationVersion,
+    ...(fileType === undefined ? {} : { 'general.file_type': fileType }),
+  };
+}
+
+function plannedEntries(
+  entries: readonly GgufEntry[],
+  metadata: Readonly<Record<string, string | number>>,
+): readonly GgufEntry[] {
+  const kept = entries.filter(({ key }) => !splitKeys.includes(key) && !Object.hasOwn(metadata, key));
+  const type = (value: Scalar) => (typeof value === 'number' ? 'uint32' : 'string');
+  return [...kept, ...Object.entries(metadata).map(([key, value]) => scalarEntry(key, type(value), value))];
+}
+
+/** The tensors as they will be written. */
+export function targets({ tensors }: WeightPlan): Pick<GgufTensor, 'name' | 'shape' | 'type'>[] {
+  return tensors.map(({ name, shape, to }) => ({ name, shape, type: to }));
+}
+
+function alignmentFaults({ parts }: GgufFile): string[] {
+  const odd = parts.find(({ alignment }) => alignment !== alignmentDefault);
+  if (odd === undefined) return [];
+  return [
+    `llama.cpp writes files whose general.alignment is ${alignmentDefault}. Given: ${odd.path} with ${odd.alignment}`,
+  ];
+}
+
+function requantizeFaults(weights: WeightPlan): string[] {
+  const twice = requantized(weights);
+  const [first] = twice;
+  if (first === undefined) return [];
+  const types = [...new Set(twice.map(({ from }) => from))].join(', ');
+  return [
+    `the source is quantized already (${types} in ${twice.length} tensors, such as ${first.name}): quantizing it again adds ` +
+      'its error to the first one; --allow-requantize does it anyway',
+  ];
+}

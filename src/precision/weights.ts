@@ -1,0 +1,161 @@
+// Weights at the precision that was asked for: the file as it is, or quantized once and found again in the cache.
+// Why choosing and preparing are two steps: what is wrong with the wish shows at once, before the server listens; the work
+// may take minutes, while it answers that it is loading.
+
+import { createHash } from 'node:crypto';
+import { access, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Libraries } from '../llama/libraries.ts';
+import { tensorTypes } from '../llama/tensor-types.ts';
+import { contentHash } from './cache/content-hash.ts';
+import { markUsed, writeNote } from './cache/entries.ts';
+import { defaultWeightsFolder, writableFolder } from './cache/folder.ts';
+import { takeLock } from './cache/lock.ts';
+import { type GgufFile, readGguf } from './gguf/read.ts';
+import { planWeights, type QuantizePlan } from './plan-weights.ts';
+import { findRecipe } from './recipes/find-recipe.ts';
+import { changesNothing } from './recipes/resolve.ts';
+import { weightsLabel } from './weights-label.ts';
+import { writeWeights } from './write-weights.ts';
+
+export interface WeightsWish {
+  readonly libraries: Libraries;
+  /** An existing GGUF file; of a split model, its first part. */
+  readonly source: string;
+  /** `auto`: int8 for files of 16 or 32 bits, others as they are. `file`: as it is. Else a format or a recipe. */
+  readonly weights: string;
+  /** Path of an importance matrix. */
+  readonly importancePath?: string;
+}
+
+export type WeightsChoice =
+  /** The file serves as it is. */
+  | { readonly kind: 'file'; readonly source: string; readonly label: string; readonly bytes: number }
+  /** Another file has to be made of it, or found. */
+  | { readonly kind: 'made'; readonly plan: QuantizePlan; readonly label: string };
+
+export interface PreparedWeights {
+  readonly path: string;
+  /** What the weights are called: `q8_0`, `int4-protected-edges`. */
+  readonly label: string;
+  /** The file's size. */
+  readonly bytes: number;
+  /** Whether it was there already. */
+  readonly reused: boolean;
+}
+
+/** What the default makes of files that are not quantized. */
+const formatForFloats = 'q8_0';
+
+/** Decides what to serve, from headers alone; throws with a message for the operator when the wish cannot be met. */
+export async function chooseWeights(wish: WeightsWish): Promise<WeightsChoice> {
+  const weights = wish.weights.trim();
+  const file = await readGguf(wish.source);
+  const asItIs = { kind: 'file', source: wish.source, label: weightsLabel(file), bytes: file.fileBytes } as const;
+  if (weights === 'file' || (weights === 'auto' && !isFloat(file))) return asItIs;
+  const recipe = await findRecipe(weights === 'auto' ? formatForFloats : weights);
+  const { libraries, source, importancePath } = wish;
+  const plan = await planWeights({
+    libraries,
+    source,
+    recipe,
+    ...(importancePath === undefined ? {} : { importancePath }),
+  });
+  if (changesNothing(plan.weights)) return asItIs;
+  if (plan.faults.length === 0) return { kind: 'made', plan, label: recipe.name };
+  throw new Error(
+    `cannot serve ${basename(source)} at ${recipe.name} weights: ${plan.faults.join('; ')}. With "file" it is served as it is`,
+  );
+}
+
+/** Whether no matrix of a file is quantized. */
+function isFloat({ tensors }: GgufFile): boolean {
+  return tensors.every(({ type }) => tensorTypes[type].kind !== 'quantized');
+}
+
+export interface PrepareOptions {
+  readonly libraries: Libraries;
+  /** Where prepared weights are kept; empty means the user's cache folder. */
+  readonly cacheFolder?: string;
+  /** 0 means all hardware threads. */
+  readonly threads?: number;
+  readonly onProgress?: (phase: 'reading' | 'quantizing', fraction: number) => void;
+  readonly warn?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The file to load for a choice, made first unless it is in the cache. Concurrent calls, also of other processes, make it
+ * once. Throws when it cannot be made, or `options.signal` aborts.
+ */
+export async function prepareWeights(choice: WeightsChoice, options: PrepareOptions): Promise<PreparedWeights> {
+  if (choice.kind === 'made') return makeOrFind(choice.plan, options);
+  return { path: choice.source, label: choice.label, bytes: choice.bytes, reused: true };
+}
+
+async function makeOrFind(plan: QuantizePlan, options: PrepareOptions): Promise<PreparedWeights> {
+  const wished = options.cacheFolder || defaultWeightsFolder();
+  const name = await entryName(plan, wished, options);
+  const found = join(wished, name);
+  if (await exists(found)) return reuse(plan, found);
+  const folder = await writableFolder(wished, (text) => options.warn?.(text));
+  const path = join(folder, name);
+  const { signal } = options;
+  const lock = await takeLock(`${path}.lock`, () => exists(path), signal === undefined ? {} : { signal });
+  if (lock === undefined) return reuse(plan, path);
+  try {
+    const onProgress = (fraction: number) => options.onProgress?.('quantizing', fraction);
+    await writeWeights(plan, path, { ...options, onProgress });
+    await writeNote(path, { model: basename(plan.source), source: plan.source, format: plan.label });
+  } finally {
+    await lock.release();
+  }
+  return { path, label: plan.label, bytes: (await stat(path)).size, reused: false };
+}
+
+async function reuse(plan: QuantizePlan, path: string): Promise<PreparedWeights> {
+  await markUsed(path);
+  return { path, label: plan.label, bytes: (await stat(path)).size, reused: true };
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Changes when the same plan would be written in another way. */
+const layoutVersion = 1;
+
+/** The format, and a digest of everything that makes the file what it is; the source's name and place do not. */
+async function entryName(plan: QuantizePlan, folder: string, options: PrepareOptions): Promise<string> {
+  const importance = plan.importancePath === undefined ? '' : await contentHash(plan.importancePath, folder);
+  const facts = JSON.stringify([
+    layoutVersion,
+    options.libraries.native.llama_version(),
+    await sourceHashes(plan, folder, options),
+    importance,
+    plan.metadata,
+    plan.weights.tensors.map(({ name, to }) => [name, to]),
+  ]);
+  const digest = createHash('sha256').update(facts).digest('hex').slice(0, 16);
+  return `${plainName(plan.label)}-${digest}.gguf`;
+}
+
+async function sourceHashes({ file }: QuantizePlan, folder: string, options: PrepareOptions): Promise<string[]> {
+  const hashes: string[] = [];
+  let before = 0;
+  for (const { path, fileBytes } of file.parts) {
+    const onBytes = (bytes: number) => options.onProgress?.('reading', (before + bytes) / file.fileBytes);
+    hashes.push(await contentHash(path, folder, onBytes));
+    options.signal?.throwIfAborted();
+    before += fileBytes;
+  }
+  return hashes;
+}
+
+/** Letters, digits and a few signs, so that the name is one on every file system. */
+function plainName(text: string): string {
+  return text.replace(/[^\w.+-]+/g, '_').slice(0, 80) || '_';
+}

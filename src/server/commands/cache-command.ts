@@ -1,0 +1,83 @@
+// `octet cache`: what `octet serve --weights` has made and kept, and removing it.
+
+import type { Command } from 'commander';
+import { formatBytes, formatColumns } from '../../format.ts';
+import type { CacheEntry } from '../../precision/cache/entries.ts';
+import type { Terminal, ToolCommand, ToolRun } from './command.ts';
+
+interface Options {
+  readonly olderThan?: string;
+  readonly force?: true;
+  readonly json?: true;
+  readonly folder?: string;
+}
+
+const dayMs = 86_400_000;
+
+export const cacheCommand: ToolCommand = {
+  name: 'cache',
+  declare(command, choose) {
+    command
+      .description('List or clear the weights that octet serve has made and kept.')
+      .argument('[action]', 'list or clear', 'list')
+      .option('--older-than <days>', 'With clear: only what was not used for so many days.')
+      .option('--force', 'With clear: also what a running server uses.')
+      .option('--json', 'With list: print it as JSON.')
+      .option(
+        '--folder <path>',
+        'The cache folder; default: OCTET_WEIGHTS_CACHE, or octet/weights in the cache folder of the user.',
+      )
+      .action((action: string, options: Options) => choose(runOf(command, action, options)));
+  },
+};
+
+function runOf(command: Command, action: string, options: Options): ToolRun {
+  if (action !== 'list' && action !== 'clear') command.error(`the action must be list or clear. Given: ${action}`);
+  const { olderThan } = options;
+  if (olderThan !== undefined && !/^\d{1,6}(\.\d+)?$/.test(olderThan))
+    command.error(`--older-than must be a number of days. Given: ${olderThan}`);
+  return (terminal) => (action === 'clear' ? clear(options, terminal) : list(options, terminal));
+}
+
+async function folderOf({ folder }: Options): Promise<string> {
+  const { defaultWeightsFolder } = await import('../../precision/cache/folder.ts');
+  return folder || process.env['OCTET_WEIGHTS_CACHE'] || defaultWeightsFolder();
+}
+
+async function list(options: Options, { print }: Terminal): Promise<number> {
+  const { listEntries } = await import('../../precision/cache/entries.ts');
+  const folder = await folderOf(options);
+  const entries = await listEntries(folder);
+  if (options.json) print(JSON.stringify({ folder, entries }, null, 2));
+  else print(formatEntries(folder, entries));
+  return 0;
+}
+
+async function clear(options: Options, { print }: Terminal): Promise<number> {
+  const { clearEntries } = await import('../../precision/cache/entries.ts');
+  const folder = await folderOf(options);
+  const olderThanMs = Number(options.olderThan ?? 0) * dayMs;
+  const { removed, inUse } = await clearEntries(folder, { olderThanMs, force: options.force === true });
+  print(`removed ${countOf(removed)} from ${folder}`);
+  if (inUse.length > 0) print(`kept ${countOf(inUse)} used within the last three minutes; --force removes these too`);
+  return 0;
+}
+
+function countOf(entries: readonly CacheEntry[]): string {
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  return `${entries.length} ${entries.length === 1 ? 'file' : 'files'} (${formatBytes(bytes)})`;
+}
+
+function formatEntries(folder: string, entries: readonly CacheEntry[]): string {
+  const rows = [
+    ['model', 'weights', 'size', 'last used'],
+    ...entries.map(({ model, format, bytes, lastUsedMs }) => [
+      model,
+      format,
+      formatBytes(bytes),
+      new Date(lastUsedMs).toISOString().slice(0, 16).replace('T', ' '),
+    ]),
+  ];
+  const lines = formatColumns(rows, [2]);
+  return [...(entries.length === 0 ? [] : lines), `${countOf(entries)} in ${folder}`].join('\n');
+}

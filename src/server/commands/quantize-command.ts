@@ -1,0 +1,138 @@
+// `octet quantize`: a model file to another number format, or to a mix of them by a recipe.
+
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import type { Libraries } from '../../llama/libraries.ts';
+import type { QuantizePlan } from '../../precision/plan-weights.ts';
+import { createProgressLine } from '../progress-line.ts';
+import type { Terminal, ToolCommand, ToolRun } from './command.ts';
+
+interface Options {
+  readonly to: string;
+  readonly imatrix?: string;
+  readonly dryRun?: true;
+  readonly json?: true;
+  readonly allowRequantize?: true;
+  readonly force?: true;
+  readonly threads: string;
+}
+
+const examples = `
+TYPE is one of llama.cpp's mixes (q4_k_m as llama-quantize makes it), a plain number format (q8_0, mxfp4, bf16), or a
+recipe: the name of one that comes with Octet (config/recipes), or a JSON file of your own (docs/PRECISION.md).
+
+Examples:
+  octet quantize model-f16.gguf model-q4_k_m.gguf --to q4_k_m
+  octet quantize model-f16.gguf model-int4.gguf --to int4-protected-edges
+  octet quantize model-f16.gguf --to recipe.json --dry-run`;
+
+export const quantizeCommand: ToolCommand = {
+  name: 'quantize',
+  declare(command, choose) {
+    command
+      .description('Write a model file at another precision.')
+      .argument('<source>', 'A GGUF file; of a split model, its first part.')
+      .argument('[target]', 'The file to write; --dry-run needs none.')
+      .requiredOption('--to <type>', 'A format, a recipe, or a path of one that ends in .json.')
+      .option('--imatrix <file>', 'An importance matrix in GGUF form (octet calibrate, llama-imatrix).')
+      .option('--dry-run', 'Print what each tensor would become and take, and write nothing.')
+      .option('--json', 'With --dry-run: print it as JSON.')
+      .option('--allow-requantize', 'Also quantize what is quantized already, adding one error to the other.')
+      .option('--force', 'Replace the target if it exists.')
+      .option('--threads <count>', 'CPU threads; 0 means all.', '0')
+      .addHelpText('after', examples)
+      .action((source: string, target: string | undefined, options: Options) =>
+        choose(runOf(command, { source, target, options })),
+      );
+  },
+};
+
+interface Arguments {
+  readonly source: string;
+  readonly target: string | undefined;
+  readonly options: Options;
+}
+
+function runOf(command: Command, { source, target, options }: Arguments): ToolRun {
+  if (!/^\d{1,4}$/.test(options.threads))
+    command.error(`--threads must be an integer from 0 to 9999. Given: ${options.threads}`);
+  if (options.dryRun) return (terminal) => dryRun(source, options, terminal);
+  if (target === undefined) command.error('the file to write is missing: octet quantize <source> <target> --to TYPE');
+  return (terminal) => quantize(source, { ...options, target }, terminal);
+}
+
+async function dryRun(source: string, options: Options, { print, tell }: Terminal): Promise<number> {
+  const { formatPlan, planAsData } = await import('../../precision/plan-table.ts');
+  const { plan } = await planOf(source, options);
+  print(options.json ? JSON.stringify(planAsData(plan), null, 2) : formatPlan(plan));
+  for (const fault of plan.faults) tell(`would be refused: ${fault}`);
+  return plan.faults.length === 0 ? 0 : 1;
+}
+
+async function quantize(
+  source: string,
+  options: Options & { readonly target: string },
+  { print }: Terminal,
+): Promise<number> {
+  checkTarget(source, options);
+  const { formatSums } = await import('../../precision/plan-table.ts');
+  const { writeWeights } = await import('../../precision/write-weights.ts');
+  const { plan, libraries } = await planOf(source, options);
+  const progress = createProgressLine(`to ${plan.label}`);
+  const interruption = watchInterruption();
+  const startedMs = performance.now();
+  try {
+    const { signal } = interruption;
+    const threads = Number(options.threads);
+    await writeWeights(plan, options.target, { libraries, threads, signal, onProgress: progress.show });
+  } finally {
+    progress.end();
+    interruption.stop();
+  }
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  print(`${options.target}: ${formatSums(plan)}, written in ${seconds} s`);
+  return 0;
+}
+
+function checkTarget(source: string, { target, force }: { readonly target: string; readonly force?: true }): void {
+  if (!existsSync(dirname(target))) throw new Error(`the folder of the target must exist. Given: ${target}`);
+  if (!existsSync(target)) return;
+  if (existsSync(source) && realpathSync(source) === realpathSync(target))
+    throw new Error(`the target must be another file than the source. Given: ${target} for both`);
+  if (!force) throw new Error(`the target must not exist, or --force replaces it. Given: ${target}`);
+}
+
+async function planOf(source: string, options: Options): Promise<{ plan: QuantizePlan; libraries: Libraries }> {
+  const [{ loadLibraries }, { checkGguf }, { planWeights }, { findRecipe }] = await Promise.all([
+    import('../../llama/libraries.ts'),
+    import('../../llama/source.ts'),
+    import('../../precision/plan-weights.ts'),
+    import('../../precision/recipes/find-recipe.ts'),
+  ]);
+  await checkGguf(source);
+  const recipe = await findRecipe(options.to);
+  const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
+  const plan = await planWeights({
+    libraries,
+    source,
+    recipe,
+    allowRequantize: options.allowRequantize === true,
+    ...(options.imatrix === undefined ? {} : { importancePath: options.imatrix }),
+  });
+  return { plan, libraries };
+}
+
+/** Aborts on the first signal, so that what is unfinished is removed before the command ends. */
+function watchInterruption(): { readonly signal: AbortSignal; readonly stop: () => void } {
+  const controller = new AbortController();
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const interrupt = (): void => controller.abort(new Error('interrupted; nothing was written'));
+  for (const name of signals) process.on(name, interrupt);
+  return {
+    signal: controller.signal,
+    stop() {
+      for (const name of signals) process.off(name, interrupt);
+    },
+  };
+}
