@@ -8,6 +8,9 @@ import type { QuantizePlan } from '../../precision/plan-weights.ts';
 import { createProgressLine } from '../progress-line.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 
+/** What a shell makes of a command that Ctrl-C ended. */
+const interruptedExitCode = 130;
+
 interface Options {
   readonly to: string;
   readonly imatrix?: string;
@@ -73,7 +76,7 @@ async function dryRun(source: string, options: Options, { print, tell }: Termina
 async function quantize(
   source: string,
   options: Options & { readonly target: string },
-  { print }: Terminal,
+  { print, tell }: Terminal,
 ): Promise<number> {
   checkTarget(source, options);
   const { formatSums } = await import('../../precision/plan-table.ts');
@@ -86,6 +89,10 @@ async function quantize(
     const { signal } = interruption;
     const threads = Number(options.threads);
     await writeWeights(plan, options.target, { libraries, threads, signal, onProgress: progress.show });
+  } catch (error) {
+    if (!interruption.signal.aborted) throw error;
+    tell('interrupted; nothing was written');
+    return interruptedExitCode;
   } finally {
     progress.end();
     interruption.stop();
@@ -127,7 +134,7 @@ async function planOf(source: string, options: Options): Promise<{ plan: Quantiz
 function watchInterruption(): { readonly signal: AbortSignal; readonly stop: () => void } {
   const controller = new AbortController();
   const signals = ['SIGINT', 'SIGTERM'] as const;
-  const interrupt = (): void => controller.abort(new Error('interrupted; nothing was written'));
+  const interrupt = (): void => controller.abort();
   for (const name of signals) process.on(name, interrupt);
   return {
     signal: controller.signal,
