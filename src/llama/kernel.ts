@@ -24,6 +24,8 @@ export interface KernelOptions extends ContextOptions {
 export interface NativeKernel extends Kernel {
   /** The logits of a row of the last decode, shape (vocabularySize,); valid until the next decode, changed by `sample`. */
   logitsOf(batchIndex: number): Float32Array;
+  /** All rows of the last decode and where they lie, for threads that score them. */
+  readonly logits: Pick<LogitsView, 'address' | 'values' | 'rowOf'>;
 }
 
 /** llama.cpp's own bound on sequence ids in one context (LLAMA_MAX_SEQ). */
@@ -113,6 +115,7 @@ function assembleKernel(parts: Parts): NativeKernel {
       return outcome;
     },
     sample: async (rows) => sampler.sample(rows),
+    logits,
     logitsOf(batchIndex) {
       const row = logits.rowOf(batchIndex);
       return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
