@@ -358,8 +358,14 @@ export interface ChatMessage {
 
 /** Renders a conversation into prompt text by the model's own template. */
 export interface ChatTemplate {
-  /** Throws a TemplateError-coded OctetError when the template refuses the messages. */
-  render(messages: readonly ChatMessage[], options: { readonly addGenerationPrompt: boolean }): string;
+  /**
+   * `tools` are function definitions as the API takes them, for templates that show them to the model.
+   * Throws a TemplateError-coded OctetError when the template refuses the messages.
+   */
+  render(
+    messages: readonly ChatMessage[],
+    options: { readonly addGenerationPrompt: boolean; readonly tools?: readonly unknown[] | undefined },
+  ): string;
 }
 
 /** Turns a conversation into prompt tokens by the model's own template; text inside messages never becomes control tokens. */

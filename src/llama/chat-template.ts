@@ -28,12 +28,14 @@ export function compileChatTemplate(source: string, variables: Readonly<Record<s
     return refusing(`the model's chat template cannot be compiled: ${words(error)}`);
   }
   return {
-    render(messages, { addGenerationPrompt }) {
+    render(messages, { addGenerationPrompt, tools }) {
       try {
         return template.render({
           ...variables,
           messages: messages.map((message) => ({ ...message })),
           add_generation_prompt: addGenerationPrompt,
+          // Templates test whether there are any: an empty list would print an empty heading.
+          ...(tools === undefined || tools.length === 0 ? {} : { tools }),
         });
       } catch (error) {
         throw new OctetError(

@@ -77,7 +77,7 @@ export function compareRows(
   out[offset + field.referenceLogSum] = referenceLargest + Math.log(referenceSum);
   out[offset + field.referenceTopToken] = referenceTop;
   const divergence = weighted / referenceSum + Math.log(sum) - Math.log(referenceSum);
-  out[offset + field.divergence] = divergence < 0 ? 0 : divergence;
+  out[offset + field.divergence] = Math.max(0, divergence);
 }
 
 /** The largest logit's token, the lowest id among equals; 0 when every logit is NaN. */

@@ -42,7 +42,7 @@ export interface DivergenceSummary {
     readonly percentiles: Readonly<Record<ShiftPercentile, number>>;
   };
   /** Mean divergence by position in the window. */
-  readonly byPosition: readonly PositionBin[];
+  readonly byPosition: PositionBin[];
 }
 
 export interface PositionBin {

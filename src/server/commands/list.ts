@@ -2,7 +2,8 @@
 
 import { cacheCommand } from './cache-command.ts';
 import type { ToolCommand } from './command.ts';
+import { evaluateCommand } from './evaluate-command.ts';
 import { numbersCommand } from './numbers-command.ts';
 import { quantizeCommand } from './quantize-command.ts';
 
-export const toolCommands: readonly ToolCommand[] = [quantizeCommand, cacheCommand, numbersCommand];
+export const toolCommands: readonly ToolCommand[] = [quantizeCommand, cacheCommand, evaluateCommand, numbersCommand];

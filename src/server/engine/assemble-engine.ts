@@ -20,6 +20,8 @@ export interface AssembledEngine {
   readonly cache: KvCache;
   readonly scheduler: Scheduler;
   readonly capacity: EngineCapacity;
+  /** Frees the context and the weights; the loop must have ended. */
+  dispose(): void;
 }
 
 export interface AssemblyPorts {
@@ -69,6 +71,10 @@ export async function assembleEngine(
     cache,
     scheduler,
     capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
+    dispose() {
+      kernel.dispose();
+      model.dispose();
+    },
   };
 }
 

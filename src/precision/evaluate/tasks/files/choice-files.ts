@@ -2,7 +2,7 @@
 // Why prompts are made here and nowhere else: an accuracy without its exact prompt cannot be compared with anything.
 
 import { z } from 'zod';
-import type { ChoiceItem } from '../choice-items.ts';
+import type { ChoiceItem } from '../../choice-items.ts';
 import { parseCsv } from './csv.ts';
 import { type LineFault, type ParsedItems, parseJsonLines } from './lines.ts';
 

@@ -1,0 +1,57 @@
+// A cell's multiple-choice tasks: scored by likelihood on a lane of their own.
+
+import type { LlamaModel } from '../../llama/model.ts';
+import { prefixSharing } from '../../llama/model-shape.ts';
+import { createTokenizer } from '../../llama/tokenizer.ts';
+import { type Lane, openLane, openRowScorer } from './lane.ts';
+import type { CellContext } from './plan.ts';
+import { type TaskResult, taskResultSchema } from './result-schema.ts';
+import { runChoiceTask } from './tasks/run-choice.ts';
+import type { ChoiceTask } from './tasks/task.ts';
+
+/** Cells of a pooled lane: more items a step are no faster, and items of few-shot prompts fit. */
+const pooledTokens = 2048;
+/** Without sharing: choices at once, and the longest. */
+const wholeSequences = 8;
+const wholeTokens = 1024;
+
+export async function measureChoices(context: CellContext): Promise<readonly TaskResult[]> {
+  const { plan, ports, cell, shelf, key } = context;
+  const tasks = plan.metrics.includes('tasks') ? plan.tasks.filter((task) => task.answers === 'choice') : [];
+  const results: TaskResult[] = [];
+  for (const task of tasks) {
+    const taskKey = ['choice', key, task.kind, task.sha256, task.items.map(({ id }) => id), task.decidedBy];
+    const result = await context.guard(task.name, () =>
+      ports.partial.piece(taskKey, taskResultSchema, async () => {
+        ports.progress.start(`${cell.id}: ${task.name}`, task.items.length);
+        return onLane(context, await shelf.take(cell.weights.path), task);
+      }),
+    );
+    if (result !== undefined) results.push(result);
+  }
+  return results;
+}
+
+async function onLane({ plan, ports, cell }: CellContext, model: LlamaModel, task: ChoiceTask): Promise<TaskResult> {
+  const { threads } = plan;
+  const shares = prefixSharing(model.shape).kind === 'blocks';
+  const lane: Lane = await openLane({
+    model,
+    kvTypes: cell.kv,
+    threads,
+    layout: shares ? 'pooled' : 'per-sequence',
+    sequenceCount: shares ? 1 : wholeSequences,
+    sequenceTokens: shares ? pooledTokens : wholeTokens,
+  });
+  try {
+    const scorer = await openRowScorer(lane, threads);
+    try {
+      const tokenizer = createTokenizer(model);
+      return await runChoiceTask({ lane, scorer, tokenizer, task, onProgress: (done) => ports.progress.advance(done) });
+    } finally {
+      await scorer.dispose();
+    }
+  } finally {
+    lane.dispose();
+  }
+}
