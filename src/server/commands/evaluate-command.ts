@@ -190,6 +190,8 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
         policy: 'fcfs',
         preemption: 'auto',
         parkBytesMax: 2 ** 30,
+        // This process is the evaluation's own: nobody waits for its answers.
+        nice: 0,
       },
       { log: (level, text) => level === 'error' && terminal.tell(text), onProgress: () => undefined },
     );
