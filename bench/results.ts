@@ -42,9 +42,14 @@ export function cleanArguments(argv: readonly string[]): string[] {
     const [flag = '', value] = argument.split('=', 2);
     if (isKeyFlag(flag) && value !== undefined) return `${flag}=***`;
     if (isKeyFlag(argv[index - 1] ?? '')) return '***';
-    if (value !== undefined && path.isAbsolute(value)) return `${flag}=${path.basename(value)}`;
-    return path.isAbsolute(argument) ? path.basename(argument) : argument;
+    if (value !== undefined && isFilePath(value)) return `${flag}=${path.basename(value)}`;
+    return isFilePath(argument) ? path.basename(argument) : argument;
   });
+}
+
+/** A list of URL paths such as `/health,/metrics` is none. */
+function isFilePath(text: string): boolean {
+  return path.isAbsolute(text) && !text.includes(',');
 }
 
 function isKeyFlag(flag: string): boolean {
