@@ -67,6 +67,7 @@ const openEngine: Parameters<typeof evaluate>[1]['openEngine'] = ({ path: modelP
       policy: 'fcfs',
       preemption: 'auto',
       parkBytesMax: 0,
+      nice: 0,
     },
     { log: () => undefined, onProgress: () => undefined },
   );
@@ -125,7 +126,11 @@ describe('wishes that are refused before anything is measured', () => {
   test.each<[string, Partial<EvaluationWish>, RegExp]>([
     ['an unknown KV type', { kv: ['q9_0'] }, /KV type must be one of .*Given: q9_0/],
     ['a cell named twice', { kv: ['f16', 'f16:f16'] }, /Given twice: octet-demo-f16 \/ f16/],
-    ['a reference outside the grid', { kv: ['f16'], reference: 'q8_0' }, /reference must be a cell of the grid.*Given: q8_0/],
+    [
+      'a reference outside the grid',
+      { kv: ['f16'], reference: 'q8_0' },
+      /reference must be a cell of the grid.*Given: q8_0/,
+    ],
     ['kl with one cell', { metrics: ['kl'] }, /name at least two/],
     ['perplexity without a text', { text: undefined }, /need a text/],
     ['a task of unknown kind', { tasks: ['winogrande:x'] }, /KIND one of .*Given: winogrande:x/],
@@ -148,7 +153,9 @@ describe('wishes that are refused before anything is measured', () => {
 
 test('the sample of items depends on the seed alone, and grows without changing', async () => {
   const ids = async (itemsMax: number, seed = 0) => {
-    const plan = await prepare(wishOf({ itemsMax, seed, tasks: [`choice:${path.join(shippedFolder, 'choice.jsonl')}`], metrics: ['tasks'] }));
+    const plan = await prepare(
+      wishOf({ itemsMax, seed, tasks: [`choice:${path.join(shippedFolder, 'choice.jsonl')}`], metrics: ['tasks'] }),
+    );
     return plan.tasks.flatMap(({ items }) => items.map(({ id }) => id));
   };
   const few = await ids(5);

@@ -38,7 +38,9 @@ describe('broken lines', () => {
   });
 
   test('a file without items is refused', () => {
-    expect(() => acceptItems(parseQueries('\n'), { file: 'x', skipBroken: true, warn: () => undefined })).toThrow(/at least one/);
+    expect(() => acceptItems(parseQueries('\n'), { file: 'x', skipBroken: true, warn: () => undefined })).toThrow(
+      /at least one/,
+    );
   });
 });
 
@@ -86,7 +88,9 @@ test('CSV: what is written is read back', () => {
   const row = fc.array(field, { minLength: 2, maxLength: 4 });
   fc.assert(
     fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), (rows) => {
-      const text = rows.map((fields) => fields.map((value) => `"${value.replaceAll('"', '""')}"`).join(',')).join('\r\n');
+      const text = rows
+        .map((fields) => fields.map((value) => `"${value.replaceAll('"', '""')}"`).join(','))
+        .join('\r\n');
       expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
     }),
   );
@@ -106,7 +110,9 @@ describe('the shipped items', () => {
   test('a probe grades its own answer as right', async () => {
     const lines = shipped('probes.jsonl').trim().split('\n');
     const answers = lines.map((line) => JSON.parse(line).answer);
-    const graded = await Promise.all(parseProbes(shipped('probes.jsonl')).items.map(({ grade }, index) => grade(answers[index])));
+    const graded = await Promise.all(
+      parseProbes(shipped('probes.jsonl')).items.map(({ grade }, index) => grade(answers[index])),
+    );
     expect(graded.every(Boolean)).toBe(true);
   });
 });

@@ -15,7 +15,12 @@ test.each<[Match, string, string, boolean]>([
   ['json', '{"a": "1"}', '{"a": 1}', false],
   ['json', '{"a": 1', '{"a": 1}', false],
   ['json', '[1, 2]', '[2, 1]', false],
-  ['tool_call', `Sure. ${call('{"name": "f", "arguments": {"y": 2, "x": 1}}')}`, call('{"name":"f","arguments":{"x":1,"y":2}}'), true],
+  [
+    'tool_call',
+    `Sure. ${call('{"name": "f", "arguments": {"y": 2, "x": 1}}')}`,
+    call('{"name":"f","arguments":{"x":1,"y":2}}'),
+    true,
+  ],
   ['tool_call', call('{"name": "g", "arguments": {}}'), call('{"name": "f", "arguments": {}}'), false],
   ['tool_call', 'no call', call('{"name": "f", "arguments": {}}'), false],
   ['tool_call', 'no call', 'no call either', false],

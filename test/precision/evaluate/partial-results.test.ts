@@ -25,7 +25,9 @@ test('a finished piece is not measured again by the next start', async () => {
 
 test('anything else in the key is another piece', async () => {
   await openPartialResults(file).piece(['perplexity', 'a'], schema, async () => ({ value: 1 }));
-  expect(await openPartialResults(file).piece(['perplexity', 'b'], schema, async () => ({ value: 2 }))).toEqual({ value: 2 });
+  expect(await openPartialResults(file).piece(['perplexity', 'b'], schema, async () => ({ value: 2 }))).toEqual({
+    value: 2,
+  });
 });
 
 test('a piece that failed is measured again', async () => {
