@@ -70,7 +70,7 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
     metadata,
     importancePath,
     allowRequantize,
-    fileBytes: plannedFileBytes({ entries: plannedEntries(file.entries, metadata), tensors: targets(weights) }),
+    fileBytes: plannedSize(file, metadata, weights),
     faults: [
       ...alignmentFaults(file),
       ...(allowRequantize ? [] : requantizeFaults(weights)),
@@ -108,7 +108,17 @@ function metadataOf(recipe: Recipe, { base }: QuantizeStep): Record<string, stri
   };
 }
 
-function plannedEntries(
+/** The result's size in bytes. */
+export function plannedSize(
+  { entries }: Pick<GgufFile, 'entries'>,
+  metadata: Readonly<Record<string, string | number>>,
+  weights: WeightPlan,
+): number {
+  return plannedFileBytes({ entries: plannedEntries(entries, metadata), tensors: targets(weights) });
+}
+
+/** The source's metadata without what is about its parts, and with more. */
+export function plannedEntries(
   entries: readonly GgufEntry[],
   metadata: Readonly<Record<string, string | number>>,
 ): readonly GgufEntry[] {
@@ -130,7 +140,8 @@ function alignmentFaults({ parts }: GgufFile): string[] {
   ];
 }
 
-function requantizeFaults(weights: WeightPlan): string[] {
+/** What speaks against quantizing what is quantized already. */
+export function requantizeFaults(weights: WeightPlan): string[] {
   const twice = requantized(weights);
   const [first] = twice;
   if (first === undefined) return [];

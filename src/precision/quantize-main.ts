@@ -1,7 +1,7 @@
 // The quantizing process's entry: one request, then it ends.
 // Why a process: llama.cpp cannot be stopped in the middle, and ends the whole process on a failed assertion; here it may.
 
-import { loadLibraries } from '../llama/libraries.ts';
+import { loadHostLibraries } from '../llama/tensor-conversions.ts';
 import { quantizeHere } from './quantize-here.ts';
 import type { QuantizeRequest, QuantizerMessage } from './quantize-request.ts';
 
@@ -10,7 +10,7 @@ function post(message: QuantizerMessage): void {
 }
 
 async function run(request: QuantizeRequest): Promise<void> {
-  const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
+  const libraries = loadHostLibraries(() => undefined);
   await quantizeHere(libraries, request, { onTensor: (name) => post({ kind: 'tensor', name }) });
 }
 

@@ -3,7 +3,7 @@
 // may take minutes, while it answers that it is loading.
 
 import { createHash } from 'node:crypto';
-import { access, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Libraries } from '../llama/libraries.ts';
 import { tensorTypes } from '../llama/tensor-types.ts';
@@ -11,12 +11,12 @@ import { contentHash } from './cache/content-hash.ts';
 import { markUsed, writeNote } from './cache/entries.ts';
 import { defaultWeightsFolder, writableFolder } from './cache/folder.ts';
 import { takeLock } from './cache/lock.ts';
-import { type GgufFile, readGguf } from './gguf/read.ts';
-import { planWeights, type QuantizePlan } from './plan-weights.ts';
+import { type GgufFile, metadataValue, readGguf } from './gguf/read.ts';
+import { labelKey, planWeights, type QuantizePlan } from './plan-weights.ts';
 import { findRecipe } from './recipes/find-recipe.ts';
 import { changesNothing } from './recipes/resolve.ts';
 import { weightsLabel } from './weights-label.ts';
-import { writeWeights } from './write-weights.ts';
+import { checkWritten, writeWeights } from './write-weights.ts';
 
 export interface WeightsWish {
   readonly libraries: Libraries;
@@ -52,7 +52,7 @@ export async function chooseWeights(wish: WeightsWish): Promise<WeightsChoice> {
   const weights = wish.weights.trim();
   const file = await readGguf(wish.source);
   const asItIs = { kind: 'file', source: wish.source, label: weightsLabel(file), bytes: file.fileBytes } as const;
-  if (weights === 'file' || (weights === 'auto' && !isFloat(file))) return asItIs;
+  if (weights === 'file' || (weights === 'auto' && !isOriginal(file))) return asItIs;
   const recipe = await findRecipe(weights === 'auto' ? formatForFloats : weights);
   const { libraries, source, importancePath } = wish;
   const plan = await planWeights({
@@ -68,9 +68,10 @@ export async function chooseWeights(wish: WeightsWish): Promise<WeightsChoice> {
   );
 }
 
-/** Whether no matrix of a file is quantized. */
-function isFloat({ tensors }: GgufFile): boolean {
-  return tensors.every(({ type }) => tensorTypes[type].kind !== 'quantized');
+/** Whether a file has its model's own weights: no matrix is quantized, and its precision was not chosen by `octet quantize`. */
+function isOriginal(file: GgufFile): boolean {
+  if (metadataValue(file, labelKey) !== undefined) return false;
+  return file.tensors.every(({ type }) => tensorTypes[type].kind !== 'quantized');
 }
 
 export interface PrepareOptions {
@@ -97,11 +98,11 @@ async function makeOrFind(plan: QuantizePlan, options: PrepareOptions): Promise<
   const wished = options.cacheFolder || defaultWeightsFolder();
   const name = await entryName(plan, wished, options);
   const found = join(wished, name);
-  if (await exists(found)) return reuse(plan, found);
+  if (await isThere(plan, found)) return reuse(plan, found);
   const folder = await writableFolder(wished, (text) => options.warn?.(text));
   const path = join(folder, name);
   const { signal } = options;
-  const lock = await takeLock(`${path}.lock`, () => exists(path), signal === undefined ? {} : { signal });
+  const lock = await takeLock(`${path}.lock`, () => isThere(plan, path), signal === undefined ? {} : { signal });
   if (lock === undefined) return reuse(plan, path);
   try {
     const onProgress = (fraction: number) => options.onProgress?.('quantizing', fraction);
@@ -118,8 +119,9 @@ async function reuse(plan: QuantizePlan, path: string): Promise<PreparedWeights>
   return { path, label: plan.label, bytes: (await stat(path)).size, reused: true };
 }
 
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
+/** Whether an entry is there and whole; one that a disk has spoiled is made again. */
+function isThere(plan: QuantizePlan, path: string): Promise<boolean> {
+  return checkWritten(plan, path).then(
     () => true,
     () => false,
   );

@@ -43,7 +43,7 @@ export async function writeWeights(plan: QuantizePlan, target: string, options: 
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
     );
-    await verify(plan, partial.path);
+    await checkWritten(plan, partial.path);
     await partial.commit();
   } catch (error) {
     await partial.discard();
@@ -60,7 +60,7 @@ function quantizerFor(libraries: Libraries): Quantizer {
 const spareBytes = 16 * 2 ** 20;
 
 /** Throws unless the file fits on the disk. */
-async function checkDisk({ fileBytes }: QuantizePlan, target: string): Promise<void> {
+export async function checkDisk({ fileBytes }: Pick<QuantizePlan, 'fileBytes'>, target: string): Promise<void> {
   const folder = dirname(target);
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
@@ -84,7 +84,7 @@ function progressOf({ tensors, fromBytes }: WeightPlan, onProgress: ((fraction: 
 }
 
 /** Throws unless the file is whole and every tensor is what was planned. */
-async function verify({ weights }: QuantizePlan, path: string): Promise<void> {
+export async function checkWritten({ weights }: Pick<QuantizePlan, 'weights'>, path: string): Promise<void> {
   const written = await readGguf(path);
   const types = new Map(written.tensors.map(({ name, type }) => [name, type]));
   for (const { name, to } of weights.tensors)

@@ -90,7 +90,7 @@ test('refuses what would destroy something, each with what to do', async () => {
   );
   await refused([demoModel, inFolder('x.gguf'), '--to', 'iq2_xxs'], /iq2_xxs needs an importance matrix/);
   await refused([source, inFolder('x.gguf'), '--to', 'q4_k'], /did you mean q4_k_/);
-  await refused([source, inFolder('x.gguf')], /required option '--to/);
+  await refused([source, inFolder('x.gguf')], /--to TYPE or --emulate FORMAT must be given/);
   await refused([source, '--to', 'q8_0'], /file to write is missing/);
   await refused(
     [source, inFolder('x.gguf'), '--to', 'q8_0', '--threads', 'all'],

@@ -1,6 +1,6 @@
 // What is served for a wish: the file as it is, or weights that are made once and found again.
 
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -83,6 +83,14 @@ describe('preparing', () => {
     const three = await prepared('q8_0', cache);
     expect([one.label, two.label, three.label]).toEqual(['mine', 'mine', 'q8_0']);
     expect(new Set([one.path, two.path, three.path]).size).toBe(3);
+  });
+
+  test('an entry that is no longer whole is made again', async () => {
+    const cache = join(folder, 'spoiled');
+    const { path, bytes } = await prepared('q8_0', cache);
+    truncateSync(path, bytes / 2);
+    expect(await prepared('q8_0', cache)).toMatchObject({ path, bytes, reused: false });
+    expect((await readGguf(path)).fileBytes).toBe(bytes);
   });
 
   test('several at once make it once', async () => {

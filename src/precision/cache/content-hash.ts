@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -59,6 +59,7 @@ async function remember(folder: string, path: string, entry: Memory[string]): Pr
   const others = Object.entries(await recall(folder)).filter(([known]) => known !== path);
   const content = Object.fromEntries([...others, [path, entry] as const].slice(-rememberedMax));
   const unfinished = `${memoryPath(folder)}.${process.pid}`;
+  await mkdir(folder, { recursive: true });
   try {
     await writeFile(unfinished, JSON.stringify(content));
     await rename(unfinished, memoryPath(folder));

@@ -45,9 +45,9 @@ export function resolveStep(
   if (faults.length > 0) return { kind: 'faults', faults };
   const rules = step.rules.map((rule) => compile(rule, names));
   const planned = tensors.map((tensor) => {
-    if (!isQuantizable(tensor)) return plan(tensor, tensor.type);
+    if (!isQuantizable(tensor)) return planTensor(tensor, tensor.type);
     const ruled = rules.find(({ matches }) => matches(tensor.name))?.type;
-    return plan(
+    return planTensor(
       tensor,
       ruled ?? (step.base.kind === 'type' ? step.base.type : (mixTypes?.get(tensor.name) ?? tensor.type)),
     );
@@ -55,14 +55,16 @@ export function resolveStep(
   return { kind: 'plan', plan: summed(planned) };
 }
 
-function plan(tensor: GgufTensor, wanted: TensorTypeName): PlannedTensor {
+/** What becomes of one tensor that should have a format. */
+export function planTensor(tensor: GgufTensor, wanted: TensorTypeName): PlannedTensor {
   const { name, shape, type: from, bytes: fromBytes } = tensor;
   const to = wanted === from ? from : fittingType(wanted, shape[0] ?? 1);
   const insteadOf = to === wanted ? {} : { insteadOf: wanted };
   return { name, shape, from, fromBytes, to, bytes: tensorBytes(to, shape), ...insteadOf };
 }
 
-function summed(tensors: readonly PlannedTensor[]): WeightPlan {
+/** A plan with its sums. */
+export function summed(tensors: readonly PlannedTensor[]): WeightPlan {
   const sum = (of: (tensor: PlannedTensor) => number) => tensors.reduce((total, tensor) => total + of(tensor), 0);
   return {
     tensors,

@@ -3,8 +3,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import type { Libraries } from '../../llama/libraries.ts';
 import type { QuantizePlan } from '../../precision/plan-weights.ts';
+import type { WriteOptions } from '../../precision/write-weights.ts';
 import { createProgressLine } from '../progress-line.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 
@@ -12,7 +12,8 @@ import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 const interruptedExitCode = 130;
 
 interface Options {
-  readonly to: string;
+  readonly to?: string;
+  readonly emulate?: string;
   readonly imatrix?: string;
   readonly dryRun?: true;
   readonly json?: true;
@@ -24,11 +25,13 @@ interface Options {
 const examples = `
 TYPE is one of llama.cpp's mixes (q4_k_m as llama-quantize makes it), a plain number format (q8_0, mxfp4, bf16), or a
 recipe: the name of one that comes with Octet (config/recipes), or a JSON file of your own (docs/PRECISION.md).
+Emulated are fp8_e4m3, fp8_e5m2 (a scale per tensor), int8_channel (per row), int4_group32, int4_group64, int4_group128.
 
 Examples:
   octet quantize model-f16.gguf model-q4_k_m.gguf --to q4_k_m
   octet quantize model-f16.gguf model-int4.gguf --to int4-protected-edges
-  octet quantize model-f16.gguf --to recipe.json --dry-run`;
+  octet quantize model-f16.gguf --to recipe.json --dry-run
+  octet quantize model-f16.gguf model-fp8.gguf --emulate fp8_e4m3`;
 
 export const quantizeCommand: ToolCommand = {
   name: 'quantize',
@@ -37,7 +40,11 @@ export const quantizeCommand: ToolCommand = {
       .description('Write a model file at another precision.')
       .argument('<source>', 'A GGUF file; of a split model, its first part.')
       .argument('[target]', 'The file to write; --dry-run needs none.')
-      .requiredOption('--to <type>', 'A format, a recipe, or a path of one that ends in .json.')
+      .option('--to <type>', 'A format, a recipe, or a path of one that ends in .json.')
+      .option(
+        '--emulate <format>',
+        'Round through a format that the kernels lack and store at 16 bits, for evaluation.',
+      )
       .option('--imatrix <file>', 'An importance matrix in GGUF form (octet calibrate, llama-imatrix).')
       .option('--dry-run', 'Print what each tensor would become and take, and write nothing.')
       .option('--json', 'With --dry-run: print it as JSON.')
@@ -58,11 +65,19 @@ interface Arguments {
 }
 
 function runOf(command: Command, { source, target, options }: Arguments): ToolRun {
-  if (!/^\d{1,4}$/.test(options.threads))
-    command.error(`--threads must be an integer from 0 to 9999. Given: ${options.threads}`);
+  const fault = optionFault(options);
+  if (fault !== undefined) command.error(fault);
   if (options.dryRun) return (terminal) => dryRun(source, options, terminal);
   if (target === undefined) command.error('the file to write is missing: octet quantize <source> <target> --to TYPE');
   return (terminal) => quantize(source, { ...options, target }, terminal);
+}
+
+function optionFault({ to, emulate, imatrix, threads }: Options): string | undefined {
+  if (!/^\d{1,4}$/.test(threads)) return `--threads must be an integer from 0 to 9999. Given: ${threads}`;
+  if (emulate === undefined) return to === undefined ? '--to TYPE or --emulate FORMAT must be given' : undefined;
+  if (to !== undefined && to.toLowerCase() !== 'f16')
+    return `with --emulate, weights are stored at 16 bits: --to must be f16 or left out. Given: ${to}`;
+  return imatrix === undefined ? undefined : '--emulate rounds to nearest and uses no importance matrix (--imatrix)';
 }
 
 async function dryRun(source: string, options: Options, { print, tell }: Terminal): Promise<number> {
@@ -80,15 +95,14 @@ async function quantize(
 ): Promise<number> {
   checkTarget(source, options);
   const { formatSums } = await import('../../precision/plan-table.ts');
-  const { writeWeights } = await import('../../precision/write-weights.ts');
-  const { plan, libraries } = await planOf(source, options);
+  const { plan, write } = await planOf(source, options);
   const progress = createProgressLine(`to ${plan.label}`);
   const interruption = watchInterruption();
   const startedMs = performance.now();
   try {
     const { signal } = interruption;
     const threads = Number(options.threads);
-    await writeWeights(plan, options.target, { libraries, threads, signal, onProgress: progress.show });
+    await write(options.target, { threads, signal, onProgress: progress.show });
   } catch (error) {
     if (!interruption.signal.aborted) throw error;
     tell('interrupted; nothing was written');
@@ -110,24 +124,34 @@ function checkTarget(source: string, { target, force }: { readonly target: strin
   if (!force) throw new Error(`the target must not exist, or --force replaces it. Given: ${target}`);
 }
 
-async function planOf(source: string, options: Options): Promise<{ plan: QuantizePlan; libraries: Libraries }> {
-  const [{ loadLibraries }, { checkGguf }, { planWeights }, { findRecipe }] = await Promise.all([
-    import('../../llama/libraries.ts'),
+interface Planned {
+  readonly plan: QuantizePlan;
+  readonly write: (target: string, options: Omit<WriteOptions, 'libraries'>) => Promise<void>;
+}
+
+async function planOf(source: string, options: Options): Promise<Planned> {
+  const [{ loadHostLibraries }, { checkGguf }] = await Promise.all([
+    import('../../llama/tensor-conversions.ts'),
     import('../../llama/source.ts'),
-    import('../../precision/plan-weights.ts'),
-    import('../../precision/recipes/find-recipe.ts'),
   ]);
   await checkGguf(source);
-  const recipe = await findRecipe(options.to);
-  const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
-  const plan = await planWeights({
-    libraries,
-    source,
-    recipe,
-    allowRequantize: options.allowRequantize === true,
-    ...(options.imatrix === undefined ? {} : { importancePath: options.imatrix }),
-  });
-  return { plan, libraries };
+  const libraries = loadHostLibraries(() => undefined);
+  const allowRequantize = options.allowRequantize === true;
+  if (options.emulate !== undefined) {
+    const { findEmulation, planEmulation, writeEmulated } = await import('../../precision/emulate-weights.ts');
+    const format = findEmulation(options.emulate);
+    const plan = await planEmulation({ source, format, allowRequantize });
+    return { plan, write: (target, rest) => writeEmulated(plan, target, { ...rest, libraries, format }) };
+  }
+  const [{ planWeights }, { findRecipe }, { writeWeights }] = await Promise.all([
+    import('../../precision/plan-weights.ts'),
+    import('../../precision/recipes/find-recipe.ts'),
+    import('../../precision/write-weights.ts'),
+  ]);
+  const recipe = await findRecipe(options.to ?? '');
+  const importance = options.imatrix === undefined ? {} : { importancePath: options.imatrix };
+  const plan = await planWeights({ libraries, source, recipe, allowRequantize, ...importance });
+  return { plan, write: (target, rest) => writeWeights(plan, target, { ...rest, libraries }) };
 }
 
 /** Aborts on the first signal, so that what is unfinished is removed before the command ends. */
