@@ -38,12 +38,17 @@ export function runOpen(planned: readonly PlannedRequest[], options: RunOptions)
   return measure(options, (sendOne, originMs) =>
     Promise.all(
       planned.map(async (request) => {
-        const waitMs = (request.arrivalMs ?? 0) - (performance.now() - originMs);
-        if (waitMs > 0) await sleep(waitMs);
+        await sleepUntil(originMs + (request.arrivalMs ?? 0));
         return { planned: request, answer: await sendOne(request) };
       }),
     ),
   );
+}
+
+/** Never early: a timer counts whole milliseconds, drops the fraction asked for and may fire within the last one. */
+async function sleepUntil(timeMs: number): Promise<void> {
+  for (let waitMs = timeMs - performance.now(); waitMs > 0; waitMs = timeMs - performance.now())
+    await sleep(Math.ceil(waitMs));
 }
 
 /**
