@@ -73,7 +73,7 @@ function openMember(
   options: { readonly seed: number; readonly outputTokens: number },
 ): { readonly member: Member; readonly sent: Promise<void> } {
   const prompt = { kind: 'turns', turns: [{ role: 'user', text: makeWords(options.seed, 8) }] } as const;
-  const body = requestBody(target.api, prompt, { ...options, model: target.model, temperature: 0 });
+  const body = requestBody(target.api, prompt, { ...options, model: target.model, temperature: 0, topP: 1 });
   const request = http.request({
     method: 'POST',
     hostname: target.url.hostname,

@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
+import { choiceFlag, countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
 import { type ComparedScenario, comparedScenarios } from './scenarios.ts';
 import { type RunningServer, startLlamaServer, startOctet } from './servers.ts';
 import { comparedResults, comparisonTable, scenarioRows } from './table.ts';
@@ -14,8 +14,13 @@ const compareFlags = {
   model: textFlag('', 'GGUF file that both serve'),
   threads: countFlag(2, { min: 1, max: 1024 }, 'kernel threads of each'),
   kv: textFlag('q8_0', 'number format of the KV cache'),
-  only: textFlag('', `comma list of ${comparedScenarios.map(({ name }) => name).join(', ')}; empty means all`),
+  set: choiceFlag(['cpu', 'gpu'], 'which scenarios, when --only names none'),
+  only: textFlag(
+    '',
+    `comma list of ${comparedScenarios.map(({ name }) => name).join(', ')}; empty means the whole set`,
+  ),
   repeats: countFlag(3, { min: 1, max: 100 }, 'runs per server and scenario; figures are medians over them'),
+  peerFlags: textFlag('', 'further flags for llama-server, separated by blanks'),
   octetFlags: textFlag('', 'further flags for octet serve, separated by blanks'),
   resultsDirectory: textFlag('bench/results', 'where results are kept'),
 };
@@ -45,19 +50,21 @@ function findFaults(flags: CompareFlags): string[] {
   return [
     ...(flags.llamaServer === '' ? ['--llama-server must name a program. Given: nothing'] : []),
     ...(flags.model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
-    ...splitNames(flags.only)
+    ...splitBy(',', flags.only)
       .filter((name) => !names.includes(name))
       .map((name) => `--only must list some of ${names.join(', ')}. Given: ${name}`),
   ];
 }
 
-function chosen({ only }: CompareFlags): readonly ComparedScenario[] {
-  const names = splitNames(only);
-  return names.length === 0 ? comparedScenarios : comparedScenarios.filter(({ name }) => names.includes(name));
+function chosen({ only, set }: CompareFlags): readonly ComparedScenario[] {
+  const names = splitBy(',', only);
+  return comparedScenarios.filter((scenario) =>
+    names.length === 0 ? scenario.set === set : names.includes(scenario.name),
+  );
 }
 
-function splitNames(list: string): string[] {
-  return list.split(',').filter((name) => name !== '');
+function splitBy(separator: string, list: string): string[] {
+  return list.split(separator).filter((part) => part !== '');
 }
 
 async function compareOne(scenario: ComparedScenario, flags: CompareFlags): Promise<string[]> {
@@ -65,13 +72,8 @@ async function compareOne(scenario: ComparedScenario, flags: CompareFlags): Prom
   const wish = { model, threads, kv, scenario };
   const running: RunningServer[] = [];
   try {
-    running.push(
-      await startOctet(
-        wish,
-        flags.octetFlags.split(' ').filter((flag) => flag !== ''),
-      ),
-    );
-    running.push(await startLlamaServer(flags.llamaServer, wish));
+    running.push(await startOctet({ ...wish, extraFlags: splitBy(' ', flags.octetFlags) }));
+    running.push(await startLlamaServer(flags.llamaServer, { ...wish, extraFlags: splitBy(' ', flags.peerFlags) }));
     const [octet, peer] = running.map(({ url }) => url);
     return await drive(scenario, flags, { octet: octet ?? '', peer: peer ?? '' });
   } finally {

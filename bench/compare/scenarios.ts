@@ -4,6 +4,8 @@
 
 export interface ComparedScenario {
   readonly name: string;
+  /** Which machine it is made for: what keeps two cores busy is nothing to a GPU. */
+  readonly set: 'cpu' | 'gpu';
   /** The row's heading in the table. */
   readonly title: string;
   readonly streams: number;
@@ -18,6 +20,7 @@ export const comparedScenarios: readonly ComparedScenario[] = [
   unique(32, 64),
   {
     name: 'mixed-32',
+    set: 'cpu',
     title: '32 streams, 64 + 64 tokens ± 80 %, unique',
     streams: 32,
     streamTokens: 256,
@@ -25,6 +28,7 @@ export const comparedScenarios: readonly ComparedScenario[] = [
   },
   {
     name: 'shared-prefix',
+    set: 'cpu',
     title: '32 streams, shared prefix of 512, 32 + 32 tokens',
     streams: 32,
     streamTokens: 640,
@@ -32,20 +36,36 @@ export const comparedScenarios: readonly ComparedScenario[] = [
   },
   {
     name: 'long-prompt',
+    set: 'cpu',
     title: '8 streams when a prompt of 4,000 tokens arrives',
     streams: 8,
     streamTokens: 4608,
     loadFlags: { 'long-prompt-after': 5, 'long-prompt-tokens': 4000, 'output-tokens': 2000 },
   },
+  ...[1, 8, 64, 128].map((streams) => onGpu(streams, 'greedy')),
+  onGpu(64, 'top-p'),
 ];
 
 function unique(streams: number, requests: number): ComparedScenario {
   return {
     name: `unique-${streams}`,
+    set: 'cpu',
     title: `${streams} ${streams === 1 ? 'stream' : 'streams'}, 64 + 64 tokens, unique`,
     streams,
     streamTokens: 256,
     loadFlags: { requests, 'prompt-tokens': 64, 'output-tokens': 64 },
+  };
+}
+
+function onGpu(streams: number, draw: 'greedy' | 'top-p'): ComparedScenario {
+  const loadFlags = { requests: Math.max(8, 3 * streams), 'prompt-tokens': 300, 'output-tokens': 64 };
+  return {
+    name: `gpu-${streams}${draw === 'greedy' ? '' : `-${draw}`}`,
+    set: 'gpu',
+    title: `${streams} ${streams === 1 ? 'stream' : 'streams'}, 300 + 64 tokens, unique, ${draw}`,
+    streams,
+    streamTokens: 512,
+    loadFlags: draw === 'greedy' ? loadFlags : { ...loadFlags, temperature: 0.8, 'top-p': 0.95 },
   };
 }
 

@@ -14,6 +14,7 @@ export interface ServerWish {
   readonly threads: number;
   readonly kv: string;
   readonly scenario: ComparedScenario;
+  readonly extraFlags: readonly string[];
 }
 
 export interface RunningServer {
@@ -23,7 +24,7 @@ export interface RunningServer {
 }
 
 /** Octet of this checkout, built before. Throws when it is not ready in time. */
-export function startOctet(wish: ServerWish, extraFlags: readonly string[]): Promise<RunningServer> {
+export function startOctet(wish: ServerWish): Promise<RunningServer> {
   const program = fileURLToPath(new URL('../../src/server/main.js', import.meta.url));
   const { streamTokens } = wish.scenario;
   const sequences = streamsHeld(wish.scenario);
@@ -33,7 +34,7 @@ export function startOctet(wish: ServerWish, extraFlags: readonly string[]): Pro
     ...['--model', wish.model, '--threads', String(wish.threads), '--kv', wish.kv],
     ...['--sequences-max', String(sequences), '--context', String(streamTokens)],
     ...['--kv-blocks', String((sequences * streamTokens) / 16), '--port', String(port)],
-    ...extraFlags,
+    ...wish.extraFlags,
   ]);
 }
 
@@ -45,6 +46,7 @@ export function startLlamaServer(binary: string, wish: ServerWish): Promise<Runn
     ...['-m', wish.model, '-t', String(wish.threads), '-ctk', wish.kv, '-ctv', wish.kv, '-fa', 'on'],
     ...['-np', String(sequences), '-c', String(sequences * streamTokens), '--alias', 'peer', '--no-webui'],
     ...['--host', '127.0.0.1', '--port', String(port)],
+    ...wish.extraFlags,
   ]);
 }
 

@@ -71,6 +71,7 @@ function runOptions(target: Target, scale: PromptScale, flags: LoadFlags): RunOp
     target,
     scale,
     temperature: flags.temperature,
+    topP: flags.topP,
     timeoutMs: flags.timeoutSeconds * 1000,
     keepAlive: !flags.noKeepAlive,
   };

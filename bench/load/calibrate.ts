@@ -35,7 +35,7 @@ const timeoutMs = 120_000;
 
 async function countTokens(target: Target, agent: http.Agent, text: string): Promise<number> {
   const prompt = { kind: 'turns', turns: [{ role: 'user', text }] } as const;
-  const body = requestBody(target.api, prompt, { model: target.model, outputTokens: 1, temperature: 0 });
+  const body = requestBody(target.api, prompt, { model: target.model, outputTokens: 1, temperature: 0, topP: 1 });
   const answer = await send(target, body, { agent, timeoutMs, originMs: performance.now() });
   if (answer.outcome.kind === 'failed')
     throw new Error(`${target.url.href} failed a request: ${answer.outcome.message}`);

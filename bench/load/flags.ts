@@ -44,6 +44,7 @@ export const loadFlags = {
   ),
   vocab: countFlag(0, { min: 0, max: 10_000_000 }, 'token ids are drawn below this; needed for --prompt-kind tokens'),
   temperature: numberFlag(0, { min: 0, max: 2 }, 'sampling temperature; 0 is greedy'),
+  topP: numberFlag(1, { min: 0.01, max: 1 }, 'nucleus sampling: the share of probability drawn from; 1 is all'),
   sloTtftMs: numberFlag(
     0,
     { min: 0, max: 3_600_000 },

@@ -12,6 +12,7 @@ export interface RunOptions {
   readonly target: Target;
   readonly scale: PromptScale;
   readonly temperature: number;
+  readonly topP: number;
   readonly timeoutMs: number;
   readonly keepAlive: boolean;
 }
@@ -119,6 +120,7 @@ function bodyOf(prompt: Parameters<typeof requestBody>[1], planned: PlannedReque
     model: options.target.model,
     outputTokens: planned.outputTokens,
     temperature: options.temperature,
+    topP: options.topP,
   });
 }
 

@@ -9,6 +9,7 @@ export interface BodyOptions {
   readonly model: string;
   readonly outputTokens: number;
   readonly temperature: number;
+  readonly topP: number;
 }
 
 /** The path of an API below the server's URL. */
@@ -23,6 +24,7 @@ export function requestBody(api: Api, prompt: Prompt, options: BodyOptions): str
     ...promptField(api, prompt),
     max_tokens: options.outputTokens,
     temperature: options.temperature,
+    top_p: options.topP,
     ignore_eos: true,
     stream: true,
     stream_options: { include_usage: true },

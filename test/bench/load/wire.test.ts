@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { errorMessageOf, hasText, pathOf, requestBody, textOf, usageOf } from '../../../bench/load/wire.ts';
 
-const options = { model: 'm', outputTokens: 5, temperature: 0 };
+const options = { model: 'm', outputTokens: 5, temperature: 0, topP: 1 };
 
 describe('requestBody', () => {
   test('completions take text or token ids', () => {
@@ -10,6 +10,7 @@ describe('requestBody', () => {
       prompt: [1, 2],
       max_tokens: 5,
       temperature: 0,
+      top_p: 1,
       ignore_eos: true,
       stream: true,
       stream_options: { include_usage: true },
