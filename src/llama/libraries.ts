@@ -49,6 +49,8 @@ export function loadLibraries(options: LibrariesOptions): Libraries {
   loaded ??= loadOnce(candidate, options.log);
   if (loaded.binsDir !== candidate.binsDir)
     throw new Error(`this process has already loaded the libraries in ${loaded.binsDir}. Given: ${candidate.binsDir}`);
+  // A build of one's own has one folder for both; a process that wants no GPU then leaves the devices alone.
+  if (options.gpu === 'off') return { ...loaded, gpu: 'off', gpuDevices: [] };
   if (options.gpu !== 'auto' && loaded.gpu !== options.gpu)
     throw new Error(`gpu must be one that is usable here. Given: ${options.gpu}. Found: ${loaded.reason}`);
   return loaded;

@@ -110,26 +110,60 @@ function keepMass(candidates: Candidates, mass: number, { masses, keys }: MassBu
     const bucket = bucketOf(keys[index] as number);
     masses[bucket] = (masses[bucket] as number) + (weights[index] as number);
   }
-  const { bucket: last, before } = reach(masses, mass);
-  const kept = edgeOf(candidates, { last, missing: mass - before }, keys);
-  keepWhere(candidates, (index) => bucketOf(keys[index] as number) < last || kept.has(index));
+  const { bucket, before } = reach(masses, mass);
+  const edge = edgeOf(candidates, { bucket, missing: mass - before }, keys);
+  keepWhere(candidates, (index) => {
+    const key = keys[index] as number;
+    return key < edge.key || (key === edge.key && index <= edge.index);
+  });
 }
 
-/** Of the bucket in which the mass is reached, the candidates that are still needed. */
+/** More members than this are split into narrower buckets before they are sorted. */
+const sortedMax = 128;
+const splitCount = 256;
+
+/**
+ * The last candidate that is still needed, in order of key and index, of the bucket in which the mass is reached. Where many
+ * logits are nearly equal that bucket may hold most of the vocabulary: it is split again until few are left. O(members).
+ */
 function edgeOf(
   { weights, count }: Candidates,
-  edge: { readonly last: number; readonly missing: number },
+  reached: { readonly bucket: number; readonly missing: number },
   keys: Float64Array,
-): ReadonlySet<number> {
-  const members: number[] = [];
-  for (let index = 0; index < count; index++) if (bucketOf(keys[index] as number) === edge.last) members.push(index);
+): { readonly key: number; readonly index: number } {
+  let members: number[] = [];
+  for (let index = 0; index < count; index++)
+    if (bucketOf(keys[index] as number) === reached.bucket) members.push(index);
+  let { missing } = reached;
+  while (members.length > sortedMax) {
+    const { low, high } = rangeOf(members, keys);
+    if (low === high) break;
+    const partOf = (index: number): number =>
+      Math.min(((((keys[index] as number) - low) / (high - low)) * splitCount) | 0, splitCount - 1);
+    const masses = new Float64Array(splitCount);
+    for (const index of members) masses[partOf(index)] = (masses[partOf(index)] as number) + (weights[index] as number);
+    const { bucket, before } = reach(masses, missing);
+    missing -= before;
+    members = members.filter((index) => partOf(index) === bucket);
+  }
   members.sort((a, b) => (keys[a] as number) - (keys[b] as number) || a - b);
   let sum = 0;
-  const needed = members.findIndex((index) => {
+  const last = members.find((index) => {
     sum += weights[index] as number;
-    return sum >= edge.missing;
+    return sum >= missing;
   });
-  return new Set(needed < 0 ? members : members.slice(0, needed + 1));
+  const index = last ?? members.at(-1) ?? -1;
+  return { key: keys[index] ?? Number.NEGATIVE_INFINITY, index };
+}
+
+function rangeOf(members: readonly number[], keys: Float64Array): { readonly low: number; readonly high: number } {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const index of members) {
+    low = Math.min(low, keys[index] as number);
+    high = Math.max(high, keys[index] as number);
+  }
+  return { low, high };
 }
 
 /** The first bucket at which the masses sum up to `mass`, and the sum before it; the last filled one if rounding misses it. */

@@ -61,6 +61,27 @@ describe('what is kept', () => {
     );
   });
 
+  test('of thousands of nearly equal logits it is what sorting would keep', () => {
+    const nearlyEqual = fc
+      .tuple(
+        fc.integer({ min: 300, max: 4000 }),
+        fc.integer({ min: 1, max: 2 ** 31 }),
+        fc.constantFrom(1e-4, 1e-2, 0.3),
+      )
+      .map(([length, step, spread]) =>
+        Float32Array.from({ length }, (_, token) => 5 + (spread * (Math.imul(token + 1, step) >>> 0)) / 2 ** 32),
+      );
+    fc.assert(
+      fc.property(nearlyEqual, share, (row, topP) => {
+        const found = kept(row, { ...all, topP });
+        const expected = new Set(keptByReference(row, { ...all, topP }).map(({ token }) => token));
+        expect(Math.abs(found.length - expected.size)).toBeLessThanOrEqual(1);
+        expect(found.filter((token) => !expected.has(token)).length).toBeLessThanOrEqual(1);
+      }),
+      { interruptAfterTimeLimit: 1_000, numRuns: 300 },
+    );
+  });
+
   /** Whether a slightly different share would keep something else. */
   function isOnTheEdge(row: Float32Array, which: DrawParams): boolean {
     const nudged = (by: number) =>
