@@ -3,6 +3,7 @@
 // Everything here is plain data or an interface, so that it also travels between the two processes.
 
 import type { OctetErrorBody } from './errors.ts';
+import type { GrammarSpec } from './grammar-port.ts';
 import type { CacheSeqId, SequenceId, TokenId } from './ids.ts';
 
 // ---------------------------------------------------------------------------------------------- sampling
@@ -62,6 +63,8 @@ export interface GenerateCommand {
   readonly stopTokenIds: readonly TokenId[];
   /** Never draw an end-of-generation token. */
   readonly ignoreEos: boolean;
+  /** What the output must match; `Engine.prepareGrammar` has accepted it before. */
+  readonly grammar?: GrammarSpec | undefined;
   /** Lower runs first (policy `priority`). */
   readonly priority: number;
   /** Whose share this counts against (policy `fair`): a hash of the API key, or the request's `user`. */
@@ -219,6 +222,8 @@ export type EngineMessage =
       readonly stats: EngineStats;
       readonly timing: StepTiming | undefined;
     }
+  /** Why a grammar cannot be enforced; undefined when it can. */
+  | { readonly kind: 'grammar-prepared'; readonly id: number; readonly error: OctetErrorBody | undefined }
   /** Sent four times a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
   | {
       readonly kind: 'heartbeat';
@@ -238,6 +243,8 @@ export interface Engine {
   submit(command: GenerateCommand, onEvent: (event: SequenceEvent) => void): OctetErrorBody | undefined;
   /** Ends a sequence wherever it is; no further event reaches its `onEvent`. Unknown ids are ignored. */
   cancel(sequenceId: SequenceId, reason: CancelReason): void;
+  /** Compiles a grammar ahead of the commands that carry it; answers why it cannot be enforced, or undefined when it can. */
+  prepareGrammar(grammar: GrammarSpec): Promise<OctetErrorBody | undefined>;
   /** A new id for a choice. */
   nextSequenceId(): SequenceId;
   status(): EngineStatus;
@@ -289,6 +296,8 @@ export interface SampleRow {
   readonly generatedCount: number;
   /** Forbid end-of-generation tokens. */
   readonly ignoreEos: boolean;
+  /** One bit per token, set where it may be drawn: bit t % 32 of word t / 32. Shape (ceil(vocabularySize / 32),). */
+  readonly mask?: Int32Array | undefined;
 }
 
 /** The arrays of one step's batch, owned by the kernel and reused: each has shape (batchTokensMax,). */

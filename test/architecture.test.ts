@@ -14,10 +14,11 @@ const importTable = {
   kv: ['shared'],
   scheduler: ['shared', 'kv'],
   llama: ['shared'],
+  grammar: ['shared'],
   precision: ['shared', 'llama'],
-  routes: ['shared'],
-  server: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes'],
-  bench: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes', 'server'],
+  routes: ['shared', 'grammar'],
+  server: ['shared', 'kv', 'scheduler', 'llama', 'grammar', 'precision', 'routes'],
+  bench: ['shared', 'kv', 'scheduler', 'llama', 'grammar', 'precision', 'routes', 'server'],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Folders that reach neither the machine nor a library: time, randomness and kernels arrive as arguments. */
@@ -27,6 +28,7 @@ const pureAreas: readonly string[] = ['shared', 'kv', 'scheduler'];
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   koffi: ['llama'],
   '@huggingface/jinja': ['llama'],
+  '@mlc-ai/web-xgrammar': ['grammar'],
   fastify: ['routes', 'server', 'bench'],
   'prom-client': ['server'],
   commander: ['server', 'bench'],

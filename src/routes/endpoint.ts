@@ -7,6 +7,7 @@ import { answerWhole } from './answer-whole.ts';
 import type { RouteDependencies, ServedModel } from './dependencies.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
+import type { GenerationPlan } from './generation.ts';
 import { type PlanInput, planGeneration } from './generation-plan.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
@@ -61,12 +62,25 @@ export async function serveEndpoint<Fields extends SharedFields>(
     fairnessKey: fairnessKeyOf(exchange, fields.user),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
+  const notEnforced = await grammarFault(dependencies, plan.value.output);
+  if (notEnforced !== undefined) return refuse(notEnforced);
+  if (request.raw.socket.destroyed) return reply.hijack();
 
   if (dependencies.logPrompts) request.log.info({ body: request.body }, 'prompt');
   const context = { ...exchange, format: endpoint.format, model, receivedMs };
   const includeUsage = fields.stream_options?.include_usage ?? false;
   await (fields.stream ? answerStream(context, plan.value, { includeUsage }) : answerWhole(context, plan.value));
   return reply;
+}
+
+/** Before anything is queued, so that a stream does not begin and then fail. */
+async function grammarFault(
+  { engine }: RouteDependencies,
+  output: GenerationPlan['output'],
+): Promise<OctetErrorBody | undefined> {
+  if (output === undefined) return undefined;
+  const error = await engine.prepareGrammar(output.grammar);
+  return error === undefined ? undefined : { ...error, param: error.param ?? output.field };
 }
 
 function notReady({ engine }: RouteDependencies): OctetErrorBody {

@@ -2,6 +2,7 @@
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
+import { outputGrammarOf } from './output-field.ts';
 import type { Checked } from './request-body.ts';
 import { type SharedFields, samplingOf, stopTokenIdsOf } from './request-fields.ts';
 import { randomSeed } from './seed.ts';
@@ -44,6 +45,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       stops: fields.stop,
       stopTokenIds: stopTokenIdsOf(fields),
       ignoreEos: fields.ignore_eos ?? false,
+      output: outputGrammarOf(fields),
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',

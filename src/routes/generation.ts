@@ -2,6 +2,7 @@
 // Why streaming and not streaming share it: they differ only in what is done with the text.
 
 import type { OctetErrorBody } from '../errors.ts';
+import type { GrammarSpec } from '../grammar-port.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { Choice, GenerateCommand, SamplingParams } from '../ports.ts';
 import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
@@ -22,6 +23,8 @@ export interface GenerationPlan {
   readonly stops: readonly string[];
   readonly stopTokenIds: readonly TokenId[];
   readonly ignoreEos: boolean;
+  /** What the output must match, and the field that says so. */
+  readonly output: { readonly field: string; readonly grammar: GrammarSpec } | undefined;
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
@@ -92,6 +95,7 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     sampling: plan.sampling,
     stopTokenIds: plan.stopTokenIds,
     ignoreEos: plan.ignoreEos,
+    grammar: plan.output?.grammar,
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,

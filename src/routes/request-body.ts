@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import type { OctetErrorBody } from '../errors.ts';
 import { type Fault, faultsError, faultsOf } from './faults.ts';
+import { outputFaults } from './output-field.ts';
 import type { SharedFields } from './request-fields.ts';
 
 export type Checked<T> =
@@ -28,7 +29,7 @@ export function checkBody<S extends z.ZodType<SharedFields>>(body: unknown, rule
 
 /** Rules that join two fields, or a field and the model. */
 function crossFaults(fields: SharedFields, vocabularySize: number): Fault[] {
-  const faults: Fault[] = [];
+  const faults: Fault[] = [...outputFaults(fields)];
   if (fields.stream_options && fields.stream !== true) {
     faults.push({
       path: ['stream_options'],

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { type TokenId, tokenId } from '../ids.ts';
 import type { LogitBias, SamplingParams } from '../ports.ts';
+import { outputFields } from './output-field.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
 const stopCountMax = 16;
@@ -63,6 +64,7 @@ function fail(context: z.RefinementCtx, message: string): never[] {
 
 /** Shape to spread into an endpoint's own z.object. */
 export const sharedFields = {
+  ...outputFields,
   model: wireText.nullish(),
   temperature: number(0, 2),
   top_p: z.number().gt(0).max(1).nullish(),

@@ -18,23 +18,16 @@ const empty = (value: unknown): boolean =>
   absent(value) || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 const rule = (isHarmless: UnsupportedRule['isHarmless'], reason: string): UnsupportedRule => ({ isHarmless, reason });
 
-const grammar = rule(absent, 'constrained output is not supported yet');
+const grammar = rule(absent, 'use response_format or structured_outputs');
 const promptShaping = rule(absent, "the prompt is built by the model's own template only");
 const sampler = rule(only(0), 'this sampler is not supported');
 
-const isTextFormat = (value: unknown): boolean =>
-  absent(value) || (typeof value === 'object' && value !== null && 'type' in value && value.type === 'text');
 const isTextOnly = (value: unknown): boolean =>
   absent(value) || (Array.isArray(value) && value.every((entry) => entry === 'text'));
 
 /** Fields of both endpoints, by name. */
 const common: Readonly<Record<string, UnsupportedRule>> = {
-  response_format: rule(isTextFormat, 'only the type "text" is supported yet'),
-  guided_json: grammar,
-  guided_regex: grammar,
-  guided_choice: grammar,
-  guided_grammar: grammar,
-  structured_outputs: grammar,
+  guided_whitespace_pattern: rule(absent, 'white space in JSON is one space or a line break'),
   json_schema: grammar,
   grammar: rule(only(''), grammar.reason),
   prompt_logprobs: rule(absent, 'log-probabilities are not supported yet'),

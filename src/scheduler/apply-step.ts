@@ -111,7 +111,9 @@ function applyDraw(state: SchedulerState, sequence: Sequence, draw: { token: num
   sequence.lastTokenMs = draw.nowMs;
   state.totals.generationTokens += 1;
   const token = tokenId(draw.token);
-  if ((!command.ignoreEos && state.endTokens.has(token)) || command.stopTokenIds.includes(token)) {
+  // Under a grammar an end token is drawn only where the output is whole.
+  const mayEnd = !command.ignoreEos || command.grammar !== undefined;
+  if ((mayEnd && state.endTokens.has(token)) || command.stopTokenIds.includes(token)) {
     finish(state, sequence, 'stop');
     return;
   }

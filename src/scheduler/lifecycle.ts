@@ -122,6 +122,7 @@ function end(state: SchedulerState, sequence: Sequence, keep: 'keep' | 'discard'
   releaseSiblings(state, sequence);
   if (sequence.deadline !== undefined) state.deadlines.remove(sequence.deadline);
   state.sequences.delete(sequence.id);
+  if (sequence.command.grammar !== undefined) state.endedWithGrammar.push(sequence.id);
 }
 
 function stopRunning(state: SchedulerState, sequence: Sequence, keep: 'keep' | 'discard'): void {

@@ -3,7 +3,7 @@
 //
 //     submit / cancel  ──▶  plan ──▶ (kernel decodes) ──▶ computed ──▶ (kernel samples) ──▶ drawn ──▶ takeEvents
 
-import { octetError } from '../errors.ts';
+import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
@@ -16,7 +16,7 @@ import type {
   SequenceEvent,
 } from '../ports.ts';
 import { applyDraws, applyFailure, type Computed, type Drawing, markComputed, observeStep } from './apply-step.ts';
-import { backToWaiting, drop, enter, fail, unpark } from './lifecycle.ts';
+import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
 import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
 import type { Park } from './preempt.ts';
 import type { Sequence } from './sequence.ts';
@@ -39,7 +39,13 @@ export interface Scheduler {
   failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
   /** How long the whole step took, for the cost model. */
   observe(plan: StepPlan, stepMs: number): void;
+  /** Ends a sequence that has not ended, with an error event. */
+  fail(id: SequenceId, error: OctetErrorBody): void;
+  /** Ends a running sequence whose output is whole. */
+  complete(id: SequenceId, nowMs: number): void;
   takeEvents(): readonly SequenceEvent[];
+  /** Sequences with a grammar that ended since the last call. */
+  takeEnded(): readonly SequenceId[];
   /** Whether any sequence is waiting or running. */
   hasWork(): boolean;
   stats(): EngineStats;
@@ -69,6 +75,21 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
     failed: (plan, outcome) => applyFailure(state, plan, outcome),
     observe: (plan, stepMs) => observeStep(state, plan, stepMs),
+    fail(id, error) {
+      const sequence = state.sequences.get(id);
+      if (sequence !== undefined) fail(state, sequence, error, 'keep');
+    },
+    complete(id, nowMs) {
+      const sequence = state.sequences.get(id);
+      if (sequence?.state !== 'running') return;
+      sequence.lastTokenMs = nowMs;
+      finish(state, sequence, 'stop');
+    },
+    takeEnded() {
+      const taken = state.endedWithGrammar;
+      state.endedWithGrammar = [];
+      return taken;
+    },
     takeEvents() {
       const taken = state.events;
       state.events = [];

@@ -42,6 +42,8 @@ export interface SchedulerState {
   readonly deadlines: OrderedHeap<DeadlineEntry>;
   /** What happened since the last `takeEvents`, in order. */
   events: SequenceEvent[];
+  /** Sequences with a grammar that ended since they were last asked for. */
+  endedWithGrammar: SequenceId[];
   readonly totals: Totals;
   arrivalCount: number;
   /** Prompt tokens of sequences that wait, siblings included. */
@@ -77,6 +79,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     running: [],
     deadlines: createOrderedHeap<DeadlineEntry>((a, b) => a.atMs < b.atMs),
     events: [],
+    endedWithGrammar: [],
     totals: {
       preemptionsRecompute: 0,
       preemptionsPark: 0,

@@ -173,6 +173,7 @@ function engineConfiguration(settings: Settings, modelPath: string): EngineConfi
     policy: settings.policy,
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,
+    grammarTimeoutMs: settings.grammarTimeoutMs,
     nice: settings.engineNice,
   };
 }

@@ -215,6 +215,11 @@ const limitSettings = {
     unit: 'seconds',
     meaning: 'Longest time from a request to its last token; a request may ask for less.',
   }),
+  grammarTimeoutMs: z.int().min(1).max(600_000).prefault(10_000).register(settingFacts, {
+    group: 'Limits',
+    unit: 'milliseconds',
+    meaning: 'Time to compile one grammar of structured output, above which the request gets 400.',
+  }),
   bodyBytesMax: byteSize({ min: kibibyte, max: 1024 ** 3 })
     .prefault('10MiB')
     .register(settingFacts, {

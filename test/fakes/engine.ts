@@ -1,6 +1,7 @@
 // An engine whose events the test writes: it accepts commands, remembers them, and says only what it is told.
 
 import type { OctetErrorBody } from '../../src/errors.ts';
+import type { GrammarSpec } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, type TokenId } from '../../src/ids.ts';
 import type {
   CancelReason,
@@ -34,6 +35,10 @@ export interface FakeEngine extends Engine {
   readonly cancelled: { sequenceId: SequenceId; reason: CancelReason }[];
   /** Sequences that have neither ended nor been cancelled. */
   readonly openIds: ReadonlySet<SequenceId>;
+  /** Grammars that were prepared. */
+  readonly grammars: readonly GrammarSpec[];
+  /** What `prepareGrammar` answers from now on. */
+  refuseGrammarsWith(error: OctetErrorBody | undefined): void;
   /** What `submit` answers from now on. */
   refuseWith(error: OctetErrorBody | undefined): void;
   setStatus(status: EngineStatus): void;
@@ -53,7 +58,9 @@ export function createFakeEngine(): FakeEngine {
   const cancelled: { sequenceId: SequenceId; reason: CancelReason }[] = [];
   const listeners = new Map<SequenceId, (event: SequenceEvent) => void>();
   const openIds = new Set<SequenceId>();
+  const grammars: GrammarSpec[] = [];
   let refusal: OctetErrorBody | undefined;
+  let grammarRefusal: OctetErrorBody | undefined;
   let status: EngineStatus = { kind: 'ready' };
   let capacity: EngineCapacity | undefined = fakeCapacity;
   let commandCallback: (command: GenerateCommand) => void = () => undefined;
@@ -72,6 +79,7 @@ export function createFakeEngine(): FakeEngine {
     commands,
     cancelled,
     openIds,
+    grammars,
     submit(command, onEvent) {
       if (refusal !== undefined) return refusal;
       commands.push(command);
@@ -87,6 +95,10 @@ export function createFakeEngine(): FakeEngine {
       close(id);
       cancelled.push({ sequenceId: id, reason });
     },
+    async prepareGrammar(grammar) {
+      grammars.push(grammar);
+      return grammarRefusal;
+    },
     nextSequenceId() {
       lastId += 1;
       return sequenceId(lastId);
@@ -95,6 +107,9 @@ export function createFakeEngine(): FakeEngine {
     capacity: () => capacity,
     refuseWith(error) {
       refusal = error;
+    },
+    refuseGrammarsWith(error) {
+      grammarRefusal = error;
     },
     setStatus(next) {
       status = next;

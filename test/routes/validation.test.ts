@@ -100,8 +100,7 @@ describe('a field out of range', () => {
       { tools: [{ type: 'function' }] },
       'tools is not supported: tool calls are not supported yet. Given: an array of 1',
     ],
-    [{ response_format: { type: 'json_object' } }, 'response_format is not supported: only the type "text"'],
-    [{ guided_json: {} }, 'guided_json is not supported: constrained output is not supported yet'],
+    [{ grammar: 'root ::= "a"' }, 'grammar is not supported: use response_format or structured_outputs'],
   ])('%j is refused by chat', async (fields, message) => {
     await open();
     const answer = await refusedChat(fields);

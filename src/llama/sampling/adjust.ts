@@ -46,7 +46,9 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
       logits[token] = (logits[token] as number) - presencePenalty - frequencyPenalty * count;
     });
   }
-  if (row.ignoreEos) for (const token of endTokenIds) logits[token] = Number.NEGATIVE_INFINITY;
+  // A mask knows better: it allows an end where nothing else is possible.
+  if (row.ignoreEos && row.mask === undefined)
+    for (const token of endTokenIds) logits[token] = Number.NEGATIVE_INFINITY;
 }
 
 /** Calls `visit` once for each different token, with how often it occurs. */

@@ -6,7 +6,8 @@ import type { SampleRow } from '../../ports.ts';
 import type { LogitsView } from '../logits-view.ts';
 import { adjustLogits, needsAdjusting } from './adjust.ts';
 import { createDrawMemory, drawToken } from './draw.ts';
-import { roundRowsMax, writeRow } from './shared-rows.ts';
+import { applyMask } from './mask.ts';
+import { maskOf, roundRowsMax, writeRow } from './shared-rows.ts';
 import { type SamplingThreads, startSamplingThreads } from './thread-pool.ts';
 
 export interface SamplerOptions {
@@ -39,9 +40,11 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   }
 
   function drawHere(rows: readonly SampleRow[]): Int32Array {
-    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount }) =>
-      drawToken(logitsOf(logits.rowOf(batchIndex)), sampling, { seed, position: tokenCount }, memory),
-    );
+    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, mask }) => {
+      const values = logitsOf(logits.rowOf(batchIndex));
+      if (mask !== undefined) applyMask(values, mask);
+      return drawToken(values, sampling, { seed, position: tokenCount }, memory);
+    });
   }
 
   function drawOnThreads(
@@ -49,8 +52,10 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     rows: readonly SampleRow[],
     rowMs: number,
   ): Int32Array {
-    rows.forEach(({ batchIndex, sampling, seed, tokenCount }, index) => {
-      writeRow(shared, index, { ...sampling, logitsRow: logits.rowOf(batchIndex), seed, position: tokenCount });
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, mask }, index) => {
+      if (mask !== undefined) maskOf(shared, index).set(mask);
+      const logitsRow = logits.rowOf(batchIndex);
+      writeRow(shared, index, { ...sampling, logitsRow, seed, position: tokenCount, isMasked: mask !== undefined });
     });
     drawRound({
       count: rows.length,

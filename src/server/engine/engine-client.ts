@@ -17,6 +17,7 @@ import type {
   StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
 import { admissible, noteCrash, noteProgress } from './quarantine.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -50,6 +51,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   const live = new Map<SequenceId, LiveSequence>();
   /** In the present engine. */
   const submitted = new Set<SequenceId>();
+  const grammarRequests = createGrammarRequests((command) => supervisor.send(command));
   let admission: Admission | undefined;
   let lastId = 0;
   let draining = false;
@@ -114,11 +116,14 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       for (const event of message.events) onEvent(event);
     } else if (message.kind === 'heartbeat') {
       options.observer.onHeartbeat(message);
+    } else if (message.kind === 'grammar-prepared') {
+      grammarRequests.answered(message.id, message.error);
     }
   }
 
   function onReady(capacity: EngineCapacity): void {
     admission ??= createAdmission({ ...options.limits, contextTokensMax: capacity.contextTokensMax });
+    grammarRequests.resend();
     submitAdmissible();
   }
 
@@ -173,6 +178,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       end(sequence);
       if (quarantined) submitAdmissible();
     },
+    prepareGrammar: (grammar) => grammarRequests.ask(grammar, supervisor.status().kind === 'ready'),
     status(): EngineStatus {
       return draining ? { kind: 'draining' } : supervisor.status();
     },
@@ -182,6 +188,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     },
     liveCount: () => live.size,
     failAll(error) {
+      grammarRequests.failAll(error);
       for (const sequence of [...live.values()]) {
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });

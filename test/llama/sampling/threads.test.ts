@@ -89,14 +89,14 @@ describe.skipIf(!isBuilt)('sampling threads (built)', () => {
 
 describe('rounds', () => {
   test('hand each row out once', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 5);
     const taken = Array.from({ length: 8 }, () => takeRow(shared)?.row);
     expect(taken).toEqual([0, 1, 2, 3, 4, undefined, undefined, undefined]);
   });
 
   test('know which rows have no result', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 2);
     const [first, second] = [takeRow(shared), takeRow(shared)];
     if (first === undefined || second === undefined) throw new Error('two rows are there');
@@ -108,7 +108,7 @@ describe('rounds', () => {
   });
 
   test('are not touched by a thread that is late from the one before', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 3);
     const late = takeRow(shared);
     if (late === undefined) throw new Error('a row is there');
@@ -121,7 +121,7 @@ describe('rounds', () => {
   });
 
   test('keep the first of two results for a row', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 1);
     const row = takeRow(shared);
     if (row === undefined) throw new Error('a row is there');
@@ -131,7 +131,7 @@ describe('rounds', () => {
   });
 
   test('go on after their numbers have wrapped around', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     for (let round = 0; round < 2 ** 20 + 10; round++) {
       openRound(shared, 1);
       const row = takeRow(shared);
