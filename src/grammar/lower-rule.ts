@@ -4,10 +4,12 @@
 import { assertNever } from '../assert.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import { checkEbnf } from './ebnf/check.ts';
-import { choice, type Expression, type Rules, rule, text } from './ebnf/expression.ts';
+import { type Expression, empty, type Rules, rule } from './ebnf/expression.ts';
 import { printRules } from './ebnf/print.ts';
 import { createUseRule } from './json/text-rules.ts';
-import { lowerRegex, writePlain } from './regex/lower.ts';
+import { literalPattern, lowerPatterns, wholePattern, writePlain } from './regex/lower.ts';
+import { parseRegex } from './regex/parse.ts';
+import type { Pattern } from './regex/syntax.ts';
 import { lowerSchema } from './schema/lower-schema.ts';
 import { lowerTag } from './structural-tag.ts';
 import type { Json, Lowered, OutputRule, RuleFault } from './types.ts';
@@ -28,7 +30,7 @@ export function lowerRule(output: OutputRule): Lowered<GrammarSpec> {
     case 'regex':
       return lowerPattern(output.pattern);
     case 'choice':
-      return finish(new Map(), { kind: 'lowered', value: choice(output.choices.map(text)) });
+      return lowerWhole({ kind: 'choice', options: output.choices.map(literalPattern) });
     case 'ebnf': {
       const fault = checkEbnf(output.text);
       return fault === undefined ? { kind: 'lowered', value: { kind: 'ebnf', text: output.text } } : refused(fault);
@@ -49,9 +51,16 @@ export function ebnfOfSchema(schema: Json): Lowered<string> {
   return textOf(finish(rules, lowerSchema(rules, schema)));
 }
 
-function lowerPattern(pattern: string): Lowered<GrammarSpec> {
-  const lowered = lowerRegex(pattern, { match: 'whole', write: writePlain });
-  return finish(new Map(), lowered.kind === 'lowered' ? lowered : refused(lowered.rule));
+function lowerPattern(source: string): Lowered<GrammarSpec> {
+  const parsed = parseRegex(source);
+  return parsed.kind === 'refused' ? refused(parsed.rule) : lowerWhole(wholePattern(parsed.branches));
+}
+
+function lowerWhole(pattern: Pattern): Lowered<GrammarSpec> {
+  const rules: Rules = new Map();
+  const lowered = lowerPatterns([pattern], { rules, name: 'text', write: writePlain, end: empty });
+  if (lowered.kind === 'nothing') return refused('is matched by no text at all');
+  return lowered.kind === 'refused' ? refused(lowered.rule) : finish(rules, lowered);
 }
 
 function textOf(lowered: Lowered<GrammarSpec>): Lowered<string> {

@@ -40,8 +40,19 @@ export function complement(set: CharSet): CharSet {
   return outside;
 }
 
+/** What both have. O(ranges of both). */
 export function intersect(a: CharSet, b: CharSet): CharSet {
-  return complement(union(complement(a), complement(b)));
+  const both: [number, number][] = [];
+  for (let left = 0, right = 0; left < a.length && right < b.length; ) {
+    const [fromA = 0, toA = 0] = a[left] ?? [];
+    const [fromB = 0, toB = 0] = b[right] ?? [];
+    const from = Math.max(fromA, fromB);
+    const to = Math.min(toA, toB);
+    if (from <= to) both.push([from, to]);
+    if (toA < toB) left += 1;
+    else right += 1;
+  }
+  return both;
 }
 
 export function subtract(a: CharSet, b: CharSet): CharSet {

@@ -2,8 +2,13 @@
 // Why fractions are cut at a few digits: with more than 15 significant digits a decimal may be read as its neighbour, and
 // then stand on the wrong side of a bound that it must not reach.
 
-import { choice, type Expression, empty, oneOf, repeat, sequence, text } from '../ebnf/expression.ts';
-import { digit } from './text-rules.ts';
+import { type CharSet, charsOf } from '../ebnf/characters.ts';
+import { emptyPattern, joined, type Pattern } from '../regex/syntax.ts';
+
+const digit: CharSet = [[0x30, 0x39]];
+const oneOf = (set: CharSet): Pattern => ({ kind: 'chars', set });
+const text = (character: string): Pattern => oneOf(charsOf(character));
+const choice = (options: readonly Pattern[]): Pattern => ({ kind: 'choice', options });
 
 export interface Bounds {
   /** Undefined means no bound. */
@@ -14,7 +19,7 @@ export interface Bounds {
 }
 
 export type RangeResult =
-  | { readonly kind: 'range'; readonly value: Expression }
+  | { readonly kind: 'range'; readonly value: Pattern }
   | { readonly kind: 'nothing' }
   | { readonly kind: 'refused'; readonly rule: string };
 
@@ -42,7 +47,7 @@ export function decimalRange({ low, high, lowIsIn, highIsIn }: Bounds): RangeRes
     return { kind: 'refused', rule };
   }
   const extraDigits = Math.min(extraDigitsMax, significantDigitsMax - scale - integerDigits);
-  const options: Expression[] = [];
+  const options: Pattern[] = [];
   for (let decimals = 0; decimals <= scale; decimals++) {
     const from = low === undefined ? -integerMax : scaleUp(low, decimals, { up: true, isIn: lowIsIn });
     const to = high === undefined ? integerMax : scaleUp(high, decimals, { up: false, isIn: highIsIn });
@@ -54,22 +59,22 @@ export function decimalRange({ low, high, lowIsIn, highIsIn }: Bounds): RangeRes
   return options.length === 0 ? { kind: 'nothing' } : { kind: 'range', value: choice(options) };
 }
 
-function asResult(options: readonly Expression[]): RangeResult {
+function asResult(options: readonly Pattern[]): RangeResult {
   return options.length === 0 ? { kind: 'nothing' } : { kind: 'range', value: choice(options) };
 }
 
-type Between = (from: bigint, to: bigint) => Expression | undefined;
+type Between = (from: bigint, to: bigint) => Pattern | undefined;
 
 /** Both signs of a range of integers, by the digits of their absolute values. */
-function signed(from: bigint, to: bigint, digitsBetween: Between): Expression[] {
-  const options: Expression[] = [];
+function signed(from: bigint, to: bigint, digitsBetween: Between): Pattern[] {
+  const options: Pattern[] = [];
   if (to >= 0n) {
     const positive = digitsBetween(from > 0n ? from : 0n, to);
     if (positive !== undefined) options.push(positive);
   }
   if (from < 0n) {
     const negative = digitsBetween(to < 0n ? -to : 1n, -from);
-    if (negative !== undefined) options.push(sequence(text('-'), negative));
+    if (negative !== undefined) options.push(joined([text('-'), negative]));
   }
   return options;
 }
@@ -78,28 +83,28 @@ function signed(from: bigint, to: bigint, digitsBetween: Between): Expression[] 
 function withExtraDigits(
   { low, high }: Bounds,
   { scale, extraDigits }: { scale: number; extraDigits: number },
-): Expression[] {
+): Pattern[] {
   const from = low === undefined ? -integerMax : scaleUp(low, scale, { up: true, isIn: true });
   const to = high === undefined ? integerMax : scaleUp(high, scale, { up: false, isIn: true });
   // Not all zero: the number itself is written without them, where the bounds allow it.
-  const extra = sequence(repeat(oneOf(digit), 0, extraDigits - 1), oneOf([[0x31, 0x39]]));
-  const tail = (value: Expression): Expression => sequence(value, ...(scale === 0 ? [text('.')] : []), extra);
-  const options: Expression[] = [];
+  const extra = joined([{ kind: 'repeat', of: oneOf(digit), min: 0, max: extraDigits - 1 }, oneOf([[0x31, 0x39]])]);
+  const tail = (value: Pattern): Pattern => joined([value, ...(scale === 0 ? [text('.')] : []), extra]);
+  const options: Pattern[] = [];
   if (to > 0n) {
     const positive = between(from > 0n ? from : 0n, to - 1n, { scale });
     if (positive !== undefined) options.push(tail(positive));
   }
   if (from < 0n) {
     const negative = between(to < 0n ? -to : 0n, -from - 1n, { scale });
-    if (negative !== undefined) options.push(sequence(text('-'), tail(negative)));
+    if (negative !== undefined) options.push(joined([text('-'), tail(negative)]));
   }
   return options;
 }
 
 /** Digits of the integers from `from` to `to`, neither negative, with the point before the last `scale` digits. */
-function between(from: bigint, to: bigint, { scale }: { scale: number }): Expression | undefined {
+function between(from: bigint, to: bigint, { scale }: { scale: number }): Pattern | undefined {
   if (from > to) return undefined;
-  const options: Expression[] = [];
+  const options: Pattern[] = [];
   const lengthMin = Math.max(from.toString().length, scale + 1);
   const lengthMax = Math.max(to.toString().length, scale + 1);
   for (let length = lengthMin; length <= lengthMax; length++) {
@@ -112,20 +117,20 @@ function between(from: bigint, to: bigint, { scale }: { scale: number }): Expres
 }
 
 /** Texts of digits from `low` to `high`, equally long, with a point after `pointAt` digits (none if that is the end). */
-function digitRange(low: string, high: string, pointAt: number): Expression {
-  if (low === '') return empty;
+function digitRange(low: string, high: string, pointAt: number): Pattern {
+  if (low === '') return emptyPattern;
   const point = pointAt === 0 ? [text('.')] : [];
   const [a, b] = [low.charCodeAt(0), high.charCodeAt(0)];
-  const rest = (from: string, to: string): Expression => digitRange(from, to, pointAt - 1);
+  const rest = (from: string, to: string): Pattern => digitRange(from, to, pointAt - 1);
   const [lowRest, highRest] = [low.slice(1), high.slice(1)];
   const zeros = '0'.repeat(lowRest.length);
   const nines = '9'.repeat(lowRest.length);
-  if (/^0*$/.test(lowRest) && /^9*$/.test(highRest)) return sequence(...point, oneOf([[a, b]]), rest(zeros, nines));
-  if (a === b) return sequence(...point, text(low.charAt(0)), rest(lowRest, highRest));
-  const options = [sequence(text(low.charAt(0)), rest(lowRest, nines))];
-  if (b - a > 1) options.push(sequence(oneOf([[a + 1, b - 1]]), rest(zeros, nines)));
-  options.push(sequence(text(high.charAt(0)), rest(zeros, highRest)));
-  return sequence(...point, choice(options));
+  if (/^0*$/.test(lowRest) && /^9*$/.test(highRest)) return joined([...point, oneOf([[a, b]]), rest(zeros, nines)]);
+  if (a === b) return joined([...point, text(low.charAt(0)), rest(lowRest, highRest)]);
+  const options = [joined([text(low.charAt(0)), rest(lowRest, nines)])];
+  if (b - a > 1) options.push(joined([oneOf([[a + 1, b - 1]]), rest(zeros, nines)]));
+  options.push(joined([text(high.charAt(0)), rest(zeros, highRest)]));
+  return joined([...point, choice(options)]);
 }
 
 /** How many decimals a number has. */

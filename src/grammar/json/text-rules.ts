@@ -34,7 +34,8 @@ const blockChars = 16;
 /** Up to this length every count is a rule of its own; longer strings are counted in blocks as well. */
 const chainMax = 48;
 
-const afterString = '(= json_ws [,}\\]:])';
+/** What follows a string in JSON: a lookahead of its rules. */
+export const afterString = '(= json_ws [,}\\]:])';
 
 const makers = {
   json_ws: () => choice([empty, text(' '), sequence(text('\n'), repeat(oneOf(charsOf(' \t')), 0, indentMax))]),

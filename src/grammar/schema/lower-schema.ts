@@ -3,8 +3,9 @@
 // overlapping oneOf options and patterns inside strings for granted. Every text this grammar allows meets the schema;
 // the reverse is not promised (docs/STRUCTURED-OUTPUT.md says what is narrower).
 
-import { choice, type Expression, type Rules, rule, text } from '../ebnf/expression.ts';
+import { choice, type Expression, empty, type Rules, rule, text } from '../ebnf/expression.ts';
 import { createUseRule } from '../json/text-rules.ts';
+import { literalPattern, lowerPatterns, writePlain } from '../regex/lower.ts';
 import type { Json, Lowered } from '../types.ts';
 import { lowerArray } from './arrays.ts';
 import { anything, type Constraints } from './constraints.ts';
@@ -117,8 +118,7 @@ function followReferences(root: Json, located: Located): Located {
 
 function lowerConstraints(compilation: Compilation, constraints: Constraints): Expression[] {
   const { types, literals } = constraints;
-  if (literals !== undefined)
-    return [choice(literals.map((literal) => text(literalText(compilation, literal, constraints))))];
+  if (literals !== undefined) return literalsOf(compilation, literals, constraints);
   if (isUnconstrained(constraints)) return [compilation.use('json_value')];
   const options: (Expression | undefined)[] = [];
   if (types.has('object')) {
@@ -137,6 +137,16 @@ function lowerConstraints(compilation: Compilation, constraints: Constraints): E
   if (types.has('boolean')) options.push(choice([text('true'), text('false')]));
   if (types.has('null')) options.push(text('null'));
   return options.filter((option) => option !== undefined);
+}
+
+/** Constants, read letter by letter: those that begin alike part where they differ. */
+function literalsOf(compilation: Compilation, literals: readonly Json[], constraints: Constraints): Expression[] {
+  const options = literals.map((literal) => literalPattern(literalText(compilation, literal, constraints)));
+  const name = compilation.newName('constant');
+  const use = { rules: compilation.rules, name, write: writePlain, end: empty };
+  const lowered = lowerPatterns([{ kind: 'choice', options }], use);
+  if (lowered.kind === 'refused') compilation.refuse(`has constants that ${lowered.rule}`);
+  return lowered.kind === 'lowered' ? [lowered.value] : [];
 }
 
 /** A value of `enum` or `const`; those with members are taken only where nothing else is said. */

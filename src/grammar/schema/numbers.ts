@@ -1,8 +1,9 @@
 // Numbers of a schema as grammar.
 
-import { choice, type Expression, text } from '../ebnf/expression.ts';
+import { type Expression, empty } from '../ebnf/expression.ts';
 import { multiplesOf } from '../json/multiples.ts';
 import { type Bounds, decimalRange, integerRange, type RangeResult } from '../json/ranges.ts';
+import { literalPattern, lowerPatterns, writePlain } from '../regex/lower.ts';
 import type { Constraints } from './constraints.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -23,7 +24,11 @@ export function lowerNumber(lowering: Lowering, constraints: Constraints, isInte
 
 function settle(lowering: Lowering, result: RangeResult): Expression | undefined {
   if (result.kind === 'refused') lowering.refuse(result.rule);
-  return result.kind === 'range' ? result.value : undefined;
+  if (result.kind !== 'range') return undefined;
+  const name = lowering.newName('number');
+  const lowered = lowerPatterns([result.value], { rules: lowering.rules, name, write: writePlain, end: empty });
+  if (lowered.kind === 'refused') lowering.refuse(lowered.rule);
+  return lowered.kind === 'lowered' ? lowered.value : undefined;
 }
 
 function boundsOf({ number, string }: Constraints): Bounds {
@@ -48,7 +53,8 @@ function lowerMultiples(lowering: Lowering, bounds: Bounds, divisor: number): Ex
       const isIn = (value > low || lowIsIn) && (value < high || highIsIn);
       if (isIn) multiples.push(String(value === 0 ? 0 : value));
     }
-    return multiples.length === 0 ? undefined : choice(multiples.map(text));
+    if (multiples.length === 0) return undefined;
+    return settle(lowering, { kind: 'range', value: { kind: 'choice', options: multiples.map(literalPattern) } });
   }
   const isFromZero = low === undefined || (low === 0 && lowIsIn);
   if (high === undefined && isFromZero && divisor <= divisorMax) {

@@ -7,12 +7,12 @@ import { assert } from '../../assert.ts';
 import { charsOf, subtract } from '../ebnf/characters.ts';
 import { choice, type Expression, empty, oneOf, repeat, sequence, text } from '../ebnf/expression.ts';
 import { asWritable } from '../ebnf/print.ts';
-import { writeInString } from '../json/string-chars.ts';
 import { list, member, objectOf, plainChars } from '../json/text-rules.ts';
-import { lowerRegex } from '../regex/lower.ts';
+import { searchPattern } from '../regex/lower.ts';
 import { type ObjectConstraints, restOf } from './constraints.ts';
 import { isObject, type Located } from './located.ts';
 import type { Lowering } from './lowering.ts';
+import { quoted, readPattern } from './strings.ts';
 
 /** Characters of all names together that free names may be told apart from. */
 const namedCharsMax = 400;
@@ -95,10 +95,7 @@ function patternKey(lowering: Lowering, { patterns }: ObjectConstraints): Expres
   if (only === undefined) return undefined;
   if (others.length > 0)
     lowering.refuse('has several patternProperties, which are not enforced: a name may match two of them');
-  const lowered = lowerRegex(only.pattern, { match: 'search', write: writeInString });
-  if (lowered.kind === 'lowered') return sequence(text('"'), lowered.value, text('"'));
-  lowering.refuse(`has a pattern that ${lowered.rule}`);
-  return undefined;
+  return quoted(lowering, readPattern(only.pattern, searchPattern), { min: 0, max: undefined });
 }
 
 /** A key, without escapes, that is none of `names`: it leaves their tree at some character, or ends early or late. */
