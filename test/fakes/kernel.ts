@@ -42,6 +42,16 @@ export function nextToken(chain: number, seed: number, vocabularySize: number): 
   return chainOf(chain, seed) % vocabularySize;
 }
 
+/** The token, or the next one that the mask allows. */
+function allowedFrom(token: number, mask: Int32Array | undefined, vocabularySize: number): number {
+  for (let offset = 0; offset < vocabularySize; offset++) {
+    const candidate = (token + offset) % vocabularySize;
+    const word = mask === undefined ? -1 : (mask[candidate >> 5] ?? 0);
+    if (((word >> (candidate & 31)) & 1) === 1) return candidate;
+  }
+  throw new Error('the mask allows nothing');
+}
+
 export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   const batchTokensMax = options.batchTokensMax ?? 64;
   const slabCells = Math.floor(options.cellCount / options.cacheSeqCount);
@@ -132,7 +142,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return Int32Array.from(rows, (row) => {
         const chain = outputChains[row.batchIndex];
         if (chain === undefined) throw new Error(`row ${row.batchIndex} has no logits`);
-        return nextToken(chain, row.seed, options.vocabularySize);
+        return allowedFrom(nextToken(chain, row.seed, options.vocabularySize), row.mask, options.vocabularySize);
       });
     },
     copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number) {

@@ -87,6 +87,44 @@ describe.skipIf(!isBuilt)('sampling threads (built)', () => {
   });
 });
 
+describe.skipIf(!isBuilt)('rows with a mask', () => {
+  test('draw the same on threads, and only what is allowed', async () => {
+    const logits = nativeLogits();
+    const saved = logits.view.values().slice();
+    const samplers = [0, 3].map((threadCount) => createSampler({ logits: logits.view, endTokenIds: [], threadCount }));
+    const [alone, together] = await Promise.all(samplers);
+    if (alone === undefined || together === undefined) throw new Error('there are two');
+    const rows = Array.from({ length: rowCount }, (_, index) => ({
+      ...sampleRow({ batchIndex: index, sampling: { ...greedy, temperature: index % 3 }, seed: index, tokenCount: 5 }),
+      // Every row has words of ones, of zeros and of both; some rows have no mask.
+      mask:
+        index % 4 === 0
+          ? undefined
+          : Int32Array.from(
+              { length: vocabularySize / 32 },
+              (_word, at) => [0, -1, 0x0f0f0f0f + index][(at + index) % 3] ?? 0,
+            ),
+    }));
+    const expected = alone.sample(rows);
+    logits.view.values().set(saved);
+    expect(together.sample(rows)).toEqual(expected);
+    for (const [index, token] of expected.entries()) {
+      const mask = rows[index]?.mask;
+      if (mask !== undefined) expect(((mask[token >> 5] ?? 0) >> (token & 31)) & 1).toBe(1);
+    }
+    together.dispose();
+    logits.free();
+  });
+
+  test('a mask that allows nothing is told, not drawn from', async () => {
+    const logits = nativeLogits();
+    const sampler = await createSampler({ logits: logits.view, endTokenIds: [], threadCount: 0 });
+    const row = sampleRow({ batchIndex: 0, sampling: greedy, seed: 1, tokenCount: 1 });
+    expect(() => sampler.sample([{ ...row, mask: new Int32Array(vocabularySize / 32) }])).toThrow('forbidden');
+    logits.free();
+  });
+});
+
 describe('rounds', () => {
   test('hand each row out once', () => {
     const shared = viewSharedRows(allocateSharedRows(vocabularySize));
