@@ -7,7 +7,7 @@ import { checkEbnf } from './ebnf/check.ts';
 import { type Expression, empty, type Rules, rule } from './ebnf/expression.ts';
 import { printRules } from './ebnf/print.ts';
 import { createUseRule } from './json/text-rules.ts';
-import { literalPattern, lowerPatterns, wholePattern, writePlain } from './regex/lower.ts';
+import { lowerPatterns, lowerTexts, wholePattern, writePlain } from './regex/lower.ts';
 import { parseRegex } from './regex/parse.ts';
 import type { Pattern } from './regex/syntax.ts';
 import { lowerSchema } from './schema/lower-schema.ts';
@@ -30,7 +30,7 @@ export function lowerRule(output: OutputRule): Lowered<GrammarSpec> {
     case 'regex':
       return lowerPattern(output.pattern);
     case 'choice':
-      return lowerWhole({ kind: 'choice', options: output.choices.map(literalPattern) });
+      return lowerTextList(output.choices);
     case 'ebnf': {
       const fault = checkEbnf(output.text);
       return fault === undefined ? { kind: 'lowered', value: { kind: 'ebnf', text: output.text } } : refused(fault);
@@ -54,6 +54,12 @@ export function ebnfOfSchema(schema: Json): Lowered<string> {
 function lowerPattern(source: string): Lowered<GrammarSpec> {
   const parsed = parseRegex(source);
   return parsed.kind === 'refused' ? refused(parsed.rule) : lowerWhole(wholePattern(parsed.branches));
+}
+
+function lowerTextList(texts: readonly string[]): Lowered<GrammarSpec> {
+  const rules: Rules = new Map();
+  const lowered = lowerTexts(texts, { rules, name: 'text', write: writePlain, end: empty });
+  return lowered.kind === 'lowered' ? finish(rules, lowered) : refused('must be texts that can be written');
 }
 
 function lowerWhole(pattern: Pattern): Lowered<GrammarSpec> {

@@ -1,10 +1,11 @@
 // From patterns to rules of a grammar: of a text itself, or of a JSON string that holds the text.
 
+import { must } from '../../assert.ts';
 import { type CharSet, complement, sizeOf } from '../ebnf/characters.ts';
-import { choice, type Expression, oneOf, type Rules, rule, sequence } from '../ebnf/expression.ts';
+import { choice, type Expression, empty, oneOf, type Rules, rule, sequence } from '../ebnf/expression.ts';
 import { asWritable } from '../ebnf/print.ts';
 import { automatonOf, intersectAutomata, limitLengths, statesMax } from './automaton.ts';
-import type { Automaton } from './minimize.ts';
+import { type Automaton, automatonOfTexts } from './minimize.ts';
 import { type Branch, type Lengths, lengthsOf, type Pattern } from './syntax.ts';
 
 /** How one character of a set is written in the output; undefined when the set cannot be written. */
@@ -55,20 +56,20 @@ export function searchPattern(branches: readonly Branch[]): Pattern {
   return { kind: 'choice', options };
 }
 
-/** A text as a pattern. */
-export function literalPattern(value: string): Pattern {
-  const parts = [...value].map((character): Pattern => {
-    const code = character.codePointAt(0) ?? 0;
-    return { kind: 'chars', set: [[code, code]] };
-  });
-  return { kind: 'sequence', parts };
-}
-
 /** Texts that all of the patterns allow. Adds a rule for each state in which texts may part. */
 export function lowerPatterns(patterns: readonly Pattern[], use: PatternUse): LoweredRegex {
   const automaton = joinAll(patterns, use.lengths);
   if (automaton === undefined) return { kind: 'refused', rule: tooLarge };
   if (automaton.length === 0) return { kind: 'nothing' };
+  return write(automaton, use)
+    ? { kind: 'lowered', value: rule(`${use.name}_0`) }
+    : { kind: 'refused', rule: unwritable };
+}
+
+/** One of the texts, read letter by letter: those that begin alike part where they differ. */
+export function lowerTexts(texts: readonly string[], use: PatternUse): LoweredRegex {
+  if (texts.length === 0) return { kind: 'nothing' };
+  const automaton = automatonOfTexts(texts);
   return write(automaton, use)
     ? { kind: 'lowered', value: rule(`${use.name}_0`) }
     : { kind: 'refused', rule: unwritable };
@@ -90,36 +91,44 @@ function isWithin(inner: Lengths, outer: Lengths): boolean {
   return inner.min >= outer.min && (outer.max === undefined || (inner.max !== undefined && inner.max <= outer.max));
 }
 
-/** Adds the rules; false when a set of characters cannot be written. */
+/** Adds the rules of the states where ways part; false when a set of characters cannot be written. */
 function write(automaton: Automaton, { rules, name, end, lookahead, write: writeChar }: PatternUse): boolean {
-  for (const [index, { isEnd, moves }] of automaton.entries()) {
+  const open = [0];
+  for (let state = open.pop(); state !== undefined; state = open.pop()) {
+    const { isEnd, moves } = must(automaton[state], 'moves lead to states');
     const options: Expression[] = isEnd ? [end] : [];
     for (const { set, to } of moves) {
       const character = writeChar(set);
       if (character === undefined) return false;
-      options.push(sequence(character, ...tailFrom(automaton, to, { name, writeChar })));
+      const { way, state: parting } = followWay(automaton, to, writeChar);
+      const target = `${name}_${parting}`;
+      if (!rules.has(target)) {
+        rules.set(target, { body: empty });
+        open.push(parting);
+      }
+      options.push(sequence(character, ...way, rule(target)));
     }
-    rules.set(`${name}_${index}`, { body: choice(options), ...(lookahead === undefined ? {} : { lookahead }) });
+    rules.set(`${name}_${state}`, { body: choice(options), ...(lookahead === undefined ? {} : { lookahead }) });
   }
   return true;
 }
 
-/** The way from a state on: as text while there is only one, then the rule of the state where ways part. */
-function tailFrom(
+/** The way from a state on while there is only one, and the state where ways part. */
+function followWay(
   automaton: Automaton,
   from: number,
-  { name, writeChar }: { readonly name: string; readonly writeChar: CharWriter },
-): Expression[] {
+  writeChar: CharWriter,
+): { readonly way: readonly Expression[]; readonly state: number } {
   const way: Expression[] = [];
   let state = from;
   for (let hops = 0; hops < automaton.length; hops++) {
-    const found = automaton[state];
-    const [only, ...others] = found?.moves ?? [];
-    if (found === undefined || found.isEnd || only === undefined || others.length > 0 || sizeOf(only.set) > 1) break;
+    const { isEnd, moves } = must(automaton[state], 'moves lead to states');
+    const [only, ...others] = moves;
+    if (isEnd || only === undefined || others.length > 0 || sizeOf(only.set) > 1) break;
     const character = writeChar(only.set);
     if (character === undefined) break;
     way.push(character);
     state = only.to;
   }
-  return [...way, rule(`${name}_${state}`)];
+  return { way, state };
 }

@@ -1,7 +1,7 @@
 // Deterministic automata as data, and the merging of states that allow the same texts.
 // Why merged: each state becomes a rule, and XGrammar looks at the whole vocabulary for each when it compiles.
 
-import { type CharSet, charSet } from '../ebnf/characters.ts';
+import { type CharSet, charSet, charsOf } from '../ebnf/characters.ts';
 
 export interface State {
   readonly isEnd: boolean;
@@ -12,13 +12,36 @@ export interface State {
 /** State 0 is the start; from every state an end can be reached. No states: nothing is allowed. */
 export type Automaton = readonly State[];
 
+/** The automaton of a list of texts: their tree, with common endings merged. O(characters). */
+export function automatonOfTexts(texts: readonly string[]): Automaton {
+  const tree: { isEnd: boolean; next: Map<string, number> }[] = [{ isEnd: false, next: new Map() }];
+  for (const text of texts) {
+    let at = 0;
+    for (const character of text) {
+      const known = tree[at]?.next.get(character);
+      const to = known ?? tree.push({ isEnd: false, next: new Map() }) - 1;
+      tree[at]?.next.set(character, to);
+      at = to;
+    }
+    const last = tree[at];
+    if (last !== undefined) last.isEnd = true;
+  }
+  const states = tree.map(({ isEnd, next }) => ({
+    isEnd,
+    moves: [...next].map(([character, to]) => ({ set: charsOf(character), to })),
+  }));
+  return merge(states);
+}
+
 /** Merges states that allow the same texts; state 0 stays the start. */
 export function merge(states: Automaton): Automaton {
   const classes = classesOf(states);
   const order = [...new Set(classes)];
   const numbers = new Map(order.map((name, index) => [name, index]));
+  const firsts = new Map<number, number>();
+  for (const [state, name] of classes.entries()) if (!firsts.has(name)) firsts.set(name, state);
   return order.map((name) => {
-    const member = states[classes.indexOf(name)];
+    const member = states[firsts.get(name) ?? 0];
     const moves = (member?.moves ?? []).map(({ set, to }) => ({ set, to: numbers.get(classes[to] ?? 0) ?? 0 }));
     return { isEnd: member?.isEnd ?? false, moves: joinMoves(moves) };
   });

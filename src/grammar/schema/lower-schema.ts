@@ -3,9 +3,10 @@
 // overlapping oneOf options and patterns inside strings for granted. Every text this grammar allows meets the schema;
 // the reverse is not promised (docs/STRUCTURED-OUTPUT.md says what is narrower).
 
+import { assertNever } from '../../assert.ts';
 import { choice, type Expression, empty, type Rules, rule, text } from '../ebnf/expression.ts';
 import { createUseRule } from '../json/text-rules.ts';
-import { literalPattern, lowerPatterns, writePlain } from '../regex/lower.ts';
+import { lowerTexts, writePlain } from '../regex/lower.ts';
 import type { Json, Lowered } from '../types.ts';
 import { lowerArray } from './arrays.ts';
 import { anything, type Constraints } from './constraints.ts';
@@ -141,10 +142,10 @@ function lowerConstraints(compilation: Compilation, constraints: Constraints): E
 
 /** Constants, read letter by letter: those that begin alike part where they differ. */
 function literalsOf(compilation: Compilation, literals: readonly Json[], constraints: Constraints): Expression[] {
-  const options = literals.map((literal) => literalPattern(literalText(compilation, literal, constraints)));
+  const texts = literals.map((literal) => literalText(compilation, literal, constraints));
   const name = compilation.newName('constant');
   const use = { rules: compilation.rules, name, write: writePlain, end: empty };
-  const lowered = lowerPatterns([{ kind: 'choice', options }], use);
+  const lowered = lowerTexts(texts, use);
   if (lowered.kind === 'refused') compilation.refuse(`has constants that ${lowered.rule}`);
   return lowered.kind === 'lowered' ? [lowered.value] : [];
 }
@@ -164,14 +165,34 @@ function literalText(compilation: Compilation, literal: Json, constraints: Const
 type Part = 'object' | 'array' | 'string' | 'number';
 
 /** Whether nothing is said about values of a type. */
-function isSame(constraints: Constraints, part: Part): boolean {
-  const [given, free] = [constraints[part], anything[part]];
-  return JSON.stringify(given, showCollections) === JSON.stringify(free, showCollections);
+function isSame({ object, array, string, number }: Constraints, part: Part): boolean {
+  switch (part) {
+    case 'object':
+      return (
+        object.properties.size + object.required.size + object.patterns.length + object.names.length === 0 &&
+        object.additional === undefined &&
+        object.countMin === 0 &&
+        object.countMax === Infinity
+      );
+    case 'array':
+      return (
+        array.prefix.length === 0 && array.items === undefined && array.countMin === 0 && array.countMax === Infinity
+      );
+    case 'string':
+      return isEqual(string, anything.string) && string.patterns.length === 0;
+    case 'number':
+      return isEqual(number, anything.number) && string.format !== 'int32';
+    default:
+      return assertNever(part);
+  }
 }
 
-function showCollections(_: string, value: unknown): unknown {
-  if (value instanceof Map || value instanceof Set) return [...value];
-  return value === Infinity || value === -Infinity ? String(value) : value;
+/** Whether all plain values of two records are the same; lists are the caller's. */
+function isEqual<T extends object>(a: T, b: T): boolean {
+  const [left, right] = [Object.entries(a), Object.entries(b)];
+  return left.every(
+    ([name, value]) => Array.isArray(value) || right.some(([other, same]) => other === name && same === value),
+  );
 }
 
 function isUnconstrained(constraints: Constraints): boolean {

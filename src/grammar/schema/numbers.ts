@@ -3,7 +3,7 @@
 import { type Expression, empty } from '../ebnf/expression.ts';
 import { multiplesOf } from '../json/multiples.ts';
 import { type Bounds, decimalRange, integerRange, type RangeResult } from '../json/ranges.ts';
-import { literalPattern, lowerPatterns, writePlain } from '../regex/lower.ts';
+import { type LoweredRegex, lowerPatterns, lowerTexts, type PatternUse, writePlain } from '../regex/lower.ts';
 import type { Constraints } from './constraints.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -25,8 +25,14 @@ export function lowerNumber(lowering: Lowering, constraints: Constraints, isInte
 function settle(lowering: Lowering, result: RangeResult): Expression | undefined {
   if (result.kind === 'refused') lowering.refuse(result.rule);
   if (result.kind !== 'range') return undefined;
-  const name = lowering.newName('number');
-  const lowered = lowerPatterns([result.value], { rules: lowering.rules, name, write: writePlain, end: empty });
+  return expressionOf(lowering, lowerPatterns([result.value], useFor(lowering)));
+}
+
+function useFor({ rules, newName }: Lowering): PatternUse {
+  return { rules, name: newName('number'), write: writePlain, end: empty };
+}
+
+function expressionOf(lowering: Lowering, lowered: LoweredRegex): Expression | undefined {
   if (lowered.kind === 'refused') lowering.refuse(lowered.rule);
   return lowered.kind === 'lowered' ? lowered.value : undefined;
 }
@@ -54,7 +60,7 @@ function lowerMultiples(lowering: Lowering, bounds: Bounds, divisor: number): Ex
       if (isIn) multiples.push(String(value === 0 ? 0 : value));
     }
     if (multiples.length === 0) return undefined;
-    return settle(lowering, { kind: 'range', value: { kind: 'choice', options: multiples.map(literalPattern) } });
+    return expressionOf(lowering, lowerTexts(multiples, useFor(lowering)));
   }
   const isFromZero = low === undefined || (low === 0 && lowIsIn);
   if (high === undefined && isFromZero && divisor <= divisorMax) {

@@ -3,7 +3,6 @@
 // Why named members exclude free ones unless a schema for those is given: a free member with a named one's name would take
 // its place, and an object that was asked for by name is rarely meant to have more.
 
-import { assert } from '../../assert.ts';
 import { charsOf, subtract } from '../ebnf/characters.ts';
 import { choice, type Expression, empty, oneOf, repeat, sequence, text } from '../ebnf/expression.ts';
 import { asWritable } from '../ebnf/print.ts';
@@ -16,6 +15,9 @@ import { quoted, readPattern } from './strings.ts';
 
 /** Characters of all names together that free names may be told apart from. */
 const namedCharsMax = 400;
+
+/** Each may take a rule or two, and each nests in the one before. */
+const namesMax = 1000;
 
 interface NamedMember {
   readonly name: string;
@@ -41,6 +43,10 @@ export function lowerObject(lowering: Lowering, object: ObjectConstraints): Expr
 function namedMembers(lowering: Lowering, object: ObjectConstraints): NamedMember[] | undefined {
   const members: NamedMember[] = [];
   const names = new Set([...object.properties.keys(), ...object.required]);
+  if (names.size > namesMax) {
+    lowering.refuse(`must not have more than ${namesMax} properties. It has ${names.size}`);
+    return undefined;
+  }
   for (const name of names) {
     const isRequired = object.required.has(name);
     const rest = object.properties.get(name) ?? restOf(object, name);
@@ -149,21 +155,26 @@ function createMembersBuilder(lowering: Lowering, { named, free, min, max }: Mem
     return repeat(sequence(text(','), lowering.use('json_ws'), free), missing, room);
   };
 
+  const take: Build = (index, started, count) => {
+    const nextCount = counts ? count + 1 : 0;
+    const here = named[index];
+    const rest = max !== undefined && nextCount > max ? undefined : build(index + 1, true, nextCount);
+    if (here === undefined || rest === undefined) return undefined;
+    return sequence(...(started ? [text(','), lowering.use('json_ws')] : []), here.written, rest);
+  };
+
   const build: Build = (index, started, count) => {
     const here = named[index];
     if (here === undefined) return end(index, started, count);
-    const comma = started ? [text(','), lowering.use('json_ws')] : [];
-    const nextCount = counts ? count + 1 : 0;
-    const taken = max !== undefined && nextCount > max ? undefined : build(index + 1, true, nextCount);
-    const with_ = taken === undefined ? undefined : sequence(...comma, here.written, taken);
-    if (here.isRequired) return with_;
+    if (here.isRequired) return take(index, started, count);
     const key = `${index}_${Number(started)}_${count}`;
-    if (!known.has(key)) {
-      const options = [with_, build(index + 1, started, count)].filter((option) => option !== undefined);
-      known.set(key, options.length === 0 ? undefined : lowering.addRule(`${prefix}_${key}`, choice(options)));
-    }
-    return known.get(key);
+    if (known.has(key)) return known.get(key);
+    const options = [take(index, started, count), build(index + 1, started, count)].filter(
+      (option) => option !== undefined,
+    );
+    const rule = options.length === 0 ? undefined : lowering.addRule(`${prefix}_${key}`, choice(options));
+    known.set(key, rule);
+    return rule;
   };
-  assert(named.length < 5000, 'limits on schemas bound their properties');
   return build;
 }
