@@ -38,7 +38,7 @@ const bodyOf = ({ name, schema }: Case, index: number) => ({
   prompt: `Here is ${name} as JSON: `,
   temperature: 1,
   seed: index,
-  max_tokens: 100,
+  max_tokens: 80,
   response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
 });
 
@@ -117,9 +117,6 @@ describe('the embedded model under schemas', () => {
     expect(await guided({ structured_outputs: { grammar: 'root ::= ("yes" | "no") " ok"?' } })).toMatch(
       /^(yes|no)( ok)?$/,
     );
-    expect(
-      JSON.parse(await guided({ response_format: { type: 'json_object' }, max_tokens: 400, temperature: 0 })),
-    ).toBeTypeOf('object');
     // It may not end, and must: the grammar decides.
     expect(await guided({ guided_regex: 'a{3}b?', ignore_eos: true })).toBe('aaab');
   });
