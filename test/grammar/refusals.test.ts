@@ -1,7 +1,10 @@
 // What a schema asks for and would not get is refused, with its place; what says nothing is let through.
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { lowerRule } from '../../src/grammar/lower-rule.ts';
+import { formatNames } from '../../src/grammar/schema/formats.ts';
+import { enforced } from '../../src/grammar/schema/keywords.ts';
 import type { Json } from '../../src/grammar/types.ts';
 
 function faultsOf(schema: Json): string[] {
@@ -72,6 +75,12 @@ describe('refused', () => {
     for (let depth = 0; depth < 1000; depth++) schema = { type: 'array', items: schema };
     expect(faultsOf(schema).join()).toContain('must not nest deeper than 200');
   });
+});
+
+test('docs/STRUCTURED-OUTPUT.md names every keyword and format', () => {
+  const text = readFileSync(new URL('../../docs/STRUCTURED-OUTPUT.md', import.meta.url), 'utf8');
+  const words = [...enforced, ...formatNames].filter((word) => !text.includes(`\`${word}\``));
+  expect(words).toEqual([]);
 });
 
 describe('let through', () => {
