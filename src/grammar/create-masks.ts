@@ -18,11 +18,14 @@ export interface MasksOptions {
   readonly onMasks?: (count: number, elapsedMs: number) => void;
 }
 
+/** A busy machine may hold a thread up for so long; a mask itself takes a millisecond. */
+const maskMsMin = 5_000;
+
 export function createMasks(options: MasksOptions): SequenceMasks {
   const { vocabularySize, timeoutMs, onMasks = () => undefined } = options;
   const startThread = createThreadStarter(() => readVocabulary(options));
   const grammars = createCompiledGrammars({ createInstance: () => createInstance(startThread, onMasks), timeoutMs });
-  return createSequenceMasks({ grammars, vocabularySize, maskMsMax: timeoutMs });
+  return createSequenceMasks({ grammars, vocabularySize, maskMsMax: Math.max(timeoutMs, maskMsMin) });
 }
 
 function readVocabulary({ vocabularySize, endTokenIds, pieceBytes }: MasksOptions): Vocabulary {

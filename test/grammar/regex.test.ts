@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lowerRule } from '../../src/grammar/lower-rule.ts';
-import { automatonOf } from '../../src/grammar/regex/automaton.ts';
 import { wholePattern } from '../../src/grammar/regex/lower.ts';
 import { parseRegex } from '../../src/grammar/regex/parse.ts';
+import { readerOf } from './automaton-reader.ts';
 import { createMaskedWriter, type MaskedWriter } from './masked-writer.ts';
 
 let writer: MaskedWriter;
@@ -41,21 +41,10 @@ const { regex } = fc.letrec<{ regex: string; part: string }>((tie) => ({
   ),
 }));
 
-/** The automaton's own answers, without XGrammar. */
-function readerOf(source: string): (text: string) => boolean {
+function readSource(source: string): (text: string) => boolean {
   const parsed = parseRegex(source);
   if (parsed.kind === 'refused') throw new Error(parsed.rule);
-  const automaton = automatonOf(wholePattern(parsed.branches));
-  if (automaton === undefined) throw new Error('too large');
-  return (text) => {
-    let state = automaton[0];
-    for (const character of text) {
-      const code = character.codePointAt(0) ?? 0;
-      const move = state?.moves.find(({ set }) => set.some(([from, to]) => from <= code && code <= to));
-      state = move === undefined ? undefined : automaton[move.to];
-    }
-    return state?.isEnd ?? false;
-  };
+  return readerOf(wholePattern(parsed.branches));
 }
 
 test('the automaton accepts what JavaScript matches, and nothing else', () => {
@@ -66,7 +55,7 @@ test('the automaton accepts what JavaScript matches, and nothing else', () => {
   fc.assert(
     fc.property(regex, texts, (source, candidates) => {
       const expected = new RegExp(`^(?:${source})$`, 'u');
-      const accepts = readerOf(source);
+      const accepts = readSource(source);
       for (const text of candidates) expect(accepts(text), `${source} on ${text}`).toBe(expected.test(text));
     }),
     { numRuns: 200, seed: 7 },

@@ -107,13 +107,29 @@ function between(from: bigint, to: bigint, { scale }: { scale: number }): Patter
   const options: Pattern[] = [];
   const lengthMin = Math.max(from.toString().length, scale + 1);
   const lengthMax = Math.max(to.toString().length, scale + 1);
+  /** Lengths all of whose numbers are in the range: one option for all of them. */
+  const full: number[] = [];
   for (let length = lengthMin; length <= lengthMax; length++) {
-    const smallest = length === lengthMin ? from : 10n ** BigInt(length - 1);
-    const largest = length === lengthMax ? to : 10n ** BigInt(length) - 1n;
-    const pad = (value: bigint): string => value.toString().padStart(length, '0');
-    options.push(digitRange(pad(smallest), pad(largest), length - scale));
+    const smallest = 10n ** BigInt(length - 1);
+    const largest = 10n ** BigInt(length) - 1n;
+    const low = length === lengthMin ? from : smallest;
+    const high = length === lengthMax ? to : largest;
+    if (low === smallest && high === largest) full.push(length);
+    else options.push(digitRange(pad(low, length), pad(high, length), length - scale));
   }
+  const [first] = full;
+  const last = full.at(-1);
+  if (first !== undefined && last !== undefined) options.push(allNumbers(first, last, scale));
   return choice(options);
+}
+
+const pad = (value: bigint, length: number): string => value.toString().padStart(length, '0');
+
+/** Numbers of `from` to `to` digits that begin with none but 1 to 9, the point before the last `scale` of them. */
+function allNumbers(from: number, to: number, scale: number): Pattern {
+  const digits = (min: number, max: number): Pattern => ({ kind: 'repeat', of: oneOf(digit), min, max });
+  const decimals = scale === 0 ? [] : [text('.'), digits(scale, scale)];
+  return joined([oneOf([[0x31, 0x39]]), digits(from - 1 - scale, to - 1 - scale), ...decimals]);
 }
 
 /** Texts of digits from `low` to `high`, equally long, with a point after `pointAt` digits (none if that is the end). */

@@ -49,6 +49,7 @@ function createCompilation(rules: Rules, context: SchemaContext): Compilation {
     context,
     use: createUseRule(rules),
     known: new Map(),
+    texts: new Map(),
     path: [],
     depth: 0,
     valueOf: (all) => lowerValue(compilation, all),

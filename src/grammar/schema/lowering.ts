@@ -7,6 +7,8 @@ import type { Located } from './located.ts';
 export interface Lowering {
   readonly rules: Rules;
   readonly use: UseRule;
+  /** Texts under patterns that were lowered before, by patterns and lengths: schemas repeat them. */
+  readonly texts: Map<string, Expression>;
   /** The grammar of a value for which all schemas hold; undefined when there is none such. */
   valueOf(all: readonly Located[]): Expression | undefined;
   /** Adds a rule unless it is there; answers its name as an expression. */

@@ -28,6 +28,9 @@ export function quoted(
   patterns: readonly Pattern[],
   lengths: { readonly min: number; readonly max: number | undefined },
 ): Expression | undefined {
+  const key = JSON.stringify([patterns, lengths]);
+  const known = lowering.texts.get(key);
+  if (known !== undefined) return known;
   lowering.use('json_ws');
   const lowered = lowerPatterns(patterns, {
     rules: lowering.rules,
@@ -38,7 +41,10 @@ export function quoted(
     lengths,
   });
   if (lowered.kind === 'refused') lowering.refuse(`has a pattern that ${lowered.rule}`);
-  return lowered.kind === 'lowered' ? sequence(text('"'), lowered.value) : undefined;
+  if (lowered.kind !== 'lowered') return undefined;
+  const value = sequence(text('"'), lowered.value);
+  lowering.texts.set(key, value);
+  return value;
 }
 
 /** Sources were read before, when the schema was; what is refused was noted then. */
