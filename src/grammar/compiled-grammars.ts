@@ -51,7 +51,9 @@ interface Entry {
 
 const unusedMaxUsual = 64;
 const ownUnusedMax = 2;
-const quickMsUsual = 150;
+/** Each instance holds the vocabulary once more: tens of megabytes. With so many, slow grammars go where the quick ones are. */
+const ownMax = 4;
+const quickMsUsual = 250;
 
 export function createCompiledGrammars(options: CompiledGrammarsOptions): CompiledGrammars {
   const { unusedMax = unusedMaxUsual, quickMs = quickMsUsual } = options;
@@ -64,6 +66,10 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   function sharedInstance(): GrammarInstance {
     if (shared === undefined || shared.isLost) shared = options.createInstance();
     return shared;
+  }
+
+  function ownCount(): number {
+    return [...entries.values()].filter(({ state }) => state.kind === 'ready' && state.isOwn).length;
   }
 
   function start(spec: GrammarSpec, key: string): Entry {
@@ -93,7 +99,7 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   async function compile({ id, spec }: Entry): Promise<Exclude<Entry['state'], { kind: 'compiling' }>> {
     // Both may have to start: at the same time.
     sharedInstance();
-    const trial = await trials.run(id, spec, quickMs);
+    const trial = await trials.run(id, spec, ownCount() < ownMax ? quickMs : Number.POSITIVE_INFINITY);
     if (trial.kind === 'refused') return { kind: 'refused', error: octetError('grammar_failed', trial.reason) };
     if (trial.kind === 'slow') return { kind: 'ready', instance: trial.instance, isOwn: true };
     const instance = sharedInstance();

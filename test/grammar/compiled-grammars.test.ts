@@ -75,6 +75,17 @@ describe('with instances of the test', () => {
     expect(grammars.find(spec('6 ms'))?.instance).toBe(instances[0]);
   });
 
+  test('with four of those, slow grammars are held by the shared instance too', async () => {
+    const { grammars, instances } = fakeGrammars();
+    const slow = [501, 502, 503, 504, 505].map((ms) => spec(`${ms} ms`));
+    for (const one of slow) {
+      grammars.hold(one);
+      await grammars.prepare(one);
+    }
+    const shared = slow.filter((one) => grammars.find(one)?.instance === instances[0]);
+    expect(shared).toEqual([slow[4]]);
+  });
+
   test('an instance that aborts is replaced, and the reason is told', async () => {
     const { grammars, instances } = fakeGrammars();
     const error = await grammars.prepare(spec('abort'));
