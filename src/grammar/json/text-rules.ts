@@ -39,17 +39,19 @@ export const afterString = '(= json_ws [,}\\]:])';
 
 const makers = {
   json_ws: () => choice([empty, text(' '), sequence(text('\n'), repeat(oneOf(charsOf(' \t')), 0, indentMax))]),
+  // A surrogate comes as half of a pair; ways part at one character each, as everywhere (regex/automaton.ts says why).
   json_escape: () => {
-    const notSurrogate = choice([
-      sequence(oneOf(charsOf('0123456789abcefABCEF')), repeat(oneOf(hexDigit), 3, 3)),
-      sequence(oneOf(charsOf('dD')), oneOf(charsOf('01234567')), repeat(oneOf(hexDigit), 2, 2)),
+    const hex = (count: number): Expression => repeat(oneOf(hexDigit), count, count);
+    const low = sequence(text('\\u'), oneOf(charsOf('dD')), oneOf(charsOf('cdefCDEF')), hex(2));
+    const afterD = choice([
+      sequence(oneOf(charsOf('01234567')), hex(2)),
+      sequence(oneOf(charsOf('89abAB')), hex(2), low),
     ]);
-    const pair = sequence(
-      sequence(oneOf(charsOf('dD')), oneOf(charsOf('89abAB')), repeat(oneOf(hexDigit), 2, 2)),
-      text('\\u'),
-      sequence(oneOf(charsOf('dD')), oneOf(charsOf('cdefCDEF')), repeat(oneOf(hexDigit), 2, 2)),
-    );
-    return choice([oneOf(charsOf('"\\/bfnrt')), sequence(text('u'), choice([notSurrogate, pair]))]);
+    const code = choice([
+      sequence(oneOf(charsOf('0123456789abcefABCEF')), hex(3)),
+      sequence(oneOf(charsOf('dD')), afterD),
+    ]);
+    return choice([oneOf(charsOf('"\\/bfnrt')), sequence(text('u'), code)]);
   },
   json_char: (use: UseRule) => choice([oneOf(plainChars), sequence(text('\\'), use('json_escape'))]),
   json_block: (use: UseRule) => repeat(use('json_char'), blockChars, blockChars),

@@ -100,7 +100,16 @@ function settle(
   { name, key, options }: { name: string; key: string; options: readonly Expression[] },
 ): void {
   const [only, ...others] = options;
-  rules.set(name, { body: choice(options) });
+  if (others.length === 0) rules.set(name, { body: choice(options) });
+  else {
+    // Each in a rule of its own: within one rule, options that begin alike may be taken for one another.
+    const names = options.map((body, index) => {
+      if (body.kind === 'rule') return body;
+      rules.set(`${name}_${index}`, { body });
+      return rule(`${name}_${index}`);
+    });
+    rules.set(name, { body: choice(names) });
+  }
   if (only !== undefined && others.length === 0 && only.kind === 'rule') known.set(key, only);
 }
 
