@@ -361,24 +361,46 @@ export interface Tokenizer {
 
 export interface ChatMessage {
   readonly role: string;
+  /** Empty for a turn that only calls tools. */
   readonly content: string;
   readonly name?: string;
+  /** The calls of an assistant's turn. */
+  readonly toolCalls?: readonly ChatToolCall[];
+  /** Which call a turn of the role `tool` answers. */
+  readonly toolCallId?: string;
+  /** What an assistant thought before its answer. */
+  readonly reasoning?: string;
+}
+
+export interface ChatToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text, as the model wrote it once. */
+  readonly argumentsText: string;
+  /** The same as a value; the text where it is no JSON. Some templates want the one, some the other. */
+  readonly arguments: unknown;
+}
+
+/** What a template sees besides the messages. */
+export interface ChatOptions {
+  /** Function definitions as the API takes them. */
+  readonly tools?: readonly unknown[] | undefined;
+  /** Variables of the template by name, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Renders a conversation into prompt text by the model's own template. */
 export interface ChatTemplate {
-  /**
-   * `tools` are function definitions as the API takes them, for templates that show them to the model.
-   * Throws a TemplateError-coded OctetError when the template refuses the messages.
-   */
-  render(
-    messages: readonly ChatMessage[],
-    options: { readonly addGenerationPrompt: boolean; readonly tools?: readonly unknown[] | undefined },
-  ): string;
+  /** Throws a chat_template_failed OctetError when the template refuses the messages. */
+  render(messages: readonly ChatMessage[], options: ChatOptions & { readonly addGenerationPrompt: boolean }): string;
+  /** Whether the template shows tools to the model. */
+  readonly showsTools: boolean;
 }
 
-/** Turns a conversation into prompt tokens by the model's own template; text inside messages never becomes control tokens. */
+/** Turns a conversation into prompt tokens by the model's own template; text inside it never becomes control tokens. */
 export interface ChatEncoder {
   /** Ready to generate the assistant's answer. A promise when the text is long and tokenized off the JavaScript thread. */
-  encodeChat(messages: readonly ChatMessage[]): Int32Array | Promise<Int32Array>;
+  encodeChat(messages: readonly ChatMessage[], options?: ChatOptions): Int32Array | Promise<Int32Array>;
+  /** Whether tools that it is given reach the model. */
+  readonly showsTools: boolean;
 }

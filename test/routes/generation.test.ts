@@ -62,6 +62,7 @@ describe('failures', () => {
   it('passes a refusal of the chat template on', async () => {
     const { engine } = await open({
       chatEncoder: {
+        showsTools: true,
         encodeChat: async () => {
           throw new OctetError(octetError('chat_template_failed', 'roles must alternate', 'messages'));
         },
