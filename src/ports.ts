@@ -78,6 +78,7 @@ export interface GenerateCommand {
 /** Why a sequence is stopped from outside. The engine answers with no further event for it. */
 export type CancelReason =
   | 'client-gone'
+  /** The answer is complete: by a stop string, or by the one call that is allowed. Or it goes on as another sequence. */
   | 'stop-string'
   | 'shutdown'
   | 'slow-reader'

@@ -16,7 +16,23 @@ import { qwen3Coder } from './calls/qwen3-coder.ts';
 import { commandThink, gemmaThought, harmonyAnalysis, mistralThink, seedThink, think } from './reasoning-formats.ts';
 import type { CallFormat, ReasoningFormat } from './types.ts';
 
-export const callFormats = {
+export const callFormatNames = [
+  'hermes',
+  'qwen3-coder',
+  'llama3',
+  'mistral',
+  'deepseek',
+  'glm',
+  'kimi-k2',
+  'harmony',
+  'gemma',
+  'functionary-v3.1',
+  'functionary-v3.2',
+  'json',
+] as const;
+export type CallFormatName = (typeof callFormatNames)[number];
+
+export const callFormats: Readonly<Record<CallFormatName, CallFormat>> = {
   hermes,
   'qwen3-coder': qwen3Coder,
   llama3,
@@ -29,18 +45,19 @@ export const callFormats = {
   'functionary-v3.1': functionaryV31,
   'functionary-v3.2': functionaryV32,
   json,
-} as const satisfies Record<string, CallFormat>;
-export type CallFormatName = keyof typeof callFormats;
+};
 
-export const reasoningFormats = {
+export const reasoningFormatNames = ['think', 'mistral', 'seed', 'command', 'gemma', 'harmony'] as const;
+export type ReasoningFormatName = (typeof reasoningFormatNames)[number];
+
+export const reasoningFormats: Readonly<Record<ReasoningFormatName, ReasoningFormat>> = {
   think,
   mistral: mistralThink,
   seed: seedThink,
   command: commandThink,
   gemma: gemmaThought,
   harmony: harmonyAnalysis,
-} as const satisfies Record<string, ReasoningFormat>;
-export type ReasoningFormatName = keyof typeof reasoningFormats;
+};
 
 /** Texts of a template that give a format away, the most telling first: formats share tags. */
 const callSigns: readonly (readonly [CallFormatName, readonly string[]])[] = [

@@ -7,13 +7,19 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { assert } from '../assert.ts';
 import { type OctetErrorBody, toWire } from '../errors.ts';
-import type { FinishReason } from '../ports.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
 import { sendError } from './error-answer.ts';
 import { type GenerationPlan, startGeneration } from './generation.ts';
-import type { Generation, GenerationSink } from './generation-types.ts';
+import type { AnswerPiece, EndReason, Generation, GenerationSink } from './generation-types.ts';
 import { openSseStream, type SseStream } from './sse.ts';
-import { answerHead, type ChunkOptions, type ChunkWriter, createChunkWriter, errorEvent } from './wire-shapes.ts';
+import {
+  answerHead,
+  type ChunkOptions,
+  type ChunkWriter,
+  createChunkWriter,
+  errorEvent,
+  type PieceDelta,
+} from './wire-shapes.ts';
 
 /** Resolves when the response was taken over for streaming, or an error was handed to the reply. */
 export function answerStream(context: AnswerContext, plan: GenerationPlan, options: ChunkOptions): Promise<void> {
@@ -81,6 +87,10 @@ function createStreamSink(
       pending.addText(index, text);
       if (!stream.isBlocked) stream.send(pending.take(index));
     },
+    onPiece: (index, piece) => {
+      pending.addPiece(index, piece);
+      if (!stream.isBlocked) stream.send(pending.take(index));
+    },
     onFinish: (index, reason) => {
       pending.addReason(index, reason);
       if (!stream.isBlocked) stream.send(pending.take(index));
@@ -94,22 +104,25 @@ function createStreamSink(
 interface PendingChoices {
   readonly chunks: ChunkWriter;
   addText(index: number, text: string): void;
-  addReason(index: number, reason: FinishReason): void;
-  /** A choice's events, at most one of each kind; empty when nothing waits. */
+  addPiece(index: number, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void;
+  addReason(index: number, reason: EndReason): void;
+  /** A choice's events, neighbours of one kind merged; empty when nothing waits. */
   take(index: number): string;
   takeAll(): string;
 }
 
 interface PendingChoice {
   hasOpened: boolean;
+  /** What stands before `text`, in order: most answers have none. */
+  earlier: (PieceDelta | { readonly kind: 'content'; readonly text: string })[];
   text: string;
-  reason: FinishReason | undefined;
+  reason: EndReason | undefined;
 }
 
 function createPendingChoices(count: number, chunks: ChunkWriter): PendingChoices {
   const choices = Array.from(
     { length: count },
-    (): PendingChoice => ({ hasOpened: false, text: '', reason: undefined }),
+    (): PendingChoice => ({ hasOpened: false, earlier: [], text: '', reason: undefined }),
   );
   const at = (index: number): PendingChoice => {
     const choice = choices[index];
@@ -118,12 +131,16 @@ function createPendingChoices(count: number, chunks: ChunkWriter): PendingChoice
   };
   const take = (index: number): string => {
     const choice = at(index);
-    const { text, reason } = choice;
-    if (text === '' && reason === undefined) return '';
+    const { earlier, text, reason } = choice;
+    if (text === '' && reason === undefined && earlier.length === 0) return '';
     let events = choice.hasOpened ? '' : chunks.opening(index);
+    for (const piece of earlier) {
+      events += piece.kind === 'content' ? chunks.text(index, piece.text) : chunks.piece(index, piece);
+    }
     if (text !== '') events += chunks.text(index, text);
     if (reason !== undefined) events += chunks.finishing(index, reason);
     choice.hasOpened = true;
+    choice.earlier = [];
     choice.text = '';
     choice.reason = undefined;
     return events;
@@ -133,10 +150,26 @@ function createPendingChoices(count: number, chunks: ChunkWriter): PendingChoice
     addText: (index, text) => {
       at(index).text += text;
     },
+    addPiece: (index, piece) => {
+      const choice = at(index);
+      if (piece.kind === 'call-finished') return;
+      if (piece.kind === 'call-broken') choice.text += piece.text;
+      else queuePiece(choice, piece);
+    },
     addReason: (index, reason) => {
       at(index).reason = reason;
     },
     take,
     takeAll: () => choices.map((_, index) => take(index)).join(''),
   };
+}
+
+function queuePiece(choice: PendingChoice, piece: PieceDelta): void {
+  if (choice.text !== '') choice.earlier.push({ kind: 'content', text: choice.text });
+  choice.text = '';
+  const last = choice.earlier.at(-1);
+  // Arguments follow their own call, so that neighbours of one kind are one text.
+  if (last !== undefined && last.kind === piece.kind && last.kind !== 'call-started' && piece.kind !== 'call-started') {
+    choice.earlier[choice.earlier.length - 1] = { ...piece, text: last.text + piece.text };
+  } else choice.earlier.push(piece);
 }

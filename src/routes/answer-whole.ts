@@ -1,19 +1,19 @@
 // Answers a generation with one JSON body, when all of it is there.
 
-import type { FinishReason } from '../ports.ts';
+import { assertNever, must } from '../assert.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
 import { watchClient } from './client-watch.ts';
 import { sendError } from './error-answer.ts';
 import { type GenerationPlan, startGeneration } from './generation.ts';
-import type { Generation, GenerationSink } from './generation-types.ts';
-import { answerHead, type WholeChoice, wholeAnswer } from './wire-shapes.ts';
+import type { AnswerPiece, EndReason, Generation, GenerationSink } from './generation-types.ts';
+import { answerHead, type WholeCall, type WholeChoice, wholeAnswer } from './wire-shapes.ts';
 
 /** Resolves when the answer was handed to the reply, or the client left (the reply is hijacked then). */
 export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promise<void> {
   const { dependencies, format, reply, request } = context;
   const total = plan.prompts.length * plan.choiceCount;
-  const texts = new Array<string>(total).fill('');
-  const reasons = new Array<FinishReason>(total).fill('stop');
+  const answers = Array.from({ length: total }, emptyAnswer);
+  const at = (index: number): GrowingAnswer => must(answers[index], 'a generation only names choices of its plan');
 
   return new Promise((resolve) => {
     let generation: Generation | undefined;
@@ -30,16 +30,17 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
     };
     const sink: GenerationSink = {
       onText: (index, text) => {
-        texts[index] += text;
+        at(index).text += text;
       },
+      onPiece: (index, piece) => addPiece(at(index), piece),
       onFinish: (index, reason) => {
-        reasons[index] = reason;
+        at(index).reason = reason;
       },
       onEnd: (usage) => {
-        const choices = texts.map((text, index): WholeChoice => ({ text, reason: reasons[index] ?? 'stop' }));
         const head = answerHead(format, context.model, dependencies.systemFingerprint);
+        const texts = answers.map(({ text }) => text);
         logAnswer(context, usage, texts);
-        settle(() => void reply.send(wholeAnswer(format, head, { choices, usage })));
+        settle(() => void reply.send(wholeAnswer(format, head, { choices: answers, usage })));
       },
       onFail: (error) => settle(() => sendError(reply, error, dependencies.metrics)),
     };
@@ -47,4 +48,37 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
     if (submission.kind === 'refused') settle(() => sendError(reply, submission.error, dependencies.metrics));
     else generation = submission.generation;
   });
+}
+
+interface GrowingAnswer extends WholeChoice {
+  text: string;
+  reason: EndReason;
+  reasoning: string;
+  readonly calls: (WholeCall & { arguments: string })[];
+}
+
+function emptyAnswer(): GrowingAnswer {
+  return { text: '', reason: 'stop', reasoning: '', calls: [] };
+}
+
+function addPiece(answer: GrowingAnswer, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void {
+  switch (piece.kind) {
+    case 'reasoning':
+      answer.reasoning += piece.text;
+      return;
+    case 'call-started':
+      answer.calls.push({ id: piece.id, name: piece.name, arguments: '' });
+      return;
+    case 'call-arguments':
+      must(answer.calls.at(-1), 'arguments belong to a call').arguments += piece.text;
+      return;
+    case 'call-broken':
+      if (piece.wasStarted) answer.calls.pop();
+      answer.text += piece.text;
+      return;
+    case 'call-finished':
+      return;
+    default:
+      assertNever(piece);
+  }
 }

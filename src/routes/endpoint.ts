@@ -23,7 +23,10 @@ export interface Exchange {
   readonly reply: FastifyReply;
 }
 
-export type PromptPart = Pick<PlanInput, 'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax'>;
+export type PromptPart = Pick<
+  PlanInput,
+  'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax' | 'reading' | 'stopTokenIds'
+>;
 
 /** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */
 export interface Endpoint<Fields extends SharedFields> {

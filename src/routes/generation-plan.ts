@@ -1,6 +1,8 @@
 // From checked fields and tokenized prompts to a generation plan: defaults filled, lengths held against the context.
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { TokenId } from '../ids.ts';
+import type { AnswerReading } from './answer-reading.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
 import { outputGrammarOf } from './output-field.ts';
 import type { Checked } from './request-body.ts';
@@ -20,6 +22,10 @@ export interface PlanInput {
   /** The server's own limit on a request's time. */
   readonly requestMsMax: number;
   readonly fairnessKey: string;
+  /** How answers are read for calls and reasoning; undefined where they are text alone. */
+  readonly reading?: AnswerReading | undefined;
+  /** Tokens that end a choice besides those that the client names. */
+  readonly stopTokenIds?: readonly TokenId[];
 }
 
 /** Refuses prompts that are empty or leave no room for the output asked for. */
@@ -43,7 +49,8 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       sampling: samplingOf(fields),
       seed: fields.seed ?? randomSeed(),
       stops: fields.stop,
-      stopTokenIds: stopTokenIdsOf(fields),
+      stopTokenIds: [...stopTokenIdsOf(fields), ...(input.stopTokenIds ?? [])],
+      reading: input.reading,
       ignoreEos: fields.ignore_eos ?? false,
       output: outputGrammarOf(fields),
       priority: fields.priority ?? 0,

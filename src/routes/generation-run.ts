@@ -2,8 +2,11 @@
 // Why the engine's promise of one terminal event is not relied on alone: a stop string ends a choice from this side.
 
 import { assertNever } from '../assert.ts';
-import type { SequenceId } from '../ids.ts';
+import type { AnswerEvent } from '../dialects/events.ts';
+import type { OctetErrorBody } from '../errors.ts';
+import { type SequenceId, type TokenId, tokenId } from '../ids.ts';
 import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings } from '../ports.ts';
+import { type AnswerState, hasSpentBudget, piecesOf } from './answer-state.ts';
 import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation-types.ts';
 import type { TextStream } from './text-stream.ts';
 
@@ -15,9 +18,16 @@ export interface PromptState {
 
 export interface ChoiceState {
   readonly index: number;
-  readonly sequenceId: SequenceId;
+  /** Changes where the output is made to go on otherwise than the engine drew it. */
+  sequenceId: SequenceId;
+  readonly seed: number;
   readonly prompt: PromptState;
   readonly text: TextStream;
+  /** Undefined where the answer is text alone. */
+  readonly answer: AnswerState | undefined;
+  readonly outputTokensMax: number;
+  /** Ends the choice's sequence and starts another that goes on after `output`. */
+  readonly redirect: (choice: ChoiceState, output: readonly TokenId[]) => OctetErrorBody | undefined;
   tokenCount: number;
   lastTokenMs: number;
   hasEnded: boolean;
@@ -65,35 +75,74 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
       choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
       return;
     case 'token-delta':
-      takeToken(run, choice, choice.text.push(event.token));
+      takeToken(run, choice, event.token);
       return;
     case 'sequence-finished': {
-      const rest = choice.text.flush();
-      if (rest !== '') run.sink.onText(choice.index, rest);
+      giveText(run, choice, choice.text.flush());
       finish(run, choice, { reason: choice.text.stopped ? 'stop' : event.reason, timings: event.timings });
       return;
     }
     case 'sequence-failed':
-      choice.hasEnded = true;
-      cancel(run, 'sibling-failed');
-      run.sink.onFail(event.error);
+      fail(run, choice, event.error);
       return;
     default:
       assertNever(event);
   }
 }
 
-function takeToken(run: RunState, choice: ChoiceState, text: string): void {
+function fail(run: RunState, choice: ChoiceState, error: OctetErrorBody): void {
+  choice.hasEnded = true;
+  cancel(run, 'sibling-failed');
+  run.sink.onFail(error);
+}
+
+function takeToken(run: RunState, choice: ChoiceState, token: TokenId): void {
   const { engine, metrics, receivedMs } = run.ports;
   const nowMs = performance.now();
   if (choice.tokenCount === 0) metrics.onFirstToken((nowMs - receivedMs) / 1000);
   else metrics.onInterToken((nowMs - choice.lastTokenMs) / 1000);
   choice.lastTokenMs = nowMs;
-  choice.tokenCount += 1;
-  if (text !== '') run.sink.onText(choice.index, text);
-  if (!choice.text.stopped || choice.hasEnded) return;
+  addToken(run, choice, token);
+  const room = choice.outputTokensMax - choice.tokenCount;
+  if (choice.answer !== undefined && hasSpentBudget(choice.answer, room)) endReasoning(run, choice, choice.answer);
+  if (choice.hasEnded || !(choice.text.stopped || choice.answer?.isComplete)) return;
   engine.cancel(choice.sequenceId, 'stop-string');
   finish(run, choice, { reason: 'stop', timings: undefined });
+}
+
+function addToken(run: RunState, choice: ChoiceState, token: TokenId): void {
+  const { answer } = choice;
+  choice.tokenCount += 1;
+  answer?.output?.push(token);
+  if (answer?.parser.isReasoning) answer.reasoningTokenCount += 1;
+  giveText(run, choice, choice.text.push(token));
+}
+
+/** Writes the end of the reasoning as if the model had, and lets it go on from there. */
+function endReasoning(run: RunState, choice: ChoiceState, answer: AnswerState): void {
+  const { output } = answer;
+  for (const id of answer.reading.reasoning?.budget?.ending ?? []) addToken(run, choice, tokenId(id));
+  answer.output = undefined;
+  run.ports.metrics.onReasoningCut();
+  if (output === undefined || choice.text.stopped) return;
+  const refusal = choice.redirect(choice, output);
+  if (refusal !== undefined) fail(run, choice, refusal);
+}
+
+/** Hands text on as it is, or as what it means to the answer's parser. */
+function giveText(run: RunState, choice: ChoiceState, text: string): void {
+  if (choice.answer !== undefined) give(run, choice, choice.answer.parser.push(text));
+  else if (text !== '') run.sink.onText(choice.index, text);
+}
+
+function give(run: RunState, choice: ChoiceState, events: readonly AnswerEvent[]): void {
+  if (choice.answer === undefined) return;
+  for (const piece of piecesOf(choice.answer, events)) {
+    if (piece.kind === 'content') run.sink.onText(choice.index, piece.text);
+    else run.sink.onPiece(choice.index, piece);
+    if (piece.kind === 'call-finished') run.ports.metrics.onToolCall('parsed');
+    else if (piece.kind === 'call-broken') run.ports.metrics.onToolCall('broken');
+  }
 }
 
 interface ChoiceEnd {
@@ -103,6 +152,8 @@ interface ChoiceEnd {
 
 function finish(run: RunState, choice: ChoiceState, { reason, timings }: ChoiceEnd): void {
   const { metrics, receivedMs } = run.ports;
+  const { answer } = choice;
+  if (answer !== undefined && !answer.isComplete) give(run, choice, answer.parser.end());
   choice.hasEnded = true;
   run.openCount -= 1;
   metrics.onFinished({
@@ -111,9 +162,11 @@ function finish(run: RunState, choice: ChoiceState, { reason, timings }: ChoiceE
     promptTokenCount: choice.prompt.tokenCount,
     cachedTokenCount: choice.prompt.cachedTokenCount ?? 0,
     generationTokenCount: choice.tokenCount,
+    reasoningTokenCount: answer?.reasoningTokenCount ?? 0,
     endToEndSeconds: (performance.now() - receivedMs) / 1000,
   });
-  run.sink.onFinish(choice.index, reason);
+  const hasCalled = answer !== undefined && answer.finishedCount > 0;
+  run.sink.onFinish(choice.index, reason === 'stop' && hasCalled ? 'tool_calls' : reason);
   if (run.openCount > 0 || run.isOver) return;
   run.isOver = true;
   run.sink.onEnd(usageOf(run));
@@ -134,6 +187,9 @@ function usageOf({ prompts, choices }: RunState): Usage {
     promptTokenCount: sum(prompts, (prompt) => prompt.tokenCount),
     cachedTokenCount: sum(prompts, (prompt) => prompt.cachedTokenCount ?? 0),
     generationTokenCount: sum(choices, (choice) => choice.tokenCount),
+    reasoningTokenCount: choices.some(({ answer }) => answer?.reading.reasoning !== undefined)
+      ? sum(choices, ({ answer }) => answer?.reasoningTokenCount ?? 0)
+      : undefined,
   };
 }
 

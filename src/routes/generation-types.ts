@@ -5,10 +5,25 @@ import type { CancelReason, Engine, FinishReason } from '../ports.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { TokenTexts } from './token-text.ts';
 
+/** Why a choice ended, as clients are told. */
+export type EndReason = FinishReason | 'tool_calls';
+
+/** What an answer has besides its text, in the order the model wrote it. */
+export type AnswerPiece =
+  | { readonly kind: 'content'; readonly text: string }
+  | { readonly kind: 'reasoning'; readonly text: string }
+  | { readonly kind: 'call-started'; readonly callIndex: number; readonly id: string; readonly name: string }
+  | { readonly kind: 'call-arguments'; readonly callIndex: number; readonly text: string }
+  | { readonly kind: 'call-finished'; readonly callIndex: number }
+  /** The last call is none after all: `text` is all of it, and belongs to the content. */
+  | { readonly kind: 'call-broken'; readonly text: string; readonly wasStarted: boolean };
+
 /** What becomes of the text. Calls come in order; none after `onFail` or after `cancel`. */
 export interface GenerationSink {
   onText(index: number, text: string): void;
-  onFinish(index: number, reason: FinishReason): void;
+  /** A piece of another kind, between texts. */
+  onPiece(index: number, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void;
+  onFinish(index: number, reason: EndReason): void;
   /** After the last choice's `onFinish`. */
   onEnd(usage: Usage): void;
   /** The request as a whole failed; its other choices are cancelled. */
@@ -19,6 +34,8 @@ export interface Usage {
   readonly promptTokenCount: number;
   readonly cachedTokenCount: number;
   readonly generationTokenCount: number;
+  /** Undefined where reasoning is not told apart. */
+  readonly reasoningTokenCount: number | undefined;
 }
 
 export interface Generation {

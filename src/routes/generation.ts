@@ -4,7 +4,9 @@
 import type { OctetErrorBody } from '../errors.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
-import type { Choice, GenerateCommand, SamplingParams } from '../ports.ts';
+import type { Choice, GenerateCommand, SamplingParams, SequenceEvent } from '../ports.ts';
+import type { AnswerReading } from './answer-reading.ts';
+import { createAnswerState } from './answer-state.ts';
 import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
 import type { Generation, GenerationPorts, GenerationSink } from './generation-types.ts';
 import { choiceSeed } from './seed.ts';
@@ -22,6 +24,8 @@ export interface GenerationPlan {
   readonly seed: number;
   readonly stops: readonly string[];
   readonly stopTokenIds: readonly TokenId[];
+  /** Undefined where answers are text alone. */
+  readonly reading?: AnswerReading | undefined;
   readonly ignoreEos: boolean;
   /** What the output must match, and the field that says so. */
   readonly output: { readonly field: string; readonly grammar: GrammarSpec } | undefined;
@@ -49,24 +53,37 @@ export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, si
     const prompt: PromptState = { tokenCount: planned.tokens.length, cachedTokenCount: undefined };
     const choices = new Map<SequenceId, ChoiceState>();
     const engineChoices: Choice[] = [];
+    const receive = (event: SequenceEvent): void => {
+      const choice = choices.get(event.sequenceId);
+      if (choice !== undefined) run.take(choice, event);
+    };
+    const redirect = (choice: ChoiceState, output: readonly TokenId[]): OctetErrorBody | undefined => {
+      ports.engine.cancel(choice.sequenceId, 'stop-string');
+      choices.delete(choice.sequenceId);
+      choice.sequenceId = ports.engine.nextSequenceId();
+      choices.set(choice.sequenceId, choice);
+      return ports.engine.submit(continuationOf(commandOf(plan, planned, []), choice, { output, ports }), receive);
+    };
     for (let index = 0; index < plan.choiceCount; index += 1) {
       const sequenceId = ports.engine.nextSequenceId();
-      engineChoices.push({ sequenceId, seed: choiceSeed(plan.seed, index) });
+      const seed = choiceSeed(plan.seed, index);
+      engineChoices.push({ sequenceId, seed });
       choices.set(sequenceId, {
         index: promptIndex * plan.choiceCount + index,
         sequenceId,
+        seed,
         prompt,
-        text: createTextStream(ports.texts, stops),
+        text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
+        answer: createAnswerState(plan.reading),
+        outputTokensMax: planned.outputTokensMax,
+        redirect,
         tokenCount: 0,
         lastTokenMs: 0,
         hasEnded: false,
       });
     }
     run.add(prompt, choices.values());
-    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), (event) => {
-      const choice = choices.get(event.sequenceId);
-      if (choice !== undefined) run.take(choice, event);
-    });
+    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), receive);
     if (refusal !== undefined) {
       for (const choice of choices.values()) choice.hasEnded = true;
       run.cancel('sibling-failed');
@@ -101,4 +118,18 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     namespace: plan.namespace,
     timeoutMs: plan.timeoutMs,
   };
+}
+
+/** The command that goes on after `output`, in the time that is left. */
+function continuationOf(
+  command: GenerateCommand,
+  { sequenceId, seed }: ChoiceState,
+  { output, ports }: { output: readonly TokenId[]; ports: GenerationPorts },
+): GenerateCommand {
+  const tokens = new Int32Array(command.tokens.length + output.length);
+  tokens.set(command.tokens);
+  tokens.set(output, command.tokens.length);
+  const spentMs = performance.now() - ports.receivedMs;
+  const timeoutMs = command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - spentMs);
+  return { ...command, choices: [{ sequenceId, seed }], tokens, generatedCount: output.length, timeoutMs };
 }

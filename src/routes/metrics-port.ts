@@ -22,6 +22,7 @@ export interface FinishedChoice {
   readonly promptTokenCount: number;
   readonly cachedTokenCount: number;
   readonly generationTokenCount: number;
+  readonly reasoningTokenCount: number;
   /** From receiving the request to the choice's end. */
   readonly endToEndSeconds: number;
 }
@@ -46,5 +47,9 @@ export interface HttpMetrics {
   onRejected(code: ErrorCode): void;
   /** A choice was cancelled before its end. */
   onCancelled(reason: CancelReason): void;
+  /** A tool call was read, or what looked like one was given back as content. */
+  onToolCall(outcome: 'parsed' | 'broken'): void;
+  /** Reasoning was ended because its budget was spent. */
+  onReasoningCut(): void;
   onResponse(response: FinishedResponse): void;
 }

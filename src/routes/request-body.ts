@@ -14,6 +14,8 @@ export interface BodyRules<S extends z.ZodType<SharedFields>> {
   readonly schema: S;
   /** Faults of fields that the schema does not know. */
   readonly otherFaults: (body: unknown) => readonly Fault[];
+  /** Faults between fields that are valid by themselves. */
+  readonly fieldFaults?: (fields: z.output<S>) => readonly Fault[];
   readonly vocabularySize: number;
 }
 
@@ -22,7 +24,9 @@ export function checkBody<S extends z.ZodType<SharedFields>>(body: unknown, rule
   const parsed = rules.schema.safeParse(body);
   const faults: Fault[] = parsed.success ? [] : faultsOf(parsed.error.issues, body);
   faults.push(...rules.otherFaults(body));
-  if (parsed.success) faults.push(...crossFaults(parsed.data, rules.vocabularySize));
+  if (parsed.success) {
+    faults.push(...crossFaults(parsed.data, rules.vocabularySize), ...(rules.fieldFaults?.(parsed.data) ?? []));
+  }
   if (!parsed.success || faults.length > 0) return { kind: 'refused', error: faultsError(faults) };
   return { kind: 'valid', value: parsed.data };
 }

@@ -4,8 +4,7 @@
 // Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
 
 import { randomUUID } from 'node:crypto';
-import type { FinishReason } from '../ports.ts';
-import type { Usage } from './generation-types.ts';
+import type { AnswerPiece, EndReason, Usage } from './generation-types.ts';
 
 export interface AnswerHead {
   readonly id: string;
@@ -17,8 +16,21 @@ export interface AnswerHead {
 
 export interface WholeChoice {
   readonly text: string;
-  readonly reason: FinishReason;
+  readonly reason: EndReason;
+  /** Empty where there is none. */
+  readonly reasoning: string;
+  readonly calls: readonly WholeCall[];
 }
+
+export interface WholeCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text. */
+  readonly arguments: string;
+}
+
+/** What a stream's chunk may tell besides text. */
+export type PieceDelta = Extract<AnswerPiece, { readonly kind: 'reasoning' | 'call-started' | 'call-arguments' }>;
 
 /** One endpoint's spelling. */
 export interface AnswerFormat {
@@ -30,16 +42,24 @@ export interface AnswerFormat {
   openingChoice(index: number): object | undefined;
   /** JSON of a text chunk's choice, before and after the text. */
   textChoiceParts(index: number): readonly [before: string, after: string];
-  finishingChoice(index: number, reason: FinishReason): object;
+  /** The choice of a chunk that tells something besides text; endpoints without such answers are never asked. */
+  pieceChoice(index: number, piece: PieceDelta): object;
+  finishingChoice(index: number, reason: EndReason): object;
 }
 
 export const chatFormat: AnswerFormat = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
   chunkObject: 'chat.completion.chunk',
-  wholeChoice: (index, { text, reason }) => ({
+  wholeChoice: (index, { text, reason, reasoning, calls }) => ({
     index,
-    message: { role: 'assistant', content: text, refusal: null },
+    message: {
+      role: 'assistant',
+      content: text === '' && calls.length > 0 ? null : text,
+      refusal: null,
+      ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+      ...(calls.length === 0 ? {} : { tool_calls: calls.map(wireCall) }),
+    },
     logprobs: null,
     finish_reason: reason,
   }),
@@ -50,8 +70,22 @@ export const chatFormat: AnswerFormat = {
     finish_reason: null,
   }),
   textChoiceParts: (index) => [`{"index":${index},"delta":{"content":`, '},"logprobs":null,"finish_reason":null}'],
+  pieceChoice: (index, piece) => ({ index, delta: pieceDelta(piece), logprobs: null, finish_reason: null }),
   finishingChoice: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
 };
+
+function wireCall({ id, name, arguments: text }: WholeCall): object {
+  return { id, type: 'function', function: { name, arguments: text } };
+}
+
+function pieceDelta(piece: PieceDelta): object {
+  if (piece.kind === 'reasoning') return { reasoning_content: piece.text };
+  const call =
+    piece.kind === 'call-started'
+      ? wireCall({ id: piece.id, name: piece.name, arguments: '' })
+      : { function: { arguments: piece.text } };
+  return { tool_calls: [{ index: piece.callIndex, ...call }] };
+}
 
 export const completionFormat: AnswerFormat = {
   idPrefix: 'cmpl-',
@@ -60,6 +94,7 @@ export const completionFormat: AnswerFormat = {
   wholeChoice: (index, { text, reason }) => ({ text, index, logprobs: null, finish_reason: reason }),
   openingChoice: () => undefined,
   textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
+  pieceChoice: (index) => ({ text: '', index, logprobs: null, finish_reason: null }),
   finishingChoice: (index, reason) => ({ text: '', index, logprobs: null, finish_reason: reason }),
 };
 
@@ -97,6 +132,9 @@ export function usageBody(usage: Usage): object {
     completion_tokens: usage.generationTokenCount,
     total_tokens: usage.promptTokenCount + usage.generationTokenCount,
     prompt_tokens_details: { cached_tokens: usage.cachedTokenCount },
+    ...(usage.reasoningTokenCount === undefined
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: usage.reasoningTokenCount } }),
   };
 }
 
@@ -104,7 +142,8 @@ export function usageBody(usage: Usage): object {
 export interface ChunkWriter {
   opening(index: number): string;
   text(index: number, text: string): string;
-  finishing(index: number, reason: FinishReason): string;
+  piece(index: number, piece: PieceDelta): string;
+  finishing(index: number, reason: EndReason): string;
   /** The last events: usage where asked for, then the end mark. */
   ending(usage: Usage): string;
 }
@@ -141,6 +180,7 @@ export function createChunkWriter(format: AnswerFormat, head: AnswerHead, option
       const [left, right] = textParts[index] ?? partsOf(index);
       return left + JSON.stringify(text) + right;
     },
+    piece: (index, piece) => chunk(format.pieceChoice(index, piece)),
     finishing: (index, reason) => chunk(format.finishingChoice(index, reason)),
     ending: (usage) => {
       const last = options.includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';

@@ -18,6 +18,7 @@ import {
 export function octetSeries(record: MetricsRecord, options: { modelName: string; nowMs: () => number }): Series[] {
   return [
     ...requestSeries(record),
+    ...answerSeries(record),
     ...phaseSeries(record),
     ...tokenSeries(record, options.nowMs),
     ...queueSeries(record),
@@ -67,6 +68,22 @@ function requestSeries({ requests }: MetricsRecord): Series[] {
     histogram('octet_request_generation_tokens', 'Tokens generated for a finished answer.', requests.generationTokens),
     histogram('octet_request_output_tokens_max', 'Most tokens that a request allowed.', requests.outputTokensMax),
     histogram('octet_request_choices', 'Answers that a request asked for (n).', requests.choiceCount),
+  ];
+}
+
+function answerSeries({ requests }: MetricsRecord): Series[] {
+  return [
+    counter(
+      'octet_tool_calls_total',
+      'Tool calls in answers: parsed, or broken and given back as content.',
+      countsBy('outcome', requests.toolCalls),
+    ),
+    counter('octet_reasoning_tokens_total', 'Tokens of finished answers that were reasoning.', () =>
+      one(requests.reasoningTokenCount),
+    ),
+    counter('octet_reasoning_cuts_total', 'Answers whose reasoning was ended because its budget was spent.', () =>
+      one(requests.reasoningCutCount),
+    ),
   ];
 }
 

@@ -125,6 +125,7 @@ describe('metrics', () => {
         promptTokenCount: 12,
         cachedTokenCount: 0,
         generationTokenCount: 3,
+        reasoningTokenCount: 0,
         endToEndSeconds: expect.any(Number),
       },
     ]);

@@ -76,7 +76,7 @@ describe('a field out of range', () => {
     [{ messages: ['hi'] }, 'messages.0 must be an object. Given: "hi"'],
     [
       { messages: [{ role: 'robot', content: 'x' }] },
-      'messages.0.role must be one of "system", "developer", "user", "assistant". Given: "robot"',
+      'messages.0.role must be one of "system", "developer", "user", "assistant", "tool". Given: "robot"',
     ],
     [
       { messages: [{ role: 'user' }] },
@@ -96,10 +96,7 @@ describe('a field out of range', () => {
       'max_tokens must be equal to max_completion_tokens when both are given. Given: 5',
     ],
     [{ logprobs: true }, 'logprobs is not supported: log-probabilities are not supported yet. Given: true'],
-    [
-      { tools: [{ type: 'function' }] },
-      'tools is not supported: tool calls are not supported yet. Given: an array of 1',
-    ],
+    [{ tools: [{ type: 'function' }] }, 'tools.0.function must be an object. Given: nothing'],
     [{ grammar: 'root ::= "a"' }, 'grammar is not supported: use response_format or structured_outputs'],
   ])('%j is refused by chat', async (fields, message) => {
     await open();

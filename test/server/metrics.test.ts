@@ -89,6 +89,7 @@ const finished = {
   promptTokenCount: 30,
   cachedTokenCount: 16,
   generationTokenCount: 10,
+  reasoningTokenCount: 4,
   endToEndSeconds: 1.25,
 } as const;
 

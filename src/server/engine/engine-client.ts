@@ -136,12 +136,15 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   }
 
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
-    if (draining) return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
+    if (draining && command.generatedCount === 0)
+      return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
     const status = supervisor.status();
     if (admission === undefined || status.kind === 'stopped') {
       const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
       return retryable('engine_unavailable', why);
     }
+    // Its first part was admitted, and its client is reading already: it neither queues again nor is turned away.
+    if (command.generatedCount > 0) return undefined;
     return admission.admit({
       sequenceCount: command.choices.length,
       promptTokenCount: command.tokens.length,

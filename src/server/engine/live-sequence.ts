@@ -37,7 +37,8 @@ export function createLiveSequence(
     onEvent,
     deadlineMs: command.timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs + command.timeoutMs,
     generated: [],
-    started: false,
+    // What goes on after output was admitted, and left the queue, before.
+    started: command.generatedCount > 0,
     running: false,
     crashCount: 0,
     generatedAtCrash: 0,
@@ -49,6 +50,7 @@ export function resumeCommand(live: LiveSequence, nowMs: number): GenerateComman
   const tokens = new Int32Array(live.command.tokens.length + live.generated.length);
   tokens.set(live.command.tokens);
   tokens.set(live.generated, live.command.tokens.length);
+  const generatedCount = live.command.generatedCount + live.generated.length;
   const timeoutMs = live.command.timeoutMs === undefined ? undefined : Math.max(live.deadlineMs - nowMs, 1);
-  return { ...live.command, choices: [live.choice], tokens, generatedCount: live.generated.length, timeoutMs };
+  return { ...live.command, choices: [live.choice], tokens, generatedCount, timeoutMs };
 }
