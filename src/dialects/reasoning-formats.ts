@@ -17,6 +17,7 @@ const marked = ({ name, begin, end, controlTexts }: Marks): ReasoningFormat => (
   isChannel: false,
   begin,
   end,
+  opening: '',
   ending: `${end}\n\n`,
   controlTexts: controlTexts ?? [begin, end],
 });
@@ -42,6 +43,7 @@ export const harmonyAnalysis: ReasoningFormat = {
   isChannel: true,
   begin: '<|channel|>analysis<|message|>',
   end: '<|end|>',
+  opening: '<|channel|>final<|message|>',
   ending: '<|end|><|start|>assistant<|channel|>final<|message|>',
   controlTexts: [],
 };

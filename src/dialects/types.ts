@@ -6,6 +6,14 @@ import type { Reader, Reading } from './reading/reader.ts';
 /** The tools of a request: name -> JSON schema of the parameters (undefined where none was given). */
 export type ToolSchemas = ReadonlyMap<string, unknown>;
 
+/** A call as text around its arguments' JSON, for grammars that force one. */
+export interface CallShape {
+  begin(name: string): string;
+  readonly end: string;
+  /** Between two calls. */
+  readonly separator: string;
+}
+
 /** How a model family writes tool calls. */
 export interface CallFormat {
   readonly name: string;
@@ -17,6 +25,8 @@ export interface CallFormat {
   readonly callIds: 'openai' | 'mistral';
   /** Whether even an answer without tools is written in its marks (channels), so that it must always be read. */
   readonly isAlwaysRead: boolean;
+  /** Undefined where a call is more than texts around JSON, or made of control tokens: then JSON alone is forced. */
+  readonly shape: CallShape | undefined;
   /** Reads a whole answer. */
   read(reader: Reader, tools: ToolSchemas): Reading;
 }
@@ -29,6 +39,8 @@ export interface ReasoningFormat {
   readonly controlTexts: readonly string[];
   readonly begin: string;
   readonly end: string;
+  /** What an answer must begin with where a grammar leaves no room for the marks; empty for nothing. */
+  readonly opening: string;
   /** Text that leads from inside the reasoning to the answer; forced when the budget is spent. */
   readonly ending: string;
 }

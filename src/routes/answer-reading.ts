@@ -1,9 +1,10 @@
 // How the answers to one request are read: calls and reasoning by the model's dialect, and where they are cut short.
 
 import { type AnswerParser, createAnswerParser } from '../dialects/answer-parser.ts';
+import { json, jsonShape } from '../dialects/calls/json.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { endsInsideReasoning } from '../dialects/prompt-end.ts';
-import type { CallFormat, ToolSchemas } from '../dialects/types.ts';
+import type { CallFormat, CallShape, ReasoningFormat, ToolSchemas } from '../dialects/types.ts';
 import { type TokenId, tokenId } from '../ids.ts';
 import type { Tokenizer } from '../ports.ts';
 import { createTokenTexts, type TokenTexts } from './token-text.ts';
@@ -35,47 +36,84 @@ export interface ReadingWish {
   readonly allowsSeveralCalls: boolean;
   /** Undefined means no limit. */
   readonly reasoningTokensMax: number | undefined;
+  /** The output will have to match a grammar, which control tokens are never part of. */
+  readonly hasGrammar: boolean;
 }
 
 export interface PreparedReading {
-  /** Perhaps longer than it was: without any budget the prompt itself ends the reasoning. */
+  /** Perhaps longer than it was: where there may be no reasoning, the prompt itself ends it. */
   readonly prompt: Int32Array;
   readonly reading: AnswerReading | undefined;
   readonly stopTokenIds: readonly TokenId[];
+  /** Reasoning that a grammar has to leave room for. */
+  readonly reasoning: { readonly format: ReasoningFormat; readonly isInside: boolean } | undefined;
+  /** How calls are spelled in a grammar. */
+  readonly shape: CallShape;
 }
+
+export type AnswerReader = (wish: ReadingWish) => PreparedReading;
 
 /** Tokens at the end of a prompt that may hold a begin mark and white space after it. */
 const promptEndTokens = 48;
 
 /** Prepares reading for a served model: what depends on the vocabulary is found once. */
-export function createAnswerReader(dialect: Dialect, tokenizer: Tokenizer): (wish: ReadingWish) => PreparedReading {
-  const { calls, reasoning } = dialect;
-  const known = [...calls.controlTexts, ...(reasoning?.controlTexts ?? [])];
+export function createAnswerReader(dialect: Dialect, tokenizer: Tokenizer): AnswerReader {
+  const known = [...dialect.calls.controlTexts, ...(dialect.reasoning?.controlTexts ?? [])];
   const controlTexts = known.filter((text) => controlToken(text, tokenizer) !== undefined);
-  const texts = createTokenTexts(tokenizer, new Set(controlTexts));
-  const stopTokenIds = calls.stopTexts.flatMap((text) => controlToken(text, tokenizer) ?? []);
-  const ending =
-    reasoning === undefined ? undefined : tokenizer.tokenize(reasoning.ending, { special: true, bos: false });
+  const vocabulary = { tokenizer, controlTexts, texts: createTokenTexts(tokenizer, new Set(controlTexts)) };
+  const plain = createFormatReader(dialect, vocabulary);
+  // Under a grammar calls can only be written in letters: as JSON, where the model's own marks are control tokens.
+  const shape = shapeOf(dialect.calls, controlTexts);
+  const spelled = shape === undefined ? createFormatReader({ ...dialect, calls: json }, vocabulary) : plain;
+  return (wish) => {
+    const read = wish.hasGrammar && wish.tools.size > 0 ? spelled : plain;
+    return { ...read(wish), shape: shape ?? jsonShape };
+  };
+}
 
-  return ({ prompt, tools, allowsSeveralCalls, reasoningTokensMax }) => {
+function shapeOf({ shape }: CallFormat, controlTexts: readonly string[]): CallShape | undefined {
+  if (shape === undefined) return undefined;
+  const text = shape.begin('') + shape.separator + shape.end;
+  return controlTexts.some((control) => text.includes(control)) ? undefined : shape;
+}
+
+interface VocabularyParts {
+  readonly tokenizer: Tokenizer;
+  readonly controlTexts: readonly string[];
+  readonly texts: TokenTexts;
+}
+
+function createFormatReader(
+  { calls, reasoning }: Dialect,
+  { tokenizer, controlTexts, texts }: VocabularyParts,
+): (wish: ReadingWish) => Omit<PreparedReading, 'shape'> {
+  const stopTokenIds = calls.stopTexts.flatMap((text) => controlToken(text, tokenizer) ?? []);
+  const tokensOf = (text: string): Int32Array => tokenizer.tokenize(text, { special: true, bos: false });
+  const ending = tokensOf(reasoning?.ending ?? '');
+  const opening = tokensOf(reasoning?.opening ?? '');
+  const isHidden = reasoning?.isChannel === true || controlTexts.some((text) => reasoning?.end.includes(text));
+
+  return ({ prompt, tools, allowsSeveralCalls, reasoningTokensMax, hasGrammar }) => {
     const mayCall = tools.size > 0;
     if (!mayCall && !calls.isAlwaysRead && reasoning === undefined) {
-      return { prompt, reading: undefined, stopTokenIds: [] };
+      return { prompt, reading: undefined, stopTokenIds: [], reasoning: undefined };
     }
     const isInside = reasoning !== undefined && endsInsideReasoning(promptEnd(prompt, tokenizer), reasoning);
-    const isOver = isInside && reasoningTokensMax === 0 && ending !== undefined;
+    const mayThink = !(hasGrammar && isHidden) && reasoningTokensMax !== 0;
+    const startsInside = isInside && mayThink;
+    const leadIn = isInside && !mayThink ? ending : hasGrammar && isHidden ? opening : undefined;
     const options = {
       calls: mayCall || calls.isAlwaysRead ? calls : undefined,
       reasoning,
       tools,
       controlTexts,
-      startsInside: isInside && !isOver,
+      startsInside,
     };
-    const budget =
-      reasoningTokensMax === undefined || ending === undefined ? undefined : { tokensMax: reasoningTokensMax, ending };
+    const budget = reasoningTokensMax === undefined ? undefined : { tokensMax: reasoningTokensMax, ending };
     return {
-      prompt: isOver ? joined(prompt, ending) : prompt,
+      prompt: leadIn === undefined ? prompt : joined(prompt, leadIn),
       stopTokenIds: mayCall ? stopTokenIds : [],
+      reasoning: reasoning !== undefined && mayThink ? { format: reasoning, isInside } : undefined,
       reading: {
         createParser: () => createAnswerParser(options),
         texts,

@@ -1,14 +1,15 @@
 // POST /v1/chat/completions.
 
 import { withToolsPrompt } from '../dialects/tools-prompt.ts';
-import { octetError } from '../errors.ts';
+import { answerGrammar } from './answer-grammar.ts';
 import { createAnswerReader, toolSchemas } from './answer-reading.ts';
 import { chatMessagesOf } from './chat-messages.ts';
 import { type ChatRequest, chatFieldFaults, chatSchema, otherChatFaults, templateVariablesOf } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
+import { outputGrammarOf } from './output-field.ts';
 import { type Checked, checkBody } from './request-body.ts';
-import { offeredTools } from './tools-schema.ts';
+import { offeredTools, type ToolDefinition } from './tools-schema.ts';
 import { chatFormat } from './wire-shapes.ts';
 
 export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependencies): Endpoint<ChatRequest> {
@@ -24,22 +25,32 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
 
   async function promptsOf(fields: ChatRequest): Promise<Checked<PromptPart>> {
     const tools = offeredTools(fields);
-    if (tools.length > 0 && fields.tool_choice?.kind === 'required') {
-      const message = 'tool_choice must be "auto" or "none": forcing a call is not supported yet. Given: a forced call';
-      return { kind: 'refused', error: octetError('invalid_request', message, 'tool_choice') };
-    }
     const messages = chatMessagesOf(fields.messages);
     const variables = templateVariablesOf(fields);
     const prompt = await (isToldInWords
       ? chatEncoder.encodeChat(withToolsPrompt(messages, tools), { variables })
       : chatEncoder.encodeChat(messages, { tools, variables }));
     const budget = fields.thinking_token_budget ?? -1;
+    const mustCall = tools.length > 0 && fields.tool_choice?.kind === 'required';
+    // The format of an answer in words says nothing about an answer that is a call.
+    const own = mustCall ? undefined : outputGrammarOf(fields);
+    const allowsSeveralCalls = fields.parallel_tool_calls ?? true;
     const prepared = prepareReading({
       prompt,
       tools: toolSchemas(tools),
-      allowsSeveralCalls: fields.parallel_tool_calls ?? true,
+      allowsSeveralCalls,
       reasoningTokensMax: budget < 0 ? undefined : budget,
+      hasGrammar: mustCall || own !== undefined,
     });
+    const mayCallUnderGrammar = mustCall || (own !== undefined && tools.length > 0);
+    const grammar = answerGrammar({
+      calls: mayCallUnderGrammar
+        ? { shape: prepared.shape, tools: placed(tools, fields), allowsSeveral: allowsSeveralCalls }
+        : undefined,
+      own: own?.grammar,
+      reasoning: prepared.reasoning,
+    });
+    if (grammar.kind === 'refused') return grammar;
     return {
       kind: 'valid',
       value: {
@@ -49,9 +60,15 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
         defaultTokensMax: undefined,
         reading: prepared.reading,
         stopTokenIds: prepared.stopTokenIds,
+        output: grammar.value && { field: own?.field ?? 'tool_choice', grammar: grammar.value },
       },
     };
   }
 
   return { format: chatFormat, check: (body) => checkBody(body, rules), promptsOf };
+}
+
+/** Tools with their places in the body. */
+function placed(tools: readonly ToolDefinition[], fields: ChatRequest) {
+  return tools.map((tool) => ({ tool, index: fields.tools?.indexOf(tool) ?? 0 }));
 }

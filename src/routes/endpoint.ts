@@ -25,7 +25,7 @@ export interface Exchange {
 
 export type PromptPart = Pick<
   PlanInput,
-  'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax' | 'reading' | 'stopTokenIds'
+  'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax' | 'reading' | 'stopTokenIds' | 'output'
 >;
 
 /** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */

@@ -24,6 +24,8 @@ export interface PlanInput {
   readonly fairnessKey: string;
   /** How answers are read for calls and reasoning; undefined where they are text alone. */
   readonly reading?: AnswerReading | undefined;
+  /** What the output must match, where that is more than a field of the body says by itself. */
+  readonly output?: GenerationPlan['output'] | undefined;
   /** Tokens that end a choice besides those that the client names. */
   readonly stopTokenIds?: readonly TokenId[];
 }
@@ -52,7 +54,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       stopTokenIds: [...stopTokenIdsOf(fields), ...(input.stopTokenIds ?? [])],
       reading: input.reading,
       ignoreEos: fields.ignore_eos ?? false,
-      output: outputGrammarOf(fields),
+      output: input.output ?? outputGrammarOf(fields),
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',

@@ -29,6 +29,7 @@ export const deepseek: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader) {
     for (;;) {
       const mark = yield* passUntil(reader, [...sections, begin]);

@@ -16,6 +16,7 @@ export const functionaryV31: CallFormat = {
   stopTexts: ['<|eom_id|>'],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: { begin: (called) => `${begin}${called}>`, end, separator: '\n' },
   *read(reader, tools) {
     for (;;) {
       const mark = yield* passUntil(reader, [begin, tag]);

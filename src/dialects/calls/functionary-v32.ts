@@ -17,6 +17,7 @@ export const functionaryV32: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: true,
+  shape: undefined,
   *read(reader, tools) {
     yield* takeText(reader, separator);
     while ((yield* peek(reader)) !== '') {

@@ -28,6 +28,7 @@ export const gemma: CallFormat = {
   stopTexts: ['<start_function_response>', '<|tool_response>'],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader) {
     for (let mark = yield* passUntil(reader, begins); mark !== undefined; mark = yield* passUntil(reader, begins)) {
       yield* readCall(reader, mark, () => marked(reader));

@@ -20,6 +20,7 @@ export const glm: CallFormat = {
   stopTexts: ['<|observation|>'],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader, tools) {
     for (let mark = yield* passUntil(reader, [begin]); mark !== undefined; mark = yield* passUntil(reader, [begin])) {
       yield* readCall(reader, mark, () => pairs(reader, tools));

@@ -20,6 +20,7 @@ export const harmony: CallFormat = {
   stopTexts: ['<|call|>', '<|return|>'],
   callIds: 'openai',
   isAlwaysRead: true,
+  shape: undefined,
   *read(reader, tools) {
     while (!reader.hasEnded || reader.rest !== '') {
       const begin = yield* takeOneOf(reader, headerBegins);

@@ -15,6 +15,11 @@ export const hermes: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: {
+    begin: (called) => `${begin}\n{"name": "${called}", "arguments": `,
+    end: `}\n${end}`,
+    separator: '\n',
+  },
   *read(reader) {
     for (let mark = yield* passUntil(reader, [begin]); mark !== undefined; mark = yield* passUntil(reader, [begin])) {
       yield* readCall(reader, mark, () => tagged(reader));

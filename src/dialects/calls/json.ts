@@ -4,12 +4,19 @@
 
 import { readCall, readJsonCall } from '../reading/call.ts';
 import { more, passUntil, type Reader, type Reading, skipSpace, take, takeText } from '../reading/reader.ts';
-import type { CallFormat, ToolSchemas } from '../types.ts';
+import type { CallFormat, CallShape, ToolSchemas } from '../types.ts';
 
 const parameters = ['arguments', 'parameters'];
 /** A fence, a list's bracket, the object. */
 const opening = /^\s*(```(?:json|tool_call|tool_code)?\s*)?(\[\s*)?\{/;
 const openingSoFar = /^\s*(`{0,3}|```[a-z_]{0,9}\s*(\[\s*)?|\[\s*)$/;
+
+/** The words of a call as the model is told them. */
+export const jsonShape: CallShape = {
+  begin: (called) => `{"name": "${called}", "arguments": `,
+  end: '}',
+  separator: '\n',
+};
 
 export const json: CallFormat = {
   name: 'json',
@@ -17,6 +24,7 @@ export const json: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: jsonShape,
   *read(reader, tools) {
     while (openingSoFar.test(reader.rest) && (yield* more(reader)));
     const found = opening.exec(reader.rest);

@@ -17,6 +17,7 @@ export const kimiK2: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader) {
     for (;;) {
       const mark = yield* passUntil(reader, [section, begin]);

@@ -19,6 +19,11 @@ export const llama3: CallFormat = {
   stopTexts: ['<|eom_id|>'],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: {
+    begin: (called) => `{"name": "${called}", "parameters": `,
+    end: '}',
+    separator: '; ',
+  },
   *read(reader, tools) {
     yield* objects(reader, '', () => readJsonCall(reader, { name: 'name', parameters, only: tools }));
     for (let mark = yield* passUntil(reader, [tag]); mark !== undefined; mark = yield* passUntil(reader, [tag])) {

@@ -17,6 +17,7 @@ export const mistral: CallFormat = {
   stopTexts: [],
   callIds: 'mistral',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader) {
     for (let mark = yield* passUntil(reader, [begin]); mark !== undefined; mark = yield* passUntil(reader, [begin])) {
       yield* skipSpace(reader);

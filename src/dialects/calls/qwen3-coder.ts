@@ -20,6 +20,7 @@ export const qwen3Coder: CallFormat = {
   stopTexts: [],
   callIds: 'openai',
   isAlwaysRead: false,
+  shape: undefined,
   *read(reader, tools) {
     // Models sometimes leave out the outer tag.
     for (;;) {
