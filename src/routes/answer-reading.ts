@@ -63,8 +63,9 @@ export function createAnswerReader(dialect: Dialect, tokenizer: Tokenizer): Answ
   const vocabulary = { tokenizer, controlTexts, texts: createTokenTexts(tokenizer, new Set(controlTexts)) };
   const plain = createFormatReader(dialect, vocabulary);
   // Under a grammar calls can only be written in letters: as JSON, where the model's own marks are control tokens.
+  const inJson = { ...json, callIds: dialect.calls.callIds };
   const shape = shapeOf(dialect.calls, controlTexts);
-  const spelled = shape === undefined ? createFormatReader({ ...dialect, calls: json }, vocabulary) : plain;
+  const spelled = shape === undefined ? createFormatReader({ ...dialect, calls: inJson }, vocabulary) : plain;
   return (wish) => {
     const read = wish.hasGrammar && wish.tools.size > 0 ? spelled : plain;
     return { ...read(wish), shape: shape ?? jsonShape };
