@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { ChatMessage, ChatToolCall } from '../ports.ts';
+import { parseInnerJson } from './json-body.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
 const messageCountMax = 4096;
@@ -97,13 +98,5 @@ export function chatMessagesOf(messages: readonly WireMessage[]): ChatMessage[] 
 
 function chatToolCall({ id, function: called }: z.output<typeof toolCall>): ChatToolCall {
   const argumentsText = called.arguments.trim() === '' ? '{}' : called.arguments;
-  return { id, name: called.name, argumentsText, arguments: parsedValue(argumentsText) };
-}
-
-function parsedValue(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return json;
-  }
+  return { id, name: called.name, argumentsText, arguments: parseInnerJson(argumentsText) ?? argumentsText };
 }
