@@ -10,9 +10,6 @@ import type { CancelReason, FinishReason, GenerateCommand } from '../ports.ts';
 import { createSequence, type Sequence, transition } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
-/** What goes on after output arrived long ago: it comes before everything new, and in its own order. */
-const continuedLead = 2 ** 40;
-
 /** Enters a command's choices: the first waits in the queue, the others wait for its prompt. */
 export function enter(state: SchedulerState, command: GenerateCommand, nowMs: number): void {
   let primary: Sequence | undefined;
@@ -23,8 +20,7 @@ export function enter(state: SchedulerState, command: GenerateCommand, nowMs: nu
   });
   for (let choiceIndex = 0; choiceIndex < command.choices.length; choiceIndex++) {
     state.arrivalCount += 1;
-    const arrival = command.generatedCount > 0 ? state.arrivalCount - continuedLead : state.arrivalCount;
-    const origin = { choiceIndex, arrival, nowMs, cachedAtArrival };
+    const origin = { choiceIndex, arrival: state.arrivalCount, nowMs, cachedAtArrival };
     const sequence = createSequence(command, origin);
     assert(!state.sequences.has(sequence.id), 'sequence ids are never reused');
     state.sequences.set(sequence.id, sequence);
