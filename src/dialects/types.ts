@@ -12,6 +12,8 @@ export interface CallShape {
   readonly end: string;
   /** Between two calls. */
   readonly separator: string;
+  /** Text that an answer in words never has, so that a call may be held to its form from there on; undefined for none. */
+  readonly trigger: string | undefined;
 }
 
 /** How a model family writes tool calls. */

@@ -16,6 +16,8 @@ export interface CallsPart {
   /** With their places in the body, for faults. */
   readonly tools: readonly { readonly index: number; readonly tool: ToolDefinition }[];
   readonly allowsSeveral: boolean;
+  /** `forced`: calls are all the answer. `free`: text, and calls in it that keep their form from the trigger on. */
+  readonly kind: 'forced' | 'free';
 }
 
 export interface AnswerGrammarParts {
@@ -53,12 +55,14 @@ function asOnlyTag(content: JsonObject): JsonObject {
   return { type: 'tags_with_separator', tags, separator: '\n', at_least_one: true, stop_after_first: true };
 }
 
-function callsFormat({ shape, tools, allowsSeveral }: CallsPart): Checked<JsonObject> {
+function callsFormat({ shape, tools, allowsSeveral, kind }: CallsPart): Checked<JsonObject> {
   const faults: Fault[] = [];
   const tags: JsonObject[] = [];
   for (const { index, tool } of tools) {
-    const { name, parameters } = tool.function;
-    const lowered = schemaGrammar({ type: 'object', ...jsonObject(parameters) });
+    const { name, parameters, strict } = tool.function;
+    // Where nothing is forced, a tool that is not strict has its arguments checked by the client alone.
+    const isFree = kind === 'free' && !strict;
+    const lowered = schemaGrammar({ type: 'object', ...(isFree ? {} : jsonObject(parameters)) });
     if (lowered.kind === 'lowered') {
       const content = { type: 'grammar', grammar: lowered.value };
       tags.push({ type: 'tag', begin: shape.begin(name), content, end: shape.end });
@@ -69,9 +73,13 @@ function callsFormat({ shape, tools, allowsSeveral }: CallsPart): Checked<JsonOb
     }
   }
   if (faults.length > 0) return { kind: 'refused', error: faultsError(faults) };
-  const { separator } = shape;
-  const stops = { at_least_one: true, stop_after_first: !allowsSeveral };
-  return { kind: 'valid', value: { type: 'tags_with_separator', tags, separator, ...stops } };
+  const { separator, trigger } = shape;
+  const isForced = kind === 'forced' || trigger === undefined;
+  const stops = { at_least_one: isForced, stop_after_first: !allowsSeveral };
+  const value: JsonObject = isForced
+    ? { type: 'tags_with_separator', tags, separator, ...stops }
+    : { type: 'triggered_tags', triggers: [trigger], tags, ...stops };
+  return { kind: 'valid', value };
 }
 
 function ownFormat(own: GrammarSpec): JsonObject {

@@ -47,6 +47,8 @@ export interface PreparedReading {
   readonly stopTokenIds: readonly TokenId[];
   /** Reasoning that a grammar has to leave room for. */
   readonly reasoning: { readonly format: ReasoningFormat; readonly isInside: boolean } | undefined;
+  /** The marks of the reasoning are control tokens, so that under a grammar it could not end. */
+  readonly hidesReasoning: boolean;
   /** How calls are spelled in a grammar. */
   readonly shape: CallShape;
 }
@@ -97,7 +99,7 @@ function createFormatReader(
   return ({ prompt, tools, allowsSeveralCalls, reasoningTokensMax, hasGrammar }) => {
     const mayCall = tools.size > 0;
     if (!mayCall && !calls.isAlwaysRead && reasoning === undefined) {
-      return { prompt, reading: undefined, stopTokenIds: [], reasoning: undefined };
+      return { prompt, reading: undefined, stopTokenIds: [], reasoning: undefined, hidesReasoning: false };
     }
     const isInside = reasoning !== undefined && endsInsideReasoning(promptEnd(prompt, tokenizer), reasoning);
     const mayThink = !(hasGrammar && isHidden) && reasoningTokensMax !== 0;
@@ -114,6 +116,7 @@ function createFormatReader(
     return {
       prompt: leadIn === undefined ? prompt : joined(prompt, leadIn),
       stopTokenIds: mayCall ? stopTokenIds : [],
+      hidesReasoning: isHidden,
       reasoning: reasoning !== undefined && mayThink ? { format: reasoning, isInside } : undefined,
       reading: {
         createParser: () => createAnswerParser(options),

@@ -42,11 +42,13 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
       reasoningTokensMax: budget < 0 ? undefined : budget,
       hasGrammar: mustCall || own !== undefined,
     });
-    const mayCallUnderGrammar = mustCall || (own !== undefined && tools.length > 0);
+    const { shape } = prepared;
+    const isForced = mustCall || (own !== undefined && tools.length > 0);
+    const mayTrigger = shape.trigger !== undefined && !prepared.hidesReasoning;
+    const isStrict = mayTrigger && tools.some((tool) => tool.function.strict);
+    const kind = isForced ? 'forced' : isStrict ? 'free' : undefined;
     const grammar = answerGrammar({
-      calls: mayCallUnderGrammar
-        ? { shape: prepared.shape, tools: placed(tools, fields), allowsSeveral: allowsSeveralCalls }
-        : undefined,
+      calls: kind && { kind, shape, tools: placed(tools, fields), allowsSeveral: allowsSeveralCalls },
       own: own?.grammar,
       reasoning: prepared.reasoning,
     });
@@ -60,7 +62,7 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
         defaultTokensMax: undefined,
         reading: prepared.reading,
         stopTokenIds: prepared.stopTokenIds,
-        output: grammar.value && { field: own?.field ?? 'tool_choice', grammar: grammar.value },
+        output: grammar.value && { field: own?.field ?? 'tools', grammar: grammar.value },
       },
     };
   }

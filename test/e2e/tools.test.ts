@@ -92,6 +92,18 @@ describe('tools', () => {
     expect(fragments.join('')).toBe('{"product": "bucket"}');
   });
 
+  test('that are strict are called in form, or not at all', async () => {
+    const strict: OpenAI.ChatCompletionTool = { type: 'function', function: { ...stock.function, strict: true } };
+    const body = { ...greedy, tools: [strict, timer] };
+    const called = await client.chat.completions.create({ ...body, messages: [question] });
+    expect(callOf(called.choices[0]?.message).function.arguments).toBe('{"product": "bucket"}');
+    const told = await client.chat.completions.create({ ...body, messages: [chitchat] });
+    expect(told.choices[0]).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: expect.stringContaining('Paris') },
+    });
+  });
+
   test("run in the client's own loop", async () => {
     const asked: string[] = [];
     const runner = client.chat.completions.runTools({

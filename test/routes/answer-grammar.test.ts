@@ -59,7 +59,7 @@ describe.each(['hermes', 'llama3', 'functionary-v3.1', 'json'] as const)('calls 
     [true, true],
     [false, false],
   ])('are forced; several: %s', async (allowsSeveral, expected) => {
-    const grammar = compose({ calls: { shape, tools, allowsSeveral } });
+    const grammar = compose({ calls: { kind: 'forced', shape, tools, allowsSeveral } });
     expect(await allows(grammar, call('f'))).toBe(true);
     expect(await allows(grammar, call('f') + shape.separator + call('g'))).toBe(expected);
     for (const text of ['', 'hello', call('h'), call('f', '{"a": "x"}'), call('f', '{}'), `${call('f')} and`]) {
@@ -68,7 +68,7 @@ describe.each(['hermes', 'llama3', 'functionary-v3.1', 'json'] as const)('calls 
   });
 
   it('leave room for reasoning, and for a response format', async () => {
-    const calls = { shape, tools, allowsSeveral: true };
+    const calls = { kind: 'forced' as const, shape, tools, allowsSeveral: true };
     const inside = compose({ calls, reasoning: { format: think, isInside: true } });
     expect(await allows(inside, `hm </thin\n</think>\n\n${call('f')}`)).toBe(true);
     expect(await allows(inside, call('f'))).toBe(false);
@@ -80,6 +80,28 @@ describe.each(['hermes', 'llama3', 'functionary-v3.1', 'json'] as const)('calls 
   });
 });
 
+it('of strict tools leaves text free and holds calls to their schemas', async () => {
+  const shape = must(callFormats.hermes.shape, 'a shape');
+  const strict = { ...tool('f'), function: { ...tool('f').function, strict: true } };
+  const offered = [
+    { index: 0, tool: strict },
+    { index: 1, tool: tool('g') },
+  ];
+  const call = (name: string, argument: string) => shape.begin(name) + argument + shape.end;
+  const grammar = compose({ calls: { kind: 'free', shape, tools: offered, allowsSeveral: true } });
+  for (const text of [
+    '',
+    'Just words {"name": 1}',
+    call('f', '{"a": 1}'),
+    `Two: ${call('f', '{"a": 1}')}\n${call('g', '{"b": []}')} done`,
+  ]) {
+    expect(await allows(grammar, text), text).toBe(true);
+  }
+  for (const text of [call('f', '{"a": "x"}'), call('h', '{}'), '<tool_call>oops']) {
+    expect(await allows(grammar, text), text).toBe(false);
+  }
+});
+
 it('is the own one where nothing else is asked for', () => {
   expect(compose({ own })).toBe(own);
 });
@@ -88,7 +110,7 @@ it('names the tool whose schema cannot be enforced', () => {
   const shape = must(callFormats.hermes.shape, 'a shape');
   const broken = { ...tool('f'), function: { name: 'f', parameters: { properties: { a: { $ref: '#/nowhere' } } } } };
   const composed = answerGrammar({
-    calls: { shape, tools: [{ index: 3, tool: broken }], allowsSeveral: true },
+    calls: { kind: 'forced', shape, tools: [{ index: 3, tool: broken }], allowsSeveral: true },
     own: undefined,
     reasoning: undefined,
   });

@@ -260,6 +260,18 @@ describe('a forced call', () => {
     );
   });
 
+  it('may be free in place and strict in form', async () => {
+    const { engine } = await open();
+    answerAllWith(engine, 'Hello');
+    const strict = { ...weather, function: { ...weather.function, strict: true } };
+    await chat({ tools: [strict, add] });
+    const { grammar } = command(engine);
+    const { format } = JSON.parse(grammar?.kind === 'structural-tag' ? grammar.tag : '{}');
+    expect(format).toMatchObject({ type: 'triggered_tags', triggers: ['<tool_call>'], at_least_one: false });
+    await chat({ tools: [weather, add] });
+    expect(command(engine, 1).grammar).toBeUndefined();
+  });
+
   it('is JSON where the model writes calls with control tokens', async () => {
     const { engine } = await open({
       dialect: { calls: callFormats.mistral, reasoning: undefined },

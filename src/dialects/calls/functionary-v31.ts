@@ -16,7 +16,7 @@ export const functionaryV31: CallFormat = {
   stopTexts: ['<|eom_id|>'],
   callIds: 'openai',
   isAlwaysRead: false,
-  shape: { begin: (called) => `${begin}${called}>`, end, separator: '\n' },
+  shape: { begin: (called) => `${begin}${called}>`, end, separator: '\n', trigger: begin },
   *read(reader, tools) {
     for (;;) {
       const mark = yield* passUntil(reader, [begin, tag]);

@@ -19,6 +19,7 @@ export const hermes: CallFormat = {
     begin: (called) => `${begin}\n{"name": "${called}", "arguments": `,
     end: `}\n${end}`,
     separator: '\n',
+    trigger: begin,
   },
   *read(reader) {
     for (let mark = yield* passUntil(reader, [begin]); mark !== undefined; mark = yield* passUntil(reader, [begin])) {

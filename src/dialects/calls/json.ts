@@ -16,6 +16,7 @@ export const jsonShape: CallShape = {
   begin: (called) => `{"name": "${called}", "arguments": `,
   end: '}',
   separator: '\n',
+  trigger: undefined,
 };
 
 export const json: CallFormat = {

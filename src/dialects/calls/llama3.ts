@@ -23,6 +23,7 @@ export const llama3: CallFormat = {
     begin: (called) => `{"name": "${called}", "parameters": `,
     end: '}',
     separator: '; ',
+    trigger: undefined,
   },
   *read(reader, tools) {
     yield* objects(reader, '', () => readJsonCall(reader, { name: 'name', parameters, only: tools }));
