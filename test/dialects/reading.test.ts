@@ -2,9 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { AnswerEvent } from '../../src/dialects/events.ts';
 import { parsed } from '../../src/dialects/reading/call.ts';
 import { createJsonScanner } from '../../src/dialects/reading/json-scanner.ts';
+import { createReader, passUntil, type Reading } from '../../src/dialects/reading/reader.ts';
 import { isTextOnly, jsonOf, propertySchema } from '../../src/dialects/reading/typed-value.ts';
+import { joined } from './assembled.ts';
 
 /** Where a value ends in a text, or undefined where there is none. */
 function endOf(text: string, cut = text.length): number | undefined {
@@ -57,6 +60,34 @@ describe('a JSON scanner', () => {
       { interruptAfterTimeLimit: 500, numRuns: 5_000 },
     );
   });
+});
+
+test('marks that hold one another are found the same however the text is cut', () => {
+  const letters = (maxLength: number) =>
+    fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength }).map((parts) => parts.join(''));
+  const found = (marks: readonly string[], pieces: readonly string[]) => {
+    const reader = createReader();
+    const read = (function* (): Reading {
+      for (let mark = yield* passUntil(reader, marks); mark !== undefined; mark = yield* passUntil(reader, marks)) {
+        yield { kind: 'call-started', name: mark, id: undefined };
+      }
+    })();
+    const events: AnswerEvent[] = [];
+    for (const piece of [...pieces, undefined]) {
+      reader.rest += piece ?? '';
+      reader.hasEnded = piece === undefined;
+      for (let step = read.next(); !step.done && step.value.kind !== 'need-more'; step = read.next()) {
+        events.push(step.value);
+      }
+    }
+    return joined(events);
+  };
+  fc.assert(
+    fc.property(fc.array(letters(4), { minLength: 1, maxLength: 4 }), letters(12), (marks, text) => {
+      expect(found(marks, [...text])).toEqual(found(marks, [text]));
+    }),
+    { interruptAfterTimeLimit: 500, numRuns: 5_000 },
+  );
 });
 
 describe('text by a schema', () => {
