@@ -64,7 +64,7 @@ export function createAnswerReader(dialect: Dialect, tokenizer: Tokenizer): Answ
   const controlTexts = known.filter((text) => controlToken(text, tokenizer) !== undefined);
   const vocabulary = { tokenizer, controlTexts, texts: createTokenTexts(tokenizer, new Set(controlTexts)) };
   const plain = createFormatReader(dialect, vocabulary);
-  // Under a grammar calls can only be written in letters: as JSON, where the model's own marks are control tokens.
+  // No grammar has control tokens: where the model's own marks are such, it writes calls as JSON under one.
   const inJson = { ...json, callIds: dialect.calls.callIds };
   const shape = shapeOf(dialect.calls, controlTexts);
   const spelled = shape === undefined ? createFormatReader({ ...dialect, calls: inJson }, vocabulary) : plain;

@@ -1,8 +1,8 @@
 // POST /v1/chat/completions.
 
 import { withToolsPrompt } from '../dialects/tools-prompt.ts';
-import { answerGrammar } from './answer-grammar.ts';
-import { createAnswerReader, toolSchemas } from './answer-reading.ts';
+import { answerGrammar, type CallsPart } from './answer-grammar.ts';
+import { type AnswerReader, createAnswerReader, type PreparedReading, toolSchemas } from './answer-reading.ts';
 import { chatMessagesOf } from './chat-messages.ts';
 import { type ChatRequest, chatFieldFaults, chatSchema, otherChatFaults, templateVariablesOf } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
@@ -30,47 +30,69 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
     const prompt = await (isToldInWords
       ? chatEncoder.encodeChat(withToolsPrompt(messages, tools), { variables })
       : chatEncoder.encodeChat(messages, { tools, variables }));
-    const budget = fields.thinking_token_budget ?? -1;
-    const mustCall = tools.length > 0 && fields.tool_choice?.kind === 'required';
-    // The format of an answer in words says nothing about an answer that is a call.
-    const own = mustCall ? undefined : outputGrammarOf(fields);
-    const allowsSeveralCalls = fields.parallel_tool_calls ?? true;
-    const prepared = prepareReading({
-      prompt,
-      tools: toolSchemas(tools),
-      allowsSeveralCalls,
-      reasoningTokensMax: budget < 0 ? undefined : budget,
-      hasGrammar: mustCall || own !== undefined,
-    });
-    const { shape } = prepared;
-    const isForced = mustCall || (own !== undefined && tools.length > 0);
-    const mayTrigger = shape.trigger !== undefined && !prepared.hidesReasoning;
-    const isStrict = mayTrigger && tools.some((tool) => tool.function.strict);
-    const kind = isForced ? 'forced' : isStrict ? 'free' : undefined;
-    const grammar = answerGrammar({
-      calls: kind && { kind, shape, tools: placed(tools, fields), allowsSeveral: allowsSeveralCalls },
-      own: own?.grammar,
-      reasoning: prepared.reasoning,
-    });
-    if (grammar.kind === 'refused') return grammar;
-    return {
-      kind: 'valid',
-      value: {
-        prompts: [prepared.prompt],
-        promptField: 'messages',
-        requestedTokensMax: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
-        defaultTokensMax: undefined,
-        reading: prepared.reading,
-        stopTokenIds: prepared.stopTokenIds,
-        output: grammar.value && { field: own?.field ?? 'tools', grammar: grammar.value },
-      },
-    };
+    return promptPart(fields, { prompt, tools, prepareReading });
   }
 
   return { format: chatFormat, check: (body) => checkBody(body, rules), promptsOf };
 }
 
-/** Tools with their places in the body. */
-function placed(tools: readonly ToolDefinition[], fields: ChatRequest) {
-  return tools.map((tool) => ({ tool, index: fields.tools?.indexOf(tool) ?? 0 }));
+interface EncodedChat {
+  readonly prompt: Int32Array;
+  /** Those that the model was shown. */
+  readonly tools: readonly ToolDefinition[];
+  readonly prepareReading: AnswerReader;
+}
+
+function promptPart(fields: ChatRequest, { prompt, tools, prepareReading }: EncodedChat): Checked<PromptPart> {
+  const budget = fields.thinking_token_budget ?? -1;
+  const mustCall = tools.length > 0 && fields.tool_choice?.kind === 'required';
+  // The format of an answer in words says nothing about an answer that is a call.
+  const own = mustCall ? undefined : outputGrammarOf(fields);
+  const prepared = prepareReading({
+    prompt,
+    tools: toolSchemas(tools),
+    allowsSeveralCalls: allowsSeveralCalls(fields),
+    reasoningTokensMax: budget < 0 ? undefined : budget,
+    hasGrammar: mustCall || own !== undefined,
+  });
+  const grammar = answerGrammar({
+    calls: callsPart(fields, tools, { prepared, isForced: mustCall || own !== undefined }),
+    own: own?.grammar,
+    reasoning: prepared.reasoning,
+  });
+  if (grammar.kind === 'refused') return grammar;
+  return {
+    kind: 'valid',
+    value: {
+      prompts: [prepared.prompt],
+      promptField: 'messages',
+      requestedTokensMax: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
+      defaultTokensMax: undefined,
+      reading: prepared.reading,
+      stopTokenIds: prepared.stopTokenIds,
+      output: grammar.value && { field: own?.field ?? 'tools', grammar: grammar.value },
+    },
+  };
+}
+
+/** What a grammar has to know of calls; undefined where it leaves them alone, or there are none. */
+function callsPart(
+  fields: ChatRequest,
+  tools: readonly ToolDefinition[],
+  { prepared, isForced }: { readonly prepared: PreparedReading; readonly isForced: boolean },
+): CallsPart | undefined {
+  if (tools.length === 0) return undefined;
+  const { shape, hidesReasoning } = prepared;
+  const mayTrigger = shape.trigger !== undefined && !hidesReasoning;
+  if (!isForced && !(mayTrigger && tools.some((tool) => tool.function.strict))) return undefined;
+  return {
+    kind: isForced ? 'forced' : 'free',
+    shape,
+    tools: tools.map((tool) => ({ tool, index: fields.tools?.indexOf(tool) ?? 0 })),
+    allowsSeveral: allowsSeveralCalls(fields),
+  };
+}
+
+function allowsSeveralCalls({ parallel_tool_calls: isParallel }: ChatRequest): boolean {
+  return isParallel ?? true;
 }
