@@ -1,5 +1,6 @@
 // Tools and reasoning on a fake engine: what reaches the template and the engine, what comes back whole and streamed.
 
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../src/dialects/dialect.ts';
@@ -162,6 +163,40 @@ describe('a tool call', () => {
       });
     }
   });
+});
+
+it('answers whatever a model writes, in every format, with 200 and a whole stream', async () => {
+  const part = fc.constantFrom(
+    '<tool_call>',
+    '</tool_call>',
+    '{"name": "add", ',
+    '"arguments": {',
+    '}',
+    '[',
+    '<function=add>',
+    '<parameter=a>',
+    '[TOOL_CALLS]',
+    '<|channel|>',
+    '<|message|>',
+    'add',
+    '\n',
+    '"',
+    '<think>',
+    '</think>',
+    '😀',
+  );
+  const formats = fc.constantFrom(...Object.values(callFormats));
+  await fc.assert(
+    fc.asyncProperty(formats, fc.array(part, { maxLength: 14 }), fc.boolean(), async (calls, parts, stream) => {
+      const { engine, app } = await open({ dialect: { calls, reasoning: reasoningFormats.think } });
+      answerAllWith(engine, parts.join(''));
+      const { status, text } = await chat({ stream, n: 2 });
+      expect(status).toBe(200);
+      expect(stream ? text.endsWith('data: [DONE]\n\n') : JSON.parse(text).choices.length === 2).toBe(true);
+      await app.close();
+    }),
+    { interruptAfterTimeLimit: 1_500, numRuns: 300 },
+  );
 });
 
 describe('the conversation', () => {
