@@ -2,7 +2,7 @@
 // {"name": ..., "arguments": {...}}, or a list of them, perhaps in a code fence (tools-prompt.ts has the words).
 // Why only known names count: any other JSON is an answer.
 
-import { readCall, readJsonCall } from '../reading/call.ts';
+import { readJsonCall, readPossibleCall } from '../reading/call.ts';
 import { more, passUntil, type Reader, type Reading, skipSpace, take, takeText } from '../reading/reader.ts';
 import type { CallFormat, CallShape, ToolSchemas } from '../types.ts';
 
@@ -48,13 +48,13 @@ interface Objects {
 
 function* objects(reader: Reader, { before, tools, fence, list }: Objects): Reading {
   const read = () => readJsonCall(reader, { name: 'name', parameters, only: tools });
-  if (!(yield* readCall(reader, before, read))) return;
+  if (!(yield* readPossibleCall(reader, before, read))) return;
   for (;;) {
     yield* skipSpace(reader);
     const separated = yield* takeText(reader, list ? ',' : ';');
     yield* skipSpace(reader);
     if (!separated && !reader.rest.startsWith('{')) break;
-    if (!(yield* readCall(reader, separated ? ',' : '', read))) return;
+    if (!(yield* readPossibleCall(reader, separated ? ',' : '', read))) return;
   }
   if (list) yield* takeText(reader, ']');
   yield* skipSpace(reader);

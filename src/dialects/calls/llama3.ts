@@ -3,7 +3,7 @@
 // Source: Meta's Llama 3.1 and 3.2 prompt formats. Why only known names in bare JSON: an answer may be JSON by itself.
 
 import { createArgumentWriter } from '../reading/argument-writer.ts';
-import { readCall, readJsonCall, readName } from '../reading/call.ts';
+import { readCall, readJsonCall, readName, readPossibleCall } from '../reading/call.ts';
 import { interpreterIn, passCode } from '../reading/code-argument.ts';
 import { readJson } from '../reading/json-text.ts';
 import { more, passUntil, peek, type Reader, type Reading, skipSpace, takeText } from '../reading/reader.ts';
@@ -39,7 +39,8 @@ export const llama3: CallFormat = {
 /** One object or several, with semicolons between them. */
 function* objects(reader: Reader, opening: string, read: () => Reading<boolean>): Reading {
   if (!/^\s*(\{|$)/.test(reader.rest) || !(yield* startsObject(reader))) return;
-  while (yield* readCall(reader, opening, read)) {
+  const readObject = opening === '' ? readPossibleCall : readCall;
+  while (yield* readObject(reader, opening, read)) {
     yield* skipSpace(reader);
     if (!(yield* takeText(reader, ';')) && (yield* peek(reader)) !== '{') return;
     yield* skipSpace(reader);

@@ -28,6 +28,16 @@ export function* readCall(reader: Reader, opening: string, read: () => Reading<b
   }
 }
 
+/** The same for what only looks like a call: JSON without a mark is content where it names no tool, and no broken call. */
+export function* readPossibleCall(reader: Reader, opening: string, read: () => Reading<boolean>): Reading<boolean> {
+  const reading = readCall(reader, opening, read);
+  for (let step = reading.next(); ; step = reading.next()) {
+    if (step.done) return step.value;
+    const { value } = step;
+    yield value.kind === 'call-broken' && !value.wasStarted ? { kind: 'content', text: value.text } : value;
+  }
+}
+
 function withoutControls(recorded: string, controlTexts: readonly string[]): string {
   return controlTexts.reduce((text, control) => text.replaceAll(control, ''), recorded);
 }
