@@ -64,6 +64,8 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
     case 'sequence-started':
       choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
       return;
+    case 'prompt-logprobs':
+      return;
     case 'token-delta':
       takeToken(run, choice, choice.text.push(event.token));
       return;

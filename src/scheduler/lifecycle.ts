@@ -6,7 +6,7 @@ import { assert, must } from '../assert.ts';
 import type { OctetErrorBody } from '../errors.ts';
 import { releaseHostBytes } from '../kv/host-tier.ts';
 import type { Lease } from '../kv/types.ts';
-import type { CancelReason, FinishReason, GenerateCommand } from '../ports.ts';
+import type { CancelReason, FinishReason, GenerateCommand, StoppedBy } from '../ports.ts';
 import { createSequence, type Sequence, transition } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
@@ -86,14 +86,14 @@ export function fail(state: SchedulerState, sequence: Sequence, error: OctetErro
 }
 
 /** Running -> finished, with its answer complete. */
-export function finish(state: SchedulerState, sequence: Sequence, reason: FinishReason): void {
+export function finish(state: SchedulerState, sequence: Sequence, how: FinishReason | StoppedBy): void {
   const startedMs = must(sequence.startedMs, 'a finishing sequence has started');
   const firstTokenMs = sequence.firstTokenMs ?? sequence.lastTokenMs;
   end(state, sequence, 'keep');
   state.events.push({
     kind: 'sequence-finished',
     sequenceId: sequence.id,
-    reason,
+    ...(typeof how === 'string' ? { reason: how } : { reason: 'stop', stoppedBy: how }),
     timings: {
       queueMs: startedMs - sequence.arrivedMs,
       prefillMs: firstTokenMs - startedMs,
