@@ -171,6 +171,8 @@ export type SequenceEvent =
       readonly sequenceId: SequenceId;
       readonly reason: FinishReason;
       readonly stoppedBy?: StoppedBy;
+      /** The token that ended it and is no part of the output, where log-probabilities were asked for. */
+      readonly ending?: { readonly token: TokenId; readonly logprobs: TokenLogprobs };
       readonly timings: SequenceTimings;
     }
   | { readonly kind: 'sequence-failed'; readonly sequenceId: SequenceId; readonly error: OctetErrorBody };
@@ -430,6 +432,15 @@ export interface Tokenizer {
   /** The bytes a token stands for (a part of a character, perhaps); empty for control tokens unless `special`. */
   pieceBytes(token: TokenId, special?: boolean): Uint8Array;
   isEndOfGeneration(token: TokenId): boolean;
+  /** The tokens that mark a hole to be filled; undefined where the vocabulary has none. */
+  readonly fillTokens?: FillTokens | undefined;
+}
+
+/** What stands before the text before a hole, before the text behind it, and before what fills it. */
+export interface FillTokens {
+  readonly prefix: TokenId;
+  readonly suffix: TokenId;
+  readonly middle: TokenId;
 }
 
 export interface ChatMessage {

@@ -3,6 +3,7 @@
 import { type ChatRequest, chatMessagesOf, chatSchema, otherChatFaults } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { Endpoint } from './endpoint.ts';
+import { plainReport } from './report.ts';
 import { checkBody } from './request-body.ts';
 import { chatFormat } from './wire-shapes.ts';
 
@@ -18,6 +19,10 @@ export function chatEndpoint({ chatEncoder, tokenizer }: RouteDependencies): End
         promptField: 'messages',
         requestedTokensMax: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
         defaultTokensMax: undefined,
+        report: {
+          ...plainReport,
+          outputTopCount: fields.logprobs ? (fields.top_logprobs ?? 0) : undefined,
+        },
       },
     }),
   };

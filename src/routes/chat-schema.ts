@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { ChatMessage } from '../ports.ts';
 import type { Fault } from './faults.ts';
-import { sharedFields } from './request-fields.ts';
+import { sharedFields, topCountField } from './request-fields.ts';
 import { unsupportedFaults, unsupportedInChat } from './unsupported.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
@@ -54,6 +54,8 @@ export const chatSchema = z.object({
   ...sharedFields,
   messages: boundedArray(message, { min: 1, max: messageCountMax }),
   max_completion_tokens: z.int().min(1).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: topCountField,
 });
 
 export type ChatRequest = z.output<typeof chatSchema>;
@@ -67,6 +69,11 @@ export function otherChatFaults(body: unknown): Fault[] {
   if (old !== undefined && current !== undefined && old !== current) {
     const rule = 'must be equal to max_completion_tokens when both are given';
     faults.push({ path: ['max_tokens'], rule, given: old });
+  }
+  const topCount = 'top_logprobs' in body ? body.top_logprobs : undefined;
+  const asksForLogprobs = 'logprobs' in body && body.logprobs === true;
+  if (typeof topCount === 'number' && topCount > 0 && !asksForLogprobs) {
+    faults.push({ path: ['top_logprobs'], rule: 'is only allowed when logprobs is true', given: topCount });
   }
   return faults;
 }

@@ -5,7 +5,11 @@ import { octetError } from '../errors.ts';
 import type { Tokenizer } from '../ports.ts';
 import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
+import { echoTextOf } from './echo.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
+import { faultsError } from './faults.ts';
+import { fillInMiddle } from './fill-in-middle.ts';
+import { plainReport } from './report.ts';
 import { type Checked, checkBody } from './request-body.ts';
 import { completionFormat } from './wire-shapes.ts';
 
@@ -29,6 +33,13 @@ export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<
 }
 
 async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promise<Checked<PromptPart>> {
+  const suffix = fields.suffix ?? '';
+  const fill = tokenizer.fillTokens;
+  if (suffix !== '' && fill === undefined) {
+    const rule = 'is not supported: this model has no tokens to fill in the middle with';
+    return { kind: 'refused', error: faultsError([{ path: ['suffix'], rule, given: suffix }]) };
+  }
+  const suffixTokens = tokenizer.tokenize(suffix, { special: false, bos: false });
   const prompts: Int32Array[] = [];
   const textLength = fields.prompt.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
   const tokenize = (text: string): Int32Array | Promise<Int32Array> =>
@@ -44,8 +55,20 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
         error: octetError('invalid_request', `${path} ${rule}. Given: ${tokens[fault]}`, path),
       };
     }
-    prompts.push(tokens);
+    prompts.push(
+      suffix === '' || fill === undefined ? tokens : fillInMiddle(tokens, suffixTokens, { fill, tokenizer }),
+    );
   }
-  const requestedTokensMax = fields.max_tokens ?? undefined;
-  return { kind: 'valid', value: { prompts, promptField: 'prompt', requestedTokensMax, defaultTokensMax } };
+  const echoTexts = fields.echo ? fields.prompt.map((prompt) => echoTextOf(prompt, tokenizer)) : undefined;
+  return {
+    kind: 'valid',
+    value: {
+      prompts,
+      promptField: 'prompt',
+      requestedTokensMax: fields.max_tokens ?? undefined,
+      defaultTokensMax,
+      bestOf: fields.best_of ?? undefined,
+      report: { ...plainReport, outputTopCount: fields.logprobs ?? undefined, echoTexts },
+    },
+  };
 }

@@ -2,12 +2,16 @@
 // Why the engine's promise of one terminal event is not relied on alone: a stop string ends a choice from this side.
 
 import { assertNever } from '../assert.ts';
-import type { SequenceId } from '../ids.ts';
-import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings } from '../ports.ts';
-import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation-types.ts';
+import type { SequenceId, TokenId } from '../ids.ts';
+import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings, StoppedBy, TokenLogprobs } from '../ports.ts';
+import type { Generation, GenerationPorts, GenerationSink, StopReason, Usage } from './generation-types.ts';
+import type { ScoreQueue } from './score-queue.ts';
 import type { TextStream } from './text-stream.ts';
 
 export interface PromptState {
+  readonly index: number;
+  /** No output is wanted. */
+  readonly readsOnly: boolean;
   readonly tokenCount: number;
   /** Undefined until the prompt's first choice left the queue: forks of it would count the prompt again. */
   cachedTokenCount: number | undefined;
@@ -18,6 +22,9 @@ export interface ChoiceState {
   readonly sequenceId: SequenceId;
   readonly prompt: PromptState;
   readonly text: TextStream;
+  readonly scores: ScoreQueue;
+  /** Length of the text sent so far, in UTF-16 units. */
+  sentLength: number;
   tokenCount: number;
   lastTokenMs: number;
   hasEnded: boolean;
@@ -65,16 +72,14 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
       choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
       return;
     case 'prompt-logprobs':
+      run.sink.onPromptScores(choice.prompt.index, event.logprobs);
       return;
     case 'token-delta':
-      takeToken(run, choice, choice.text.push(event.token));
+      if (!choice.prompt.readsOnly) takeToken(run, choice, event);
       return;
-    case 'sequence-finished': {
-      const rest = choice.text.flush();
-      if (rest !== '') run.sink.onText(choice.index, rest);
-      finish(run, choice, { reason: choice.text.stopped ? 'stop' : event.reason, timings: event.timings });
+    case 'sequence-finished':
+      takeEnd(run, choice, event);
       return;
-    }
     case 'sequence-failed':
       choice.hasEnded = true;
       cancel(run, 'sibling-failed');
@@ -85,37 +90,71 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
   }
 }
 
-function takeToken(run: RunState, choice: ChoiceState, text: string): void {
+interface TokenEvent {
+  readonly token: TokenId;
+  readonly logprobs?: TokenLogprobs;
+}
+
+function takeToken(run: RunState, choice: ChoiceState, { token, logprobs }: TokenEvent): void {
   const { engine, metrics, receivedMs } = run.ports;
   const nowMs = performance.now();
   if (choice.tokenCount === 0) metrics.onFirstToken((nowMs - receivedMs) / 1000);
   else metrics.onInterToken((nowMs - choice.lastTokenMs) / 1000);
   choice.lastTokenMs = nowMs;
   choice.tokenCount += 1;
-  if (text !== '') run.sink.onText(choice.index, text);
+  const text = choice.text.push(token);
+  choice.scores.push(token, choice.text.lastText, logprobs);
+  choice.sentLength += text.length;
+  const scores = choice.scores.take(choice.sentLength);
+  if (text !== '' || scores.length > 0) run.sink.onText(choice.index, text, scores);
   if (!choice.text.stopped || choice.hasEnded) return;
   engine.cancel(choice.sequenceId, 'stop-string');
-  finish(run, choice, { reason: 'stop', timings: undefined });
+  finish(run, choice, { reason: 'stop', stopReason: choice.text.stop, timings: undefined });
+}
+
+type FinishEvent = Extract<SequenceEvent, { readonly kind: 'sequence-finished' }>;
+
+function takeEnd(run: RunState, choice: ChoiceState, { reason, stoppedBy, ending, timings }: FinishEvent): void {
+  const rest = choice.text.flush();
+  choice.sentLength += rest.length;
+  const { stopped, stop } = choice.text;
+  const scoredEnding = choice.prompt.readsOnly ? undefined : ending;
+  const scores = stopped ? choice.scores.take(choice.sentLength) : choice.scores.takeAll(scoredEnding);
+  if (rest !== '' || scores.length > 0) run.sink.onText(choice.index, rest, scores);
+  if (choice.prompt.readsOnly) finish(run, choice, { reason: 'length', stopReason: undefined, timings });
+  else if (stopped) finish(run, choice, { reason: 'stop', stopReason: stop, timings });
+  else finish(run, choice, { reason, ...stopOf(stoppedBy), timings });
+}
+
+/** vLLM's words. */
+function stopOf(stoppedBy: StoppedBy | undefined): Pick<ChoiceEnd, 'stopReason' | 'repeatedItself'> {
+  if (stoppedBy === undefined) return { stopReason: undefined };
+  if (stoppedBy.kind === 'stop-token') return { stopReason: stoppedBy.token };
+  return { stopReason: 'repetition_detected', repeatedItself: true };
 }
 
 interface ChoiceEnd {
   readonly reason: FinishReason;
+  readonly stopReason: StopReason;
+  readonly repeatedItself?: boolean;
   readonly timings: SequenceTimings | undefined;
 }
 
-function finish(run: RunState, choice: ChoiceState, { reason, timings }: ChoiceEnd): void {
+function finish(run: RunState, choice: ChoiceState, end: ChoiceEnd): void {
+  const { reason, stopReason, timings } = end;
   const { metrics, receivedMs } = run.ports;
   choice.hasEnded = true;
   run.openCount -= 1;
   metrics.onFinished({
     reason,
+    repeatedItself: end.repeatedItself ?? false,
     timings,
     promptTokenCount: choice.prompt.tokenCount,
     cachedTokenCount: choice.prompt.cachedTokenCount ?? 0,
     generationTokenCount: choice.tokenCount,
     endToEndSeconds: (performance.now() - receivedMs) / 1000,
   });
-  run.sink.onFinish(choice.index, reason);
+  run.sink.onFinish(choice.index, reason, stopReason);
   if (run.openCount > 0 || run.isOver) return;
   run.isOver = true;
   run.sink.onEnd(usageOf(run));

@@ -3,9 +3,11 @@
 
 import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
-import type { Choice, GenerateCommand, SamplingParams } from '../ports.ts';
+import type { Choice, GenerateCommand, RepetitionLimit, SamplingParams } from '../ports.ts';
 import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
 import type { Generation, GenerationPorts, GenerationSink } from './generation-types.ts';
+import { logprobsWish, type Report } from './report.ts';
+import { createScoreQueue } from './score-queue.ts';
 import { choiceSeed } from './seed.ts';
 import { compileStops } from './stop-matcher.ts';
 import { createTextStream } from './text-stream.ts';
@@ -16,12 +18,18 @@ export interface GenerationPlan {
   readonly prompts: readonly PlannedPrompt[];
   /** Answers per prompt. */
   readonly choiceCount: number;
+  /** How many of them are returned: the likeliest. */
+  readonly returnedCount: number;
   readonly requestedTokensMax: number | undefined;
   readonly sampling: SamplingParams;
   readonly seed: number;
   readonly stops: readonly string[];
+  readonly keepsStop: boolean;
   readonly stopTokenIds: readonly TokenId[];
   readonly ignoreEos: boolean;
+  readonly outputTokensMin: number;
+  readonly repetitionLimit: RepetitionLimit | undefined;
+  readonly report: Report;
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
@@ -31,6 +39,7 @@ export interface GenerationPlan {
 export interface PlannedPrompt {
   /** Shape (length,). */
   readonly tokens: Int32Array;
+  /** 0 only reads the prompt. */
   readonly outputTokensMax: number;
 }
 
@@ -41,9 +50,18 @@ type Submission =
 /** Submits every prompt, all or none. The sink may be called before this returns. */
 export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, sink: GenerationSink): Submission {
   const run = createGenerationRun(plan.prompts.length * plan.choiceCount, ports, sink);
-  const stops = compileStops(plan.stops);
+  const stops = {
+    patterns: compileStops(plan.stops),
+    keepsStop: plan.keepsStop,
+    tokensMin: plan.outputTokensMin,
+  };
   for (const [promptIndex, planned] of plan.prompts.entries()) {
-    const prompt: PromptState = { tokenCount: planned.tokens.length, cachedTokenCount: undefined };
+    const prompt: PromptState = {
+      index: promptIndex,
+      tokenCount: planned.tokens.length,
+      readsOnly: planned.outputTokensMax === 0,
+      cachedTokenCount: undefined,
+    };
     const choices = new Map<SequenceId, ChoiceState>();
     const engineChoices: Choice[] = [];
     for (let index = 0; index < plan.choiceCount; index += 1) {
@@ -54,6 +72,8 @@ export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, si
         sequenceId,
         prompt,
         text: createTextStream(ports.texts, stops),
+        scores: createScoreQueue(),
+        sentLength: 0,
         tokenCount: 0,
         lastTokenMs: 0,
         hasEnded: false,
@@ -88,10 +108,14 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     choices,
     tokens: prompt.tokens,
     generatedCount: 0,
-    outputTokensMax: prompt.outputTokensMax,
+    // The engine always draws; what it draws for a prompt that is only read is dropped.
+    outputTokensMax: Math.max(prompt.outputTokensMax, 1),
     sampling: plan.sampling,
     stopTokenIds: plan.stopTokenIds,
     ignoreEos: plan.ignoreEos,
+    outputTokensMin: plan.outputTokensMin,
+    repetitionLimit: plan.repetitionLimit,
+    logprobs: logprobsWish(plan.report, plan.returnedCount < plan.choiceCount),
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,

@@ -140,24 +140,25 @@ function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void 
   sequence.lastTokenMs = draw.nowMs;
   state.totals.generationTokens += 1;
   const token = tokenId(draw.token);
-  if (command.stopTokenIds.includes(token)) {
-    finish(state, sequence, { kind: 'stop-token', token });
-    return;
-  }
-  if (!command.ignoreEos && state.endTokens.has(token)) {
-    finish(state, sequence, 'stop');
+  const logprobs = draw.logprobs === undefined ? {} : { logprobs: draw.logprobs };
+  const isStop = command.stopTokenIds.includes(token);
+  if (isStop || (!command.ignoreEos && state.endTokens.has(token))) {
+    finish(state, sequence, {
+      reason: 'stop',
+      ...(isStop ? { stoppedBy: { kind: 'stop-token', token } } : {}),
+      ...(draw.logprobs === undefined ? {} : { ending: { token, logprobs: draw.logprobs } }),
+    });
     return;
   }
   appendToken(sequence, token);
-  const logprobs = draw.logprobs === undefined ? {} : { logprobs: draw.logprobs };
   state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...logprobs });
   const { repetitionLimit } = command;
   if (repetitionLimit !== undefined && isRunaway(outputOf(sequence), repetitionLimit)) {
-    finish(state, sequence, { kind: 'repetition' });
+    finish(state, sequence, { reason: 'stop', stoppedBy: { kind: 'repetition' } });
     return;
   }
   if (sequence.generatedCount >= command.outputTokensMax || sequence.tokenCount >= state.options.contextTokensMax) {
-    finish(state, sequence, 'length');
+    finish(state, sequence, { reason: 'length' });
   }
 }
 

@@ -345,3 +345,12 @@ describe('log-probabilities', () => {
       expect(await kernel.score([{ batchIndex: 8, token: tokenId(700), topCount: 4 }])).toEqual(before);
     }));
 });
+
+test('answers to one prompt that draw from the same row have its logits adjusted once', () =>
+  withKernel({}, async (kernel) => {
+    const { logits } = await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(9) }]);
+    const sampling = { ...greedy, logitBias: [{ token: tokenId(700), bias: 3 }] };
+    const rows = [1, 2, 3].map((seed) => sampleRow({ batchIndex: 8, sampling, seed }));
+    await kernel.sample(rows);
+    expect(kernel.logitsOf(8)[700]).toBeCloseTo((logits[0]?.[700] ?? 0) + 3, 4);
+  }));

@@ -97,6 +97,7 @@ export class Journal {
   readonly tokens = new Map<number, number[]>();
   readonly logprobs = new Map<number, TokenLogprobs[]>();
   readonly promptLogprobs = new Map<number, TokenLogprobs[]>();
+  readonly endings = new Map<number, TokenLogprobs>();
   readonly ends = new Map<number, string[]>();
   readonly starts = new Map<number, number>();
   readonly cached = new Map<number, number>();
@@ -117,6 +118,8 @@ export class Journal {
         if (event.from !== list.length + 1) throw new Error(`prompt log-probabilities from ${event.from}`);
         this.promptLogprobs.set(id, [...list, ...event.logprobs]);
       } else {
+        if (event.kind === 'sequence-finished' && event.ending !== undefined)
+          this.endings.set(id, event.ending.logprobs);
         const what = event.kind === 'sequence-finished' ? event.reason : event.error.code;
         this.ends.set(id, [...(this.ends.get(id) ?? []), what]);
       }

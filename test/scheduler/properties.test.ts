@@ -188,6 +188,8 @@ describe('scheduler laws', () => {
           const scores = expectedLogprobs(wish, expected.tokens);
           const { outputTopCount, promptTopCount } = wish.logprobs ?? {};
           expect(rig.journal.logprobs.get(id) ?? []).toEqual(outputTopCount === undefined ? [] : scores.output);
+          const endsScored = outputTopCount !== undefined && expected.reason === 'stop';
+          expect(rig.journal.endings.has(id)).toBe(endsScored);
           expect(rig.journal.promptLogprobs.get(id) ?? []).toEqual(
             promptTopCount === undefined || index > 0 ? [] : scores.prompt,
           );
