@@ -1,7 +1,7 @@
 // POST /v1/completions: continues raw text.
 // Why control tokens are recognised in the prompt here: who sends raw text writes the whole prompt, templates and all.
 
-import { octetError } from '../errors.ts';
+import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { Tokenizer } from '../ports.ts';
 import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
@@ -46,15 +46,8 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
     textLength <= inlineLengthMax ? tokenizer.tokenize(text, textOptions) : tokenizer.tokenizeAsync(text, textOptions);
   for (const [index, prompt] of fields.prompt.entries()) {
     const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text);
-    const fault = tokens.findIndex((token) => token >= tokenizer.vocabularySize);
-    if (fault !== -1) {
-      const path = fields.prompt.length === 1 ? `prompt.${fault}` : `prompt.${index}.${fault}`;
-      const rule = `must be a token id < ${tokenizer.vocabularySize}, the size of the vocabulary`;
-      return {
-        kind: 'refused',
-        error: octetError('invalid_request', `${path} ${rule}. Given: ${tokens[fault]}`, path),
-      };
-    }
+    const fault = vocabularyFault(tokens, fields.prompt.length === 1 ? 'prompt' : `prompt.${index}`, tokenizer);
+    if (fault !== undefined) return { kind: 'refused', error: fault };
     prompts.push(
       suffix === '' || fill === undefined ? tokens : fillInMiddle(tokens, suffixTokens, { fill, tokenizer }),
     );
@@ -71,4 +64,11 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
       report: { ...plainReport, outputTopCount: fields.logprobs ?? undefined, echoTexts },
     },
   };
+}
+
+function vocabularyFault(tokens: Int32Array, path: string, { vocabularySize }: Tokenizer): OctetErrorBody | undefined {
+  const at = tokens.findIndex((token) => token >= vocabularySize);
+  if (at === -1) return undefined;
+  const rule = `must be a token id < ${vocabularySize}, the size of the vocabulary`;
+  return octetError('invalid_request', `${path}.${at} ${rule}. Given: ${tokens[at]}`, `${path}.${at}`);
 }

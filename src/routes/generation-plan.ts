@@ -80,7 +80,8 @@ function lengthFault(promptLength: number, param: string, input: PlanInput): Oct
   if (promptLength === 0) {
     return octetError('invalid_request', `${param} must make at least 1 token. Given: 0 tokens`, param);
   }
-  const outputLength = input.requestedTokensMax ?? 1;
+  // Reading a prompt alone draws a token too.
+  const outputLength = Math.max(input.requestedTokensMax ?? 1, 1);
   if (promptLength + outputLength <= input.contextTokensMax) return undefined;
   const limit = `This model's maximum context length is ${input.contextTokensMax} tokens.`;
   const asked =

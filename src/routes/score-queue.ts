@@ -30,9 +30,9 @@ export function createScoreQueue(): ScoreQueue {
   let characterCount = 0;
   return {
     push(token, text, logprobs) {
-      if (logprobs !== undefined) {
-        waiting.push({ start: length, scored: { token, offset: characterCount, logprobs } });
-      }
+      // Asked for with every token or with none.
+      if (logprobs === undefined) return;
+      waiting.push({ start: length, scored: { token, offset: characterCount, logprobs } });
       length += text.length;
       characterCount += characterCountOf(text);
     },
