@@ -170,9 +170,9 @@ export type SequenceEvent =
       readonly kind: 'sequence-finished';
       readonly sequenceId: SequenceId;
       readonly reason: FinishReason;
-      readonly stoppedBy?: StoppedBy;
+      readonly stoppedBy?: StoppedBy | undefined;
       /** The token that ended it and is no part of the output, where log-probabilities were asked for. */
-      readonly ending?: { readonly token: TokenId; readonly logprobs: TokenLogprobs };
+      readonly ending?: { readonly token: TokenId; readonly logprobs: TokenLogprobs } | undefined;
       readonly timings: SequenceTimings;
     }
   | { readonly kind: 'sequence-failed'; readonly sequenceId: SequenceId; readonly error: OctetErrorBody };

@@ -140,18 +140,19 @@ function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void 
   sequence.lastTokenMs = draw.nowMs;
   state.totals.generationTokens += 1;
   const token = tokenId(draw.token);
-  const logprobs = draw.logprobs === undefined ? {} : { logprobs: draw.logprobs };
+  const { logprobs } = draw;
   const isStop = command.stopTokenIds.includes(token);
   if (isStop || (!command.ignoreEos && state.endTokens.has(token))) {
     finish(state, sequence, {
       reason: 'stop',
-      ...(isStop ? { stoppedBy: { kind: 'stop-token', token } } : {}),
-      ...(draw.logprobs === undefined ? {} : { ending: { token, logprobs: draw.logprobs } }),
+      stoppedBy: isStop ? { kind: 'stop-token', token } : undefined,
+      ending: logprobs === undefined ? undefined : { token, logprobs },
     });
     return;
   }
   appendToken(sequence, token);
-  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...logprobs });
+  const scored = logprobs === undefined ? {} : { logprobs };
+  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...scored });
   const { repetitionLimit } = command;
   if (repetitionLimit !== undefined && isRunaway(outputOf(sequence), repetitionLimit)) {
     finish(state, sequence, { reason: 'stop', stoppedBy: { kind: 'repetition' } });

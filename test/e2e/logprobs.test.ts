@@ -2,6 +2,7 @@
 
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { assert, must } from '../../src/assert.ts';
 import { cacheSeqId } from '../../src/ids.ts';
 import { createKernel, type NativeKernel } from '../../src/llama/kernel.ts';
@@ -87,7 +88,7 @@ describe('a prompt', () => {
         temperature: 0,
       });
       const { token_logprobs: found = [], top_logprobs: top = [] } = must(
-        answer.choices[0]?.logprobs,
+        answer.choices[0]?.logprobs ?? undefined,
         `logprobs ${attempt}`,
       );
       expect(found[0]).toBeNull();
@@ -105,7 +106,7 @@ describe('a prompt', () => {
         token_logprobs: found = [],
         text_offset: offsets = [],
         tokens: names = [],
-      } = must(answer.choices[index]?.logprobs, 'logprobs');
+      } = must(answer.choices[index]?.logprobs ?? undefined, 'logprobs');
       expectClose(found.slice(1), await nativeLogprobs(tokensOf(prompt)));
       for (const [at, name] of names.entries()) expect(prompt.slice(offsets[at]).startsWith(name)).toBe(true);
     }
@@ -136,7 +137,7 @@ describe('an answer', () => {
   test('is scored by the raw logits, whatever bias and penalties draw', async () => {
     const body = { model, prompt: story, logprobs: 1, max_tokens: 20, temperature: 0, presence_penalty: 2 };
     const { choices } = await client.completions.create({ ...body, logit_bias: { '300': 4 } });
-    const { tokens = [], token_logprobs: found = [] } = must(choices[0]?.logprobs, 'logprobs');
+    const { tokens = [], token_logprobs: found = [] } = must(choices[0]?.logprobs ?? undefined, 'logprobs');
     const names = tokens.join('');
     expect(names).toBe(choices[0]?.text);
     const ids = tokensOf(story + names);
@@ -225,19 +226,18 @@ test('the embedded model cannot fill in the middle, and says so', async () => {
   });
 });
 
+const tokensAnswer = z.object({ prompt: z.string().default(''), tokens: z.array(z.number()).default([]) });
+
 test('/tokenize, /detokenize and /apply-template agree with one another', async () => {
-  const post = async (path: string, body: object) =>
-    (
-      await fetch(`${server.url}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      })
-    ).json();
+  const post = async (path: string, body: object) => {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    return tokensAnswer.parse(await response.json());
+  };
   const messages = [{ role: 'user', content: 'What is the capital of France?' }];
   const { prompt } = await post('/apply-template', { messages });
-  const chat = await post('/tokenize', { messages });
-  expect(await post('/tokenize', { prompt })).toEqual(chat);
-  expect((await post('/detokenize', { tokens: chat.tokens })).prompt).toBe(prompt);
-  expect(chat.count).toBe(16);
+  const { tokens } = await post('/tokenize', { messages });
+  expect((await post('/tokenize', { prompt })).tokens).toEqual(tokens);
+  expect((await post('/detokenize', { tokens })).prompt).toBe(prompt);
+  expect(tokens).toHaveLength(16);
 });

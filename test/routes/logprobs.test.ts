@@ -1,6 +1,7 @@
 // Log-probabilities on the wire: OpenAI's object for chat, its older one for completions, vLLM's for prompts; streamed or not.
 
 import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { must } from '../../src/assert.ts';
 import { tokenId } from '../../src/ids.ts';
 import { answerAllScored, fakeScores } from '../fakes/engine.ts';
@@ -17,6 +18,15 @@ async function post(url: string, payload: object, text = 'Hé😀!') {
   expect([response.statusCode, response.body]).toEqual([200, expect.any(String)]);
   return response;
 }
+
+const choiceSchema = z.object({
+  index: z.number(),
+  text: z.string().optional(),
+  delta: z.object({ content: z.string().optional() }).optional(),
+  logprobs: z.object({ tokens: z.array(z.string()).optional(), content: z.array(z.unknown()).optional() }).nullable(),
+});
+const chunkSchema = z.object({ choices: z.array(choiceSchema) });
+const choicesOf = (body: string) => eventsOf(body).flatMap((event) => chunkSchema.parse(event).choices);
 
 const hello = [{ role: 'user', content: 'hello' }];
 const chat = async (fields: object, text?: string) =>
@@ -54,9 +64,9 @@ describe('a chat answer', () => {
       choices: { delta: { content?: string }; logprobs: { content: unknown[] } | null }[];
     }[];
     const pieces = chunks.flatMap(({ choices }) => choices);
-    expect(pieces.map(({ delta }) => delta.content ?? '').join('')).toBe('Hé😀');
+    expect(pieces.map(({ delta }) => delta?.content ?? '').join('')).toBe('Hé😀');
     const scored = pieces.filter(({ logprobs }) => logprobs !== null);
-    expect(scored.map(({ delta, logprobs }) => [delta.content, logprobs?.content.length])).toEqual([
+    expect(scored.map(({ delta, logprobs }) => [delta?.content, logprobs?.content?.length])).toEqual([
       ['H', 1],
       ['é', 2],
       ['😀', 4],
@@ -117,9 +127,8 @@ describe('a completion', () => {
       { prompt: [97, 98], echo: true, logprobs: 0, n: 2, stream: true },
       'XY',
     );
-    const chunks = eventsOf(body) as { choices: { index: number; text: string; logprobs: { tokens: string[] } }[] }[];
     for (const index of [0, 1]) {
-      const own = chunks.flatMap(({ choices }) => choices).filter((choice) => choice.index === index);
+      const own = choicesOf(body).filter((choice) => choice.index === index);
       expect(own.map(({ text }) => text)).toEqual(['ab', 'X', 'Y', '']);
       expect(own.flatMap(({ logprobs }) => logprobs?.tokens ?? [])).toEqual(['a', 'b', 'X', 'Y']);
     }
