@@ -31,11 +31,41 @@ export interface SamplingParams {
   readonly frequencyPenalty: number;
   /** Added to the logits of these tokens, before everything else. */
   readonly logitBias: readonly LogitBias[];
+  /** Only these may be drawn; undefined allows all. */
+  readonly allowedTokens?: readonly TokenId[] | undefined;
+  /** Runs of output tokens that must not be completed; each has at least one. */
+  readonly bannedRuns?: readonly (readonly TokenId[])[] | undefined;
 }
 
 export interface LogitBias {
   readonly token: TokenId;
   readonly bias: number;
+}
+
+// ---------------------------------------------------------------------------------------------- log-probabilities
+
+/** Which log-probabilities a request wants. */
+export interface LogprobsWish {
+  /** Most likely tokens to list beside each output token; undefined reports nothing of the output. */
+  readonly outputTopCount: number | undefined;
+  /** The same for each prompt token but the first; such a prompt is computed whole, whatever of it is cached. */
+  readonly promptTopCount: number | undefined;
+  /** Log-probabilities of the prompt that the client has already, after an engine restart. */
+  readonly promptScoredCount: number;
+}
+
+/**
+ * How likely a token was where it stands: natural logarithms of the softmax over the model's own logits, before bias,
+ * penalties, temperature and any other sampling parameter.
+ */
+export interface TokenLogprobs {
+  readonly logprob: number;
+  /** 1 for the most likely token. */
+  readonly rank: number;
+  /** The most likely tokens, best first, the lowest id first among equals. Shape (topCount,). */
+  readonly topTokens: Int32Array;
+  /** Shape (topCount,). */
+  readonly topLogprobs: Float32Array;
 }
 
 // ---------------------------------------------------------------------------------------------- server -> engine
@@ -65,6 +95,11 @@ export interface GenerateCommand {
   readonly ignoreEos: boolean;
   /** What the output must match; `Engine.prepareGrammar` has accepted it before. */
   readonly grammar?: GrammarSpec | undefined;
+  /** Output tokens before which nothing that ends the sequence is drawn. Default 0. */
+  readonly outputTokensMin?: number | undefined;
+  /** Ends the sequence when its output repeats itself; undefined lets it. */
+  readonly repetitionLimit?: RepetitionLimit | undefined;
+  readonly logprobs?: LogprobsWish | undefined;
   /** Lower runs first (policy `priority`). */
   readonly priority: number;
   /** Whose share this counts against (policy `fair`): a hash of the API key, or the request's `user`. */
@@ -73,6 +108,14 @@ export interface GenerateCommand {
   readonly namespace: string;
   /** Milliseconds from submission until the sequence is failed with `deadline_exceeded`; undefined means none. */
   readonly timeoutMs: number | undefined;
+}
+
+/** What counts as a runaway loop: an output that ends in `countMin` repeats of a pattern of these lengths, in tokens. */
+export interface RepetitionLimit {
+  readonly patternTokensMin: number;
+  readonly patternTokensMax: number;
+  /** At least 2. */
+  readonly countMin: number;
 }
 
 /** Why a sequence is stopped from outside. The engine answers with no further event for it. */
@@ -97,6 +140,12 @@ export type EngineCommand = GenerateCommand | CancelCommand;
 
 export type FinishReason = 'stop' | 'length';
 
+/** What ended a sequence whose reason is `stop`; end-of-generation tokens are not told. */
+export type StoppedBy =
+  | { readonly kind: 'stop-token'; readonly token: TokenId }
+  /** It repeated itself beyond its RepetitionLimit. */
+  | { readonly kind: 'repetition' };
+
 /** What happened to one sequence. Every accepted sequence gets exactly one of the last two, unless it was cancelled. */
 export type SequenceEvent =
   /** Left the queue for the first time; its prompt's first `cachedTokenCount` tokens need no computing. */
@@ -107,11 +156,27 @@ export type SequenceEvent =
       readonly queueMs: number;
     }
   /** A token was drawn. End-of-generation tokens are not sent: they only finish the sequence. */
-  | { readonly kind: 'token-delta'; readonly sequenceId: SequenceId; readonly token: TokenId }
+  | {
+      readonly kind: 'token-delta';
+      readonly sequenceId: SequenceId;
+      readonly token: TokenId;
+      /** Where the request asked for them. */
+      readonly logprobs?: TokenLogprobs;
+    }
+  /** Log-probabilities of prompt tokens `from` and following, in order and each once; token 0 has none. */
+  | {
+      readonly kind: 'prompt-logprobs';
+      readonly sequenceId: SequenceId;
+      readonly from: number;
+      readonly logprobs: readonly TokenLogprobs[];
+    }
   | {
       readonly kind: 'sequence-finished';
       readonly sequenceId: SequenceId;
       readonly reason: FinishReason;
+      readonly stoppedBy?: StoppedBy | undefined;
+      /** The token that ended it and is no part of the output, where log-probabilities were asked for. */
+      readonly ending?: { readonly token: TokenId; readonly logprobs: TokenLogprobs } | undefined;
       readonly timings: SequenceTimings;
     }
   | { readonly kind: 'sequence-failed'; readonly sequenceId: SequenceId; readonly error: OctetErrorBody };
@@ -276,6 +341,8 @@ export interface KernelLimits {
   readonly layout: KvLayout;
   /** Most tokens in one step. A longer batch would abort the process. */
   readonly batchTokensMax: number;
+  /** Most rows of one step that may be marked as output. More would abort the process. */
+  readonly outputRowsMax: number;
   /** Usable native sequence ids: 0 to this minus one. */
   readonly cacheSeqCount: number;
   readonly vocabularySize: number;
@@ -297,8 +364,18 @@ export interface SampleRow {
   readonly generatedCount: number;
   /** Forbid end-of-generation tokens. */
   readonly ignoreEos: boolean;
+  /** Forbid these too. */
+  readonly forbiddenTokens?: readonly TokenId[] | undefined;
   /** One bit per token, set where it may be drawn: bit t % 32 of word t / 32. Shape (ceil(vocabularySize / 32),). */
   readonly mask?: Int32Array | undefined;
+}
+
+/** A token whose log-probability is wanted. */
+export interface ScoreRow {
+  /** Index into the step's batch; must have been marked as output. Its logits are those of the token after it. */
+  readonly batchIndex: number;
+  readonly token: TokenId;
+  readonly topCount: number;
 }
 
 /** The arrays of one step's batch, owned by the kernel and reused: each has shape (batchTokensMax,). */
@@ -329,8 +406,15 @@ export interface Kernel {
   readonly batch: StepBatch;
   /** Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. */
   decode(tokenCount: number): Promise<DecodeOutcome>;
-  /** Draws one token per row from the last decode's logits; rows run in parallel. Shape (rows.length,). */
+  /**
+   * Draws one token per row from the last decode's logits; rows run in parallel. -1 where every token is forbidden or NaN.
+   * Shape (rows.length,).
+   */
   sample(rows: readonly SampleRow[]): Promise<Int32Array>;
+  /** Keeps the logits of these rows of the last decode for `score`: `sample` changes them in place. */
+  keepLogits(batchIndices: readonly number[]): void;
+  /** Log-probabilities from the last decode's own logits; rows that were sampled must have been kept. Shape (rows.length,). */
+  score(rows: readonly ScoreRow[]): Promise<readonly TokenLogprobs[]>;
   /** Gives `to`, which must be empty, positions [0, tokenCount) of `from`: by reference if pooled, else by copying. */
   copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number): void;
   /** Drops positions >= `fromPosition` of a sequence; 0 drops it whole. */
@@ -358,6 +442,15 @@ export interface Tokenizer {
   /** The bytes a token stands for (a part of a character, perhaps); empty for control tokens unless `special`. */
   pieceBytes(token: TokenId, special?: boolean): Uint8Array;
   isEndOfGeneration(token: TokenId): boolean;
+  /** The tokens that mark a hole to be filled; undefined where the vocabulary has none. */
+  readonly fillTokens?: FillTokens | undefined;
+}
+
+/** What stands before the text before a hole, before the text behind it, and before what fills it. */
+export interface FillTokens {
+  readonly prefix: TokenId;
+  readonly suffix: TokenId;
+  readonly middle: TokenId;
 }
 
 export interface ChatMessage {

@@ -1,13 +1,13 @@
 // POST /v1/chat/completions.
 
-import { withToolsPrompt } from '../dialects/tools-prompt.ts';
 import { answerGrammar, type CallsPart } from './answer-grammar.ts';
 import { type AnswerReader, createAnswerReader, type PreparedReading, toolSchemas } from './answer-reading.ts';
-import { chatMessagesOf } from './chat-messages.ts';
-import { type ChatRequest, chatFieldFaults, chatSchema, otherChatFaults, templateVariablesOf } from './chat-schema.ts';
+import { encodeConversation } from './chat-prompt.ts';
+import { type ChatRequest, chatFieldFaults, chatSchema, otherChatFaults } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
 import { outputGrammarOf } from './output-field.ts';
+import { plainReport } from './report.ts';
 import { type Checked, checkBody } from './request-body.ts';
 import { offeredTools, type ToolDefinition } from './tools-schema.ts';
 import { chatFormat } from './wire-shapes.ts';
@@ -19,18 +19,11 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
     fieldFaults: chatFieldFaults,
     vocabularySize: tokenizer.vocabularySize,
   };
-  // Another format that an operator chose against the template is the operator's to explain to the model.
-  const isToldInWords = !chatEncoder.showsTools && dialect.calls.name === 'json';
   const prepareReading = createAnswerReader(dialect, tokenizer);
 
   async function promptsOf(fields: ChatRequest): Promise<Checked<PromptPart>> {
-    const tools = offeredTools(fields);
-    const messages = chatMessagesOf(fields.messages);
-    const variables = templateVariablesOf(fields);
-    const prompt = await (isToldInWords
-      ? chatEncoder.encodeChat(withToolsPrompt(messages, tools), { variables })
-      : chatEncoder.encodeChat(messages, { tools, variables }));
-    return promptPart(fields, { prompt, tools, prepareReading });
+    const prompt = await encodeConversation(fields, { chatEncoder, dialect });
+    return promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading });
   }
 
   return { format: chatFormat, check: (body) => checkBody(body, rules), promptsOf };
@@ -71,6 +64,10 @@ function promptPart(fields: ChatRequest, { prompt, tools, prepareReading }: Enco
       reading: prepared.reading,
       stopTokenIds: prepared.stopTokenIds,
       output: grammar.value && { field: own?.field ?? 'tools', grammar: grammar.value },
+      report: {
+        ...plainReport,
+        outputTopCount: fields.logprobs ? (fields.top_logprobs ?? 0) : undefined,
+      },
     },
   };
 }

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { messagesField } from './chat-messages.ts';
 import type { Fault } from './faults.ts';
-import { sharedFields } from './request-fields.ts';
+import { sharedFields, topCountField } from './request-fields.ts';
 import { type ToolRequest, toolFaults, toolFields } from './tools-schema.ts';
 import { unsupportedFaults, unsupportedInChat } from './unsupported.ts';
 
@@ -32,6 +32,8 @@ export const chatSchema = z.object({
   /** Most tokens of reasoning; -1 means no limit. */
   thinking_token_budget: z.int().min(-1).nullish(),
   chat_template_kwargs: variablesField,
+  logprobs: z.boolean().nullish(),
+  top_logprobs: topCountField,
 });
 
 export type ChatRequest = z.output<typeof chatSchema>;
@@ -45,6 +47,11 @@ export function otherChatFaults(body: unknown): Fault[] {
   if (old !== undefined && current !== undefined && old !== current) {
     const rule = 'must be equal to max_completion_tokens when both are given';
     faults.push({ path: ['max_tokens'], rule, given: old });
+  }
+  const topCount = 'top_logprobs' in body ? body.top_logprobs : undefined;
+  const asksForLogprobs = 'logprobs' in body && body.logprobs === true;
+  if (typeof topCount === 'number' && topCount > 0 && !asksForLogprobs) {
+    faults.push({ path: ['top_logprobs'], rule: 'is only allowed when logprobs is true', given: topCount });
   }
   return faults;
 }

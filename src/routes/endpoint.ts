@@ -9,6 +9,7 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import type { GenerationPlan } from './generation.ts';
 import { type PlanInput, planGeneration } from './generation-plan.ts';
+import { bannedRunsOf } from './output-fields.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
 import type { TokenTexts } from './token-text.ts';
@@ -25,7 +26,15 @@ export interface Exchange {
 
 export type PromptPart = Pick<
   PlanInput,
-  'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax' | 'reading' | 'stopTokenIds' | 'output'
+  | 'prompts'
+  | 'promptField'
+  | 'requestedTokensMax'
+  | 'defaultTokensMax'
+  | 'bestOf'
+  | 'report'
+  | 'reading'
+  | 'stopTokenIds'
+  | 'output'
 >;
 
 /** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */
@@ -63,6 +72,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     contextTokensMax: capacity.contextTokensMax,
     requestMsMax: dependencies.limits.requestMsMax,
     fairnessKey: fairnessKeyOf(exchange, fields.user),
+    bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
   const notEnforced = await grammarFault(dependencies, plan.value.output);
@@ -70,7 +80,13 @@ export async function serveEndpoint<Fields extends SharedFields>(
   if (request.raw.socket.destroyed) return reply.hijack();
 
   if (dependencies.logPrompts) request.log.info({ body: request.body }, 'prompt');
-  const context = { ...exchange, format: endpoint.format, model, receivedMs };
+  const context = {
+    ...exchange,
+    format: endpoint.format,
+    model,
+    receivedMs,
+    tierAsked: fields.service_tier ?? undefined,
+  };
   const includeUsage = fields.stream_options?.include_usage ?? false;
   await (fields.stream ? answerStream(context, plan.value, { includeUsage }) : answerWhole(context, plan.value));
   return reply;

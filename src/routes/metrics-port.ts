@@ -17,6 +17,8 @@ export interface AcceptedRequest {
 /** A choice that ended by itself. */
 export interface FinishedChoice {
   readonly reason: FinishReason;
+  /** Ended early because its output repeated itself. */
+  readonly repeatedItself: boolean;
   /** Undefined when a stop string ended it: the engine was told, it did not tell. */
   readonly timings: SequenceTimings | undefined;
   readonly promptTokenCount: number;

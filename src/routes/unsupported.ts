@@ -30,15 +30,9 @@ const common: Readonly<Record<string, UnsupportedRule>> = {
   guided_whitespace_pattern: rule(absent, 'white space in JSON is one space or a line break'),
   json_schema: grammar,
   grammar: rule(only(''), grammar.reason),
-  prompt_logprobs: rule(absent, 'log-probabilities are not supported yet'),
-  min_tokens: rule(only(0), 'a least number of output tokens is not supported yet'),
-  allowed_token_ids: rule(empty, 'use logit_bias instead'),
-  bad_words: rule(empty, 'use logit_bias instead'),
   use_beam_search: rule(only(false), 'beam search is not supported'),
   length_penalty: rule(only(1), 'beam search is not supported'),
-  include_stop_str_in_output: rule(only(false), 'stop strings are always left out of the answer'),
   skip_special_tokens: rule(only(true), 'control tokens are always left out of the answer'),
-  truncate_prompt_tokens: rule(absent, 'prompts are never cut; send a shorter one'),
   mirostat: sampler,
   xtc_probability: sampler,
   dry_multiplier: sampler,
@@ -48,8 +42,6 @@ const common: Readonly<Record<string, UnsupportedRule>> = {
 
 export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
   ...common,
-  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
-  top_logprobs: rule(only(0), 'log-probabilities are not supported yet'),
   functions: rule(empty, 'use tools instead'),
   function_call: rule(only('none', 'auto'), 'use tool_choice instead'),
   modalities: rule(isTextOnly, 'only text is supported'),
@@ -60,15 +52,10 @@ export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
   continue_final_message: rule(only(false), promptShaping.reason),
   add_generation_prompt: rule(only(true), promptShaping.reason),
   documents: rule(empty, promptShaping.reason),
-  echo: rule(only(false), 'echo is not supported yet'),
+  echo: rule(only(false), 'a conversation is not repeated; use /v1/completions'),
 };
 
-export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = {
-  ...common,
-  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
-  echo: rule(only(false), 'echo is not supported yet'),
-  suffix: rule(only(''), 'filling in the middle is not supported yet'),
-};
+export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = common;
 
 /** The fields of `body` that ask for something unsupported. */
 export function unsupportedFaults(body: unknown, rules: Readonly<Record<string, UnsupportedRule>>): Fault[] {

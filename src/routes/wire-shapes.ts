@@ -4,7 +4,9 @@
 // Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
 
 import { randomUUID } from 'node:crypto';
-import type { AnswerPiece, EndReason, Usage } from './generation-types.ts';
+import type { AnswerPiece, EndReason, StopReason, Usage } from './generation-types.ts';
+import { type CompletionEntry, chatLogprobs, completionLogprobs } from './logprobs-wire.ts';
+import type { TokenNames } from './token-names.ts';
 
 export interface AnswerHead {
   readonly id: string;
@@ -12,14 +14,23 @@ export interface AnswerHead {
   readonly created: number;
   readonly model: string;
   readonly systemFingerprint: string;
+  /** Only where the request named one. */
+  readonly serviceTier: 'default' | undefined;
 }
 
-export interface WholeChoice {
-  readonly text: string;
+/** How a choice ended. */
+export interface ChoiceFinish {
   readonly reason: EndReason;
+  readonly stopReason: StopReason;
+}
+
+export interface WholeChoice extends ChoiceFinish {
+  readonly text: string;
   /** Empty where there is none. */
   readonly reasoning: string;
   readonly calls: readonly WholeCall[];
+  readonly logprobs: object | null;
+  readonly promptLogprobs: readonly (object | null)[] | undefined;
 }
 
 export interface WholeCall {
@@ -42,26 +53,32 @@ export interface AnswerFormat {
   openingChoice(index: number): object | undefined;
   /** JSON of a text chunk's choice, before and after the text. */
   textChoiceParts(index: number): readonly [before: string, after: string];
+  /** The choice of a text chunk that has log-probabilities. */
+  scoredChoice(index: number, text: string, logprobs: object): object;
   /** The choice of a chunk that tells something besides text; endpoints without such answers are never asked. */
   pieceChoice(index: number, piece: PieceDelta): object;
-  finishingChoice(index: number, reason: EndReason): object;
+  finishingChoice(index: number, finish: ChoiceFinish): object;
+  /** The `logprobs` of a choice; every entry of a chat has some. */
+  logprobs(entries: readonly CompletionEntry[], topCount: number, names: TokenNames): object;
+  /** Where the prompt's log-probabilities stand. */
+  readonly promptLogprobsIn: 'answer' | 'choice';
+}
+
+/** vLLM's field, where there is something to tell. */
+function stopReasonField({ stopReason }: ChoiceFinish): object {
+  return stopReason === undefined ? {} : { stop_reason: stopReason };
 }
 
 export const chatFormat: AnswerFormat = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
   chunkObject: 'chat.completion.chunk',
-  wholeChoice: (index, { text, reason, reasoning, calls }) => ({
+  wholeChoice: (index, choice) => ({
     index,
-    message: {
-      role: 'assistant',
-      content: text === '' && calls.length > 0 ? null : text,
-      refusal: null,
-      ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
-      ...(calls.length === 0 ? {} : { tool_calls: calls.map(wireCall) }),
-    },
-    logprobs: null,
-    finish_reason: reason,
+    message: chatMessage(choice),
+    logprobs: choice.logprobs,
+    finish_reason: choice.reason,
+    ...stopReasonField(choice),
   }),
   openingChoice: (index) => ({
     index,
@@ -71,8 +88,27 @@ export const chatFormat: AnswerFormat = {
   }),
   textChoiceParts: (index) => [`{"index":${index},"delta":{"content":`, '},"logprobs":null,"finish_reason":null}'],
   pieceChoice: (index, piece) => ({ index, delta: pieceDelta(piece), logprobs: null, finish_reason: null }),
-  finishingChoice: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
+  scoredChoice: (index, content, logprobs) => ({ index, delta: { content }, logprobs, finish_reason: null }),
+  finishingChoice: (index, finish) => ({
+    index,
+    delta: {},
+    logprobs: null,
+    finish_reason: finish.reason,
+    ...stopReasonField(finish),
+  }),
+  logprobs: (entries, _topCount, names) => chatLogprobs(entries, names),
+  promptLogprobsIn: 'answer',
 };
+
+function chatMessage({ text, reasoning, calls }: WholeChoice): object {
+  return {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map(wireCall) }),
+  };
+}
 
 function wireCall({ id, name, arguments: text }: WholeCall): object {
   return { id, type: 'function', function: { name, arguments: text } };
@@ -91,20 +127,51 @@ export const completionFormat: AnswerFormat = {
   idPrefix: 'cmpl-',
   object: 'text_completion',
   chunkObject: 'text_completion',
-  wholeChoice: (index, { text, reason }) => ({ text, index, logprobs: null, finish_reason: reason }),
+  wholeChoice: (index, choice) => ({
+    text: choice.text,
+    index,
+    logprobs: choice.logprobs,
+    finish_reason: choice.reason,
+    ...stopReasonField(choice),
+    ...(choice.promptLogprobs === undefined ? {} : { prompt_logprobs: choice.promptLogprobs }),
+  }),
   openingChoice: () => undefined,
   textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
   pieceChoice: (index) => ({ text: '', index, logprobs: null, finish_reason: null }),
-  finishingChoice: (index, reason) => ({ text: '', index, logprobs: null, finish_reason: reason }),
+  scoredChoice: (index, text, logprobs) => ({ text, index, logprobs, finish_reason: null }),
+  finishingChoice: (index, finish) => ({
+    text: '',
+    index,
+    logprobs: null,
+    finish_reason: finish.reason,
+    ...stopReasonField(finish),
+  }),
+  logprobs: completionLogprobs,
+  promptLogprobsIn: 'choice',
 };
 
+export interface HeadFacts {
+  readonly model: string;
+  readonly systemFingerprint: string;
+  readonly tierAsked: string | undefined;
+}
+
 /** A new answer's id and time. */
-export function answerHead(format: AnswerFormat, model: string, systemFingerprint: string): AnswerHead {
+export function answerHead(format: AnswerFormat, { model, systemFingerprint, tierAsked }: HeadFacts): AnswerHead {
   return {
     id: format.idPrefix + randomUUID().replaceAll('-', ''),
     created: Math.floor(Date.now() / 1000),
     model,
     systemFingerprint,
+    serviceTier: tierAsked === undefined ? undefined : 'default',
+  };
+}
+
+/** The fields at the end of bodies and chunks alike. */
+function tailOf({ systemFingerprint, serviceTier }: AnswerHead): object {
+  return {
+    system_fingerprint: systemFingerprint,
+    ...(serviceTier === undefined ? {} : { service_tier: serviceTier }),
   };
 }
 
@@ -114,6 +181,7 @@ export function wholeAnswer(
   head: AnswerHead,
   answer: { readonly choices: readonly WholeChoice[]; readonly usage: Usage },
 ): object {
+  const promptLogprobs = answer.choices[0]?.promptLogprobs;
   return {
     id: head.id,
     object: format.object,
@@ -121,7 +189,10 @@ export function wholeAnswer(
     model: head.model,
     choices: answer.choices.map((choice, index) => format.wholeChoice(index, choice)),
     usage: usageBody(answer.usage),
-    system_fingerprint: head.systemFingerprint,
+    ...tailOf(head),
+    ...(format.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
+      ? { prompt_logprobs: promptLogprobs }
+      : {}),
   };
 }
 
@@ -143,7 +214,9 @@ export interface ChunkWriter {
   opening(index: number): string;
   text(index: number, text: string): string;
   piece(index: number, piece: PieceDelta): string;
-  finishing(index: number, reason: EndReason): string;
+  /** Text with the log-probabilities of its tokens. */
+  scored(index: number, text: string, logprobs: object): string;
+  finishing(index: number, finish: ChoiceFinish): string;
   /** The last events: usage where asked for, then the end mark. */
   ending(usage: Usage): string;
 }
@@ -159,7 +232,7 @@ export function createChunkWriter(format: AnswerFormat, head: AnswerHead, option
     object: format.chunkObject,
     created: head.created,
     model: head.model,
-    system_fingerprint: head.systemFingerprint,
+    ...tailOf(head),
   }).slice(0, -1);
   const before = `data: ${start},"choices":[`;
   const after = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
@@ -181,7 +254,8 @@ export function createChunkWriter(format: AnswerFormat, head: AnswerHead, option
       return left + JSON.stringify(text) + right;
     },
     piece: (index, piece) => chunk(format.pieceChoice(index, piece)),
-    finishing: (index, reason) => chunk(format.finishingChoice(index, reason)),
+    scored: (index, text, logprobs) => chunk(format.scoredChoice(index, text, logprobs)),
+    finishing: (index, finish) => chunk(format.finishingChoice(index, finish)),
     ending: (usage) => {
       const last = options.includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';
       return `${last}data: [DONE]\n\n`;

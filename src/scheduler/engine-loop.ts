@@ -3,10 +3,12 @@
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
 // This file is the folder's only asynchronous one; it still knows the kernel and the clock as arguments alone.
 
-import { assertNever } from '../assert.ts';
+import { assertNever, must } from '../assert.ts';
 import type { SequenceMasks } from '../grammar-port.ts';
+import { tokenId } from '../ids.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { DecodeOutcome, EngineCommand, EngineStats, Kernel, SequenceEvent, StepTiming } from '../ports.ts';
+import type { Drawing } from './apply-step.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -165,27 +167,43 @@ async function settle(
   plan: StepPlan,
   { outcome, lastRows }: { outcome: DecodeOutcome; lastRows: readonly number[] },
 ): Promise<number> {
-  const { scheduler, kernel, gate, now } = ports;
+  const { scheduler, gate, now } = ports;
   if (outcome.kind !== 'done') {
     scheduler.failed(plan, outcome);
     return 0;
   }
   const computed = scheduler.computed(plan, { lastRows, nowMs: now() });
   performOps(ports);
-  if (computed.rows.length === 0) return 0;
+  if (computed.rows.length === 0 && computed.scorings.length === 0) return 0;
   const startedMs = now();
   const drawing = await gate.mask(computed);
-  if (drawing.rows.length === 0) return now() - startedMs;
-  let tokens: Int32Array;
   try {
-    tokens = await kernel.sample(drawing.rows);
+    await draw(ports, drawing);
   } catch (error) {
     scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
-    return now() - startedMs;
   }
-  const drawnMs = now();
-  scheduler.drawn(drawing, { tokens, nowMs: drawnMs });
-  return drawnMs - startedMs;
+  return now() - startedMs;
+}
+
+/** Scores prompts, draws, and scores what was drawn: from logits that the draw has not changed. */
+async function draw({ scheduler, kernel, now }: EngineLoopPorts, drawing: Drawing): Promise<void> {
+  if (drawing.scorings.length > 0) {
+    scheduler.scored(drawing, await kernel.score(drawing.scorings.flatMap(({ rows }) => rows)));
+  }
+  if (drawing.rows.length === 0) return;
+  const wishes = drawing.sequences.flatMap(({ command: { logprobs } }, index) =>
+    logprobs?.outputTopCount === undefined ? [] : [{ index, topCount: logprobs.outputTopCount }],
+  );
+  const rowAt = (index: number) => must(drawing.rows[index], 'a row for each sequence');
+  if (wishes.length > 0) kernel.keepLogits(wishes.map(({ index }) => rowAt(index).batchIndex));
+  const tokens = await kernel.sample(drawing.rows);
+  const scoreRows = wishes.map(({ index, topCount }) => {
+    const token = tokenId(must(tokens[index], 'one draw per row'));
+    return { batchIndex: rowAt(index).batchIndex, token, topCount };
+  });
+  const scores = wishes.length === 0 ? [] : await kernel.score(scoreRows);
+  const logprobs = new Map(wishes.map(({ index }, row) => [index, must(scores[row], 'a score for each row')]));
+  scheduler.drawn(drawing, { tokens, logprobs, nowMs: now() });
 }
 
 /** Outside of llama_decode's own codes. */

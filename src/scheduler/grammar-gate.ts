@@ -96,14 +96,21 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
 
 function cursorOf(sequence: Sequence): GrammarCursor | undefined {
   const { command, id: sequenceId, tokens, tokenCount, generatedCount } = sequence;
-  const { grammar, ignoreEos } = command;
+  const { grammar, ignoreEos, outputTokensMin = 0 } = command;
   if (grammar === undefined) return undefined;
-  return { sequenceId, grammar, tokens, tokenCount, generatedCount, avoidEnd: ignoreEos };
+  return {
+    sequenceId,
+    grammar,
+    tokens,
+    tokenCount,
+    generatedCount,
+    avoidEnd: ignoreEos || generatedCount < outputTokensMin,
+  };
 }
 
 function applyOutcomes(
   scheduler: Scheduler,
-  { rows, sequences }: Drawing,
+  { rows, sequences, scorings }: Drawing,
   { byId, nowMs }: { byId: ReadonlyMap<SequenceId, MaskOutcome | undefined>; nowMs: number },
 ): Drawing {
   const masked: SampleRow[] = [];
@@ -119,5 +126,5 @@ function applyOutcomes(
       drawn.push(sequence);
     }
   }
-  return { rows: masked, sequences: drawn };
+  return { rows: masked, sequences: drawn, scorings };
 }

@@ -16,6 +16,8 @@ export interface SchedulerOptions {
   readonly sequencesMax: number;
   /** Tokens that one step may compute. */
   readonly stepTokensMax: number;
+  /** Rows of one step whose prompt tokens may be scored; undefined for no limit. */
+  readonly scoredRowsMax?: number | undefined;
   /** Longest sequence, prompt and output together; must fit the cache alone. */
   readonly contextTokensMax: number;
   /** Inter-token target in milliseconds; 0 means twice the step without prompts. */

@@ -38,6 +38,11 @@ function requestSeries({ requests }: MetricsRecord): Series[] {
       countsBy('reason', requests.finished),
     ),
     counter(
+      'octet_choices_repeating_total',
+      'Answers ended early because they repeated themselves (repetition_detection).',
+      () => one(requests.repeatedCount),
+    ),
+    counter(
       'octet_requests_rejected_total',
       'Requests answered with an error, or whose stream ended with one, by code.',
       countsBy('code', requests.rejected),

@@ -67,6 +67,7 @@ function createRequestRecord() {
   const errorCodes = Object.keys(errorRules);
   return {
     acceptedCount: 0,
+    repeatedCount: 0,
     finished: new Map<string, number>(finishReasons.map((reason) => [reason, 0])),
     rejected: new Map<string, number>(errorCodes.map((code) => [code, 0])),
     cancelled: new Map<string, number>(cancelReasons.map((reason) => [reason, 0])),
@@ -169,6 +170,7 @@ export function recordAccepted(record: MetricsRecord, request: AcceptedRequest):
 export function recordFinished({ requests }: MetricsRecord, choice: FinishedChoice): void {
   increment(requests.finished, choice.reason);
   requests.reasoningTokenCount += choice.reasoningTokenCount;
+  if (choice.repeatedItself) requests.repeatedCount += 1;
   observe(requests.endToEnd, choice.endToEndSeconds);
   observe(requests.promptTokens, choice.promptTokenCount);
   observe(requests.computedPromptTokens, choice.promptTokenCount - choice.cachedTokenCount);

@@ -11,6 +11,7 @@ import type {
   FinishReason,
   GenerateCommand,
   SequenceEvent,
+  TokenLogprobs,
 } from '../../src/ports.ts';
 import { byteTokens } from './tokenizer.ts';
 
@@ -29,6 +30,16 @@ export const fakeCapacity: EngineCapacity = {
   gpuReason: 'a fake engine',
   prefixSharing: { kind: 'blocks' },
 };
+
+/** Log-probabilities that tell their token apart: -token/128, and the first tokens of the vocabulary as the best. */
+export function fakeScores(token: number, topCount: number): TokenLogprobs {
+  return {
+    logprob: -token / 128,
+    rank: 1 + (token % 5),
+    topTokens: Int32Array.from({ length: topCount }, (_, index) => 65 + index),
+    topLogprobs: Float32Array.from({ length: topCount }, (_, index) => -(index + 1) / 4),
+  };
+}
 
 export interface FakeEngine extends Engine {
   readonly commands: GenerateCommand[];
@@ -135,6 +146,27 @@ export function createFakeEngine(): FakeEngine {
       }),
     fail: (id, error) => emit({ kind: 'sequence-failed', sequenceId: id, error }),
   };
+}
+
+/** The same, with the log-probabilities that the command asks for. */
+export function answerAllScored(engine: FakeEngine, text: string): void {
+  engine.onCommand(({ choices, tokens: prompt, logprobs, outputTokensMax }) => {
+    for (const [index, { sequenceId: id }] of choices.entries()) {
+      engine.start(id);
+      const topCount = logprobs?.promptTopCount;
+      if (topCount !== undefined && index === 0) {
+        const scores = Array.from(prompt.subarray(1), (token) => fakeScores(token, topCount));
+        engine.emit({ kind: 'prompt-logprobs', sequenceId: id, from: 1, logprobs: scores.slice(0, 2) });
+        engine.emit({ kind: 'prompt-logprobs', sequenceId: id, from: 3, logprobs: scores.slice(2) });
+      }
+      for (const token of byteTokens(text).slice(0, outputTokensMax)) {
+        const scored = logprobs?.outputTopCount;
+        const fields = scored === undefined ? {} : { logprobs: fakeScores(token, scored) };
+        engine.emit({ kind: 'token-delta', sequenceId: id, token, ...fields });
+      }
+      engine.finish(id, 'stop');
+    }
+  });
 }
 
 /** Makes the engine answer every command with the same text, cut at `outputTokensMax`, one byte a token. */

@@ -121,6 +121,7 @@ describe('metrics', () => {
       'onFinished',
       {
         reason: 'stop',
+        repeatedItself: false,
         timings: { queueMs: 1, prefillMs: 1, decodeMs: 1, preemptionCount: 0 },
         promptTokenCount: 12,
         cachedTokenCount: 0,

@@ -504,3 +504,44 @@ describe('control tokens', () => {
     expect(broken).not.toContain('TOOL_CALLS');
   });
 });
+
+describe('log-probabilities', () => {
+  const scores = { logprob: -1, rank: 1, topTokens: new Int32Array(0), topLogprobs: new Float32Array(0) };
+
+  /** Answers with the text, each token scored; what goes on after output says `rest`. */
+  function answerScored(engine: FakeEngine, text: string, rest = ''): void {
+    engine.onCommand(({ choices: [choice], generatedCount }) => {
+      const id = must(choice, 'one').sequenceId;
+      engine.start(id);
+      for (const token of byteTokens(generatedCount === 0 ? text : rest)) {
+        engine.emit({ kind: 'token-delta', sequenceId: id, token, logprobs: scores });
+      }
+      engine.finish(id);
+    });
+  }
+
+  it('are of every token, those of reasoning and calls too, whole and streamed', async () => {
+    const { engine } = await open({ dialect: thinking });
+    const text = `<think>Hm.</think>So:\n${call}`;
+    answerScored(engine, text);
+    const { choices } = (await chat({ logprobs: true })).body();
+    expect(choices[0].message).toMatchObject({ content: 'So:', reasoning_content: 'Hm.', tool_calls: [{}] });
+    const tokens: { token: string }[] = choices[0].logprobs.content;
+    expect(tokens.map(({ token }) => token).join('')).toBe(text);
+    const streamed = choicesOf((await chat({ logprobs: true, stream: true })).text).flatMap((choice) =>
+      typeof choice === 'object' && choice !== null && 'logprobs' in choice && choice.logprobs !== null
+        ? [choice.logprobs]
+        : [],
+    );
+    expect(streamed.flatMap((each) => Object.values(each ?? {}).flatMap((list) => list ?? []))).toEqual(tokens);
+  });
+
+  it('leave out the tokens that ended the reasoning, which nobody drew', async () => {
+    const { engine } = await open({ dialect: thinking });
+    answerScored(engine, '<think>abcdefgh', 'Snow.');
+    const { choices } = (await chat({ logprobs: true, thinking_token_budget: 3 })).body();
+    const tokens: { token: string }[] = choices[0].logprobs.content;
+    expect(tokens.map(({ token }) => token).join('')).toBe('<think>abcSnow.');
+    expect(choices[0].message).toMatchObject({ content: 'Snow.', reasoning_content: 'abc' });
+  });
+});

@@ -18,7 +18,7 @@ export interface SamplerOptions {
 }
 
 export interface Sampler {
-  /** Draws one token per row from the last decode's logits, which it changes. Shape (rows.length,). */
+  /** Draws one token per row from the last decode's logits, which it changes; -1 where none is possible. Shape (rows.length,). */
   sample(rows: readonly SampleRow[]): Int32Array;
   /** Threads that really run. */
   readonly threadCount: number;
@@ -77,15 +77,19 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   return {
     threadCount: threads === undefined ? 0 : threadCount,
     sample(rows) {
-      for (const row of rows)
-        if (needsAdjusting(row)) adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
-      const tokens = draw(rows);
-      const failed = tokens.indexOf(-1);
-      if (failed >= 0) throw new Error(`no token can be drawn for row ${failed}: every logit is NaN or forbidden`);
-      return tokens;
+      rows.forEach((row, index) => {
+        if (sharesLogits(row, rows[index - 1]) || !needsAdjusting(row)) return;
+        adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
+      });
+      return draw(rows);
     },
     dispose: () => threads?.dispose(),
   };
+}
+
+/** Whether two answers to one prompt draw from the same row: it is adjusted for the first of them, once. */
+function sharesLogits(row: SampleRow, before: SampleRow | undefined): boolean {
+  return before !== undefined && row.batchIndex === before.batchIndex && row.sampling === before.sampling;
 }
 
 /** Measured per logit on one core of 2.5 GHz: a comparison, a comparison with a heap beside it, an exponential. */

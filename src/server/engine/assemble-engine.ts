@@ -61,6 +61,7 @@ export async function assembleEngine(
     {
       sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
       stepTokensMax: kernel.limits.batchTokensMax,
+      scoredRowsMax: kernel.limits.outputRowsMax - Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
       contextTokensMax,
       itlTargetMs: configuration.itlTargetMs,
       policy: configuration.policy,

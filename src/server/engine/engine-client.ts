@@ -98,6 +98,9 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       case 'token-delta':
         sequence.generated.push(event.token);
         break;
+      case 'prompt-logprobs':
+        sequence.promptScoredCount += event.logprobs.length;
+        break;
       case 'sequence-finished':
       case 'sequence-failed':
         end(sequence);

@@ -81,7 +81,7 @@ describe.skipIf(!isBuilt)('sampling threads (built)', () => {
     const row = logits.view.values().subarray(start, start + vocabularySize);
     const saved = row.slice();
     row.fill(Number.NaN);
-    expect(() => together.sample(rows)).toThrow(/row 5: every logit is NaN or forbidden/);
+    expect(together.sample(rows)[5]).toBe(-1);
     row.set(saved);
     expect(together.sample(rows)).toEqual(alone.sample(rows));
   });
