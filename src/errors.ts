@@ -43,6 +43,12 @@ export const errorRules = {
     retryable: false,
     meaning: 'The model has no chat template, or its template refused the messages.',
   },
+  grammar_failed: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'The grammar that the output must follow cannot be compiled, or not within grammarTimeoutMs.',
+  },
   invalid_api_key: {
     status: 401,
     type: 'authentication_error',

@@ -3,6 +3,7 @@
 // Everything here is plain data or an interface, so that it also travels between the two processes.
 
 import type { OctetErrorBody } from './errors.ts';
+import type { GrammarSpec } from './grammar-port.ts';
 import type { CacheSeqId, SequenceId, TokenId } from './ids.ts';
 
 // ---------------------------------------------------------------------------------------------- sampling
@@ -30,11 +31,41 @@ export interface SamplingParams {
   readonly frequencyPenalty: number;
   /** Added to the logits of these tokens, before everything else. */
   readonly logitBias: readonly LogitBias[];
+  /** Only these may be drawn; undefined allows all. */
+  readonly allowedTokens?: readonly TokenId[] | undefined;
+  /** Runs of output tokens that must not be completed; each has at least one. */
+  readonly bannedRuns?: readonly (readonly TokenId[])[] | undefined;
 }
 
 export interface LogitBias {
   readonly token: TokenId;
   readonly bias: number;
+}
+
+// ---------------------------------------------------------------------------------------------- log-probabilities
+
+/** Which log-probabilities a request wants. */
+export interface LogprobsWish {
+  /** Most likely tokens to list beside each output token; undefined reports nothing of the output. */
+  readonly outputTopCount: number | undefined;
+  /** The same for each prompt token but the first; such a prompt is computed whole, whatever of it is cached. */
+  readonly promptTopCount: number | undefined;
+  /** Log-probabilities of the prompt that the client has already, after an engine restart. */
+  readonly promptScoredCount: number;
+}
+
+/**
+ * How likely a token was where it stands: natural logarithms of the softmax over the model's own logits, before bias,
+ * penalties, temperature and any other sampling parameter.
+ */
+export interface TokenLogprobs {
+  readonly logprob: number;
+  /** 1 for the most likely token. */
+  readonly rank: number;
+  /** The most likely tokens, best first, the lowest id first among equals. Shape (topCount,). */
+  readonly topTokens: Int32Array;
+  /** Shape (topCount,). */
+  readonly topLogprobs: Float32Array;
 }
 
 // ---------------------------------------------------------------------------------------------- server -> engine
@@ -62,6 +93,13 @@ export interface GenerateCommand {
   readonly stopTokenIds: readonly TokenId[];
   /** Never draw an end-of-generation token. */
   readonly ignoreEos: boolean;
+  /** What the output must match; `Engine.prepareGrammar` has accepted it before. */
+  readonly grammar?: GrammarSpec | undefined;
+  /** Output tokens before which nothing that ends the sequence is drawn. Default 0. */
+  readonly outputTokensMin?: number | undefined;
+  /** Ends the sequence when its output repeats itself; undefined lets it. */
+  readonly repetitionLimit?: RepetitionLimit | undefined;
+  readonly logprobs?: LogprobsWish | undefined;
   /** Lower runs first (policy `priority`). */
   readonly priority: number;
   /** Whose share this counts against (policy `fair`): a hash of the API key, or the request's `user`. */
@@ -72,9 +110,18 @@ export interface GenerateCommand {
   readonly timeoutMs: number | undefined;
 }
 
+/** What counts as a runaway loop: an output that ends in `countMin` repeats of a pattern of these lengths, in tokens. */
+export interface RepetitionLimit {
+  readonly patternTokensMin: number;
+  readonly patternTokensMax: number;
+  /** At least 2. */
+  readonly countMin: number;
+}
+
 /** Why a sequence is stopped from outside. The engine answers with no further event for it. */
 export type CancelReason =
   | 'client-gone'
+  /** The answer is complete: by a stop string, or by the one call that is allowed. Or it goes on as another sequence. */
   | 'stop-string'
   | 'shutdown'
   | 'slow-reader'
@@ -93,6 +140,12 @@ export type EngineCommand = GenerateCommand | CancelCommand;
 
 export type FinishReason = 'stop' | 'length';
 
+/** What ended a sequence whose reason is `stop`; end-of-generation tokens are not told. */
+export type StoppedBy =
+  | { readonly kind: 'stop-token'; readonly token: TokenId }
+  /** It repeated itself beyond its RepetitionLimit. */
+  | { readonly kind: 'repetition' };
+
 /** What happened to one sequence. Every accepted sequence gets exactly one of the last two, unless it was cancelled. */
 export type SequenceEvent =
   /** Left the queue for the first time; its prompt's first `cachedTokenCount` tokens need no computing. */
@@ -103,11 +156,27 @@ export type SequenceEvent =
       readonly queueMs: number;
     }
   /** A token was drawn. End-of-generation tokens are not sent: they only finish the sequence. */
-  | { readonly kind: 'token-delta'; readonly sequenceId: SequenceId; readonly token: TokenId }
+  | {
+      readonly kind: 'token-delta';
+      readonly sequenceId: SequenceId;
+      readonly token: TokenId;
+      /** Where the request asked for them. */
+      readonly logprobs?: TokenLogprobs;
+    }
+  /** Log-probabilities of prompt tokens `from` and following, in order and each once; token 0 has none. */
+  | {
+      readonly kind: 'prompt-logprobs';
+      readonly sequenceId: SequenceId;
+      readonly from: number;
+      readonly logprobs: readonly TokenLogprobs[];
+    }
   | {
       readonly kind: 'sequence-finished';
       readonly sequenceId: SequenceId;
       readonly reason: FinishReason;
+      readonly stoppedBy?: StoppedBy | undefined;
+      /** The token that ended it and is no part of the output, where log-probabilities were asked for. */
+      readonly ending?: { readonly token: TokenId; readonly logprobs: TokenLogprobs } | undefined;
       readonly timings: SequenceTimings;
     }
   | { readonly kind: 'sequence-failed'; readonly sequenceId: SequenceId; readonly error: OctetErrorBody };
@@ -219,6 +288,8 @@ export type EngineMessage =
       readonly stats: EngineStats;
       readonly timing: StepTiming | undefined;
     }
+  /** Why a grammar cannot be enforced; undefined when it can. */
+  | { readonly kind: 'grammar-prepared'; readonly id: number; readonly error: OctetErrorBody | undefined }
   /** Sent four times a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
   | {
       readonly kind: 'heartbeat';
@@ -238,6 +309,8 @@ export interface Engine {
   submit(command: GenerateCommand, onEvent: (event: SequenceEvent) => void): OctetErrorBody | undefined;
   /** Ends a sequence wherever it is; no further event reaches its `onEvent`. Unknown ids are ignored. */
   cancel(sequenceId: SequenceId, reason: CancelReason): void;
+  /** Compiles a grammar ahead of the commands that carry it; answers why it cannot be enforced, or undefined when it can. */
+  prepareGrammar(grammar: GrammarSpec): Promise<OctetErrorBody | undefined>;
   /** A new id for a choice. */
   nextSequenceId(): SequenceId;
   status(): EngineStatus;
@@ -268,6 +341,8 @@ export interface KernelLimits {
   readonly layout: KvLayout;
   /** Most tokens in one step. A longer batch would abort the process. */
   readonly batchTokensMax: number;
+  /** Most rows of one step that may be marked as output. More would abort the process. */
+  readonly outputRowsMax: number;
   /** Usable native sequence ids: 0 to this minus one. */
   readonly cacheSeqCount: number;
   readonly vocabularySize: number;
@@ -289,6 +364,18 @@ export interface SampleRow {
   readonly generatedCount: number;
   /** Forbid end-of-generation tokens. */
   readonly ignoreEos: boolean;
+  /** Forbid these too. */
+  readonly forbiddenTokens?: readonly TokenId[] | undefined;
+  /** One bit per token, set where it may be drawn: bit t % 32 of word t / 32. Shape (ceil(vocabularySize / 32),). */
+  readonly mask?: Int32Array | undefined;
+}
+
+/** A token whose log-probability is wanted. */
+export interface ScoreRow {
+  /** Index into the step's batch; must have been marked as output. Its logits are those of the token after it. */
+  readonly batchIndex: number;
+  readonly token: TokenId;
+  readonly topCount: number;
 }
 
 /** The arrays of one step's batch, owned by the kernel and reused: each has shape (batchTokensMax,). */
@@ -319,8 +406,15 @@ export interface Kernel {
   readonly batch: StepBatch;
   /** Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. */
   decode(tokenCount: number): Promise<DecodeOutcome>;
-  /** Draws one token per row from the last decode's logits; rows run in parallel. Shape (rows.length,). */
+  /**
+   * Draws one token per row from the last decode's logits; rows run in parallel. -1 where every token is forbidden or NaN.
+   * Shape (rows.length,).
+   */
   sample(rows: readonly SampleRow[]): Promise<Int32Array>;
+  /** Keeps the logits of these rows of the last decode for `score`: `sample` changes them in place. */
+  keepLogits(batchIndices: readonly number[]): void;
+  /** Log-probabilities from the last decode's own logits; rows that were sampled must have been kept. Shape (rows.length,). */
+  score(rows: readonly ScoreRow[]): Promise<readonly TokenLogprobs[]>;
   /** Gives `to`, which must be empty, positions [0, tokenCount) of `from`: by reference if pooled, else by copying. */
   copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number): void;
   /** Drops positions >= `fromPosition` of a sequence; 0 drops it whole. */
@@ -348,28 +442,59 @@ export interface Tokenizer {
   /** The bytes a token stands for (a part of a character, perhaps); empty for control tokens unless `special`. */
   pieceBytes(token: TokenId, special?: boolean): Uint8Array;
   isEndOfGeneration(token: TokenId): boolean;
+  /** The tokens that mark a hole to be filled; undefined where the vocabulary has none. */
+  readonly fillTokens?: FillTokens | undefined;
+}
+
+/** What stands before the text before a hole, before the text behind it, and before what fills it. */
+export interface FillTokens {
+  readonly prefix: TokenId;
+  readonly suffix: TokenId;
+  readonly middle: TokenId;
 }
 
 export interface ChatMessage {
   readonly role: string;
+  /** Empty for a turn that only calls tools. */
   readonly content: string;
   readonly name?: string;
+  /** The calls of an assistant's turn. */
+  readonly toolCalls?: readonly ChatToolCall[];
+  /** Which call a turn of the role `tool` answers. */
+  readonly toolCallId?: string;
+  /** What an assistant thought before its answer. */
+  readonly reasoning?: string;
+}
+
+export interface ChatToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text, as the model wrote it once. */
+  readonly argumentsText: string;
+  /** The same as a value; the text where it is no JSON. Some templates want the one, some the other. */
+  readonly arguments: unknown;
+}
+
+/** What a template sees besides the messages. */
+export interface ChatOptions {
+  /** Function definitions as the API takes them. */
+  readonly tools?: readonly unknown[] | undefined;
+  /** Variables of the template by name, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Renders a conversation into prompt text by the model's own template. */
 export interface ChatTemplate {
-  /**
-   * `tools` are function definitions as the API takes them, for templates that show them to the model.
-   * Throws a TemplateError-coded OctetError when the template refuses the messages.
-   */
-  render(
-    messages: readonly ChatMessage[],
-    options: { readonly addGenerationPrompt: boolean; readonly tools?: readonly unknown[] | undefined },
-  ): string;
+  /** Throws a chat_template_failed OctetError when the template refuses the messages. */
+  render(messages: readonly ChatMessage[], options: ChatOptions & { readonly addGenerationPrompt: boolean }): string;
+  /** Whether the template shows tools to the model. */
+  readonly showsTools: boolean;
 }
 
-/** Turns a conversation into prompt tokens by the model's own template; text inside messages never becomes control tokens. */
+/** Turns a conversation into prompt tokens by the model's own template; text inside it never becomes control tokens. */
 export interface ChatEncoder {
   /** Ready to generate the assistant's answer. A promise when the text is long and tokenized off the JavaScript thread. */
-  encodeChat(messages: readonly ChatMessage[]): Int32Array | Promise<Int32Array>;
+  encodeChat(messages: readonly ChatMessage[], options?: ChatOptions): Int32Array | Promise<Int32Array>;
+  /** Whether tools that it is given reach the model. */
+  readonly showsTools: boolean;
 }

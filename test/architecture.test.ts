@@ -14,19 +14,22 @@ const importTable = {
   kv: ['shared'],
   scheduler: ['shared', 'kv'],
   llama: ['shared'],
+  grammar: ['shared'],
   precision: ['shared', 'llama'],
-  routes: ['shared'],
-  server: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes'],
-  bench: ['shared', 'kv', 'scheduler', 'llama', 'precision', 'routes', 'server'],
+  dialects: ['shared'],
+  routes: ['shared', 'grammar', 'dialects'],
+  server: ['shared', 'kv', 'scheduler', 'llama', 'grammar', 'precision', 'dialects', 'routes'],
+  bench: ['shared', 'kv', 'scheduler', 'llama', 'grammar', 'precision', 'dialects', 'routes', 'server'],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Folders that reach neither the machine nor a library: time, randomness and kernels arrive as arguments. */
-const pureAreas: readonly string[] = ['shared', 'kv', 'scheduler'];
+const pureAreas: readonly string[] = ['shared', 'kv', 'scheduler', 'dialects'];
 
 /** Libraries that only one area may know. */
 const packageOwners: Readonly<Record<string, readonly string[]>> = {
   koffi: ['llama'],
   '@huggingface/jinja': ['llama'],
+  '@mlc-ai/web-xgrammar': ['grammar'],
   fastify: ['routes', 'server', 'bench'],
   'prom-client': ['server'],
   commander: ['server', 'bench'],

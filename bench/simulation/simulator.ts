@@ -107,7 +107,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
 
   function note(event: SequenceEvent): void {
     const request = open.get(event.sequenceId);
-    if (request === undefined) return;
+    if (request === undefined || event.kind === 'prompt-logprobs') return;
     if (event.kind === 'sequence-started') admission.leave(request.row.promptTokens, nowMs);
     else if (event.kind === 'token-delta') noteToken(request);
     else {

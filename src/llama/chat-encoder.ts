@@ -1,10 +1,10 @@
 // A conversation as prompt tokens: the template's control tokens are parsed, the messages' are not.
 // Why two ways: rendering and tokenizing the whole text parses every control token, also "<|im_end|>" typed by a user. So
-// when a message holds such a text (rare), its first character is replaced by a private-use character while the template
+// when the conversation or a tool holds such a text (rare), its first character is replaced by a private-use character while the template
 // renders; the control tokens found in the rendered text are then the template's own, and the text between them is
 // tokenized as plain text with the characters put back. Both ways cut at the same places, so ordinary text is unaffected.
 
-import type { ChatEncoder, ChatMessage, ChatTemplate, Tokenizer } from '../ports.ts';
+import type { ChatEncoder, ChatMessage, ChatOptions, ChatTemplate, Tokenizer } from '../ports.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { type ControlTokens, readControlTokens } from './control-tokens.ts';
 import type { LlamaModel } from './model.ts';
@@ -32,20 +32,35 @@ export function createChatEncoder(model: LlamaModel, tokenizer: Tokenizer): Chat
 export function assembleChatEncoder(parts: ChatEncoderParts): ChatEncoder {
   const { template, tokenizer, controlTokens } = parts;
   return {
-    encodeChat(messages) {
-      if (messages.some((message) => fieldsOf(message).some((text) => controlTokens.dangers(text).length > 0)))
-        return encodeGuarded(parts, messages);
-      const text = template.render(messages, { addGenerationPrompt: true });
-      const options = { special: true, bos: true };
-      return text.length >= asyncLengthMin ? tokenizer.tokenizeAsync(text, options) : tokenizer.tokenize(text, options);
+    showsTools: template.showsTools,
+    encodeChat(messages, options = {}) {
+      if (textsIn([messages, options]).some((text) => controlTokens.dangers(text).length > 0))
+        return encodeGuarded(parts, messages, options);
+      const text = template.render(messages, { ...options, addGenerationPrompt: true });
+      const tokenizing = { special: true, bos: true };
+      return text.length >= asyncLengthMin
+        ? tokenizer.tokenizeAsync(text, tokenizing)
+        : tokenizer.tokenize(text, tokenizing);
     },
   };
 }
 
-async function encodeGuarded(parts: ChatEncoderParts, messages: readonly ChatMessage[]): Promise<Int32Array> {
+async function encodeGuarded(
+  parts: ChatEncoderParts,
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+): Promise<Int32Array> {
   const { template, tokenizer, controlTokens } = parts;
-  const guard = createGuard(messages, controlTokens);
-  const rendered = template.render(messages.map(guard.hide), { addGenerationPrompt: true });
+  const guard = createGuard(textsIn([messages, options]), controlTokens);
+  const hidden = {
+    tools: options.tools?.map((tool) => mapTexts(tool, guard.hide)),
+    variables: options.variables === undefined ? undefined : mapEntries(options.variables, guard.hide),
+    addGenerationPrompt: true,
+  };
+  const rendered = template.render(
+    messages.map((message) => hideMessage(message, guard.hide)),
+    hidden,
+  );
   const pieces: Int32Array[] = [];
   for (const part of controlTokens.split(rendered)) {
     if (typeof part === 'object') pieces.push(Int32Array.of(part.id));
@@ -58,15 +73,13 @@ async function encodeGuarded(parts: ChatEncoderParts, messages: readonly ChatMes
 }
 
 interface Guard {
-  hide(message: ChatMessage): ChatMessage;
+  hide(text: string): string;
   show(text: string): string;
 }
 
-/** Stands private-use characters that no message contains for the first characters of dangerous texts. */
-function createGuard(messages: readonly ChatMessage[], controlTokens: ControlTokens): Guard {
-  const used = new Set(
-    messages.flatMap(fieldsOf).flatMap((text) => [...text.matchAll(/[\ue000-\uf8ff]/g)].map(([c]) => c)),
-  );
+/** Stands private-use characters that none of the texts contains for the first characters of dangerous ones. */
+function createGuard(texts: readonly string[], controlTokens: ControlTokens): Guard {
+  const used = new Set(texts.flatMap((text) => [...text.matchAll(/[\ue000-\uf8ff]/g)].map(([c]) => c)));
   const standIns = new Map<string, string>();
   const originals = new Map<string, string>();
   let next = privateUseStart;
@@ -91,17 +104,50 @@ function createGuard(messages: readonly ChatMessage[], controlTokens: ControlTok
   }
 
   return {
-    hide: (message) => ({
-      role: hideText(message.role),
-      content: hideText(message.content),
-      ...(message.name === undefined ? {} : { name: hideText(message.name) }),
-    }),
+    hide: hideText,
     show: (text) => (originals.size === 0 ? text : text.replace(/[\ue000-\uf8ff]/g, (c) => originals.get(c) ?? c)),
   };
 }
 
-function fieldsOf({ role, content, name }: ChatMessage): string[] {
-  return name === undefined ? [role, content] : [role, content, name];
+type MapText = (text: string) => string;
+
+function hideMessage(message: ChatMessage, hide: MapText): ChatMessage {
+  const { name, toolCalls, toolCallId, reasoning } = message;
+  return {
+    role: hide(message.role),
+    content: hide(message.content),
+    ...(name === undefined ? {} : { name: hide(name) }),
+    ...(toolCallId === undefined ? {} : { toolCallId: hide(toolCallId) }),
+    ...(reasoning === undefined ? {} : { reasoning: hide(reasoning) }),
+    ...(toolCalls === undefined
+      ? {}
+      : {
+          toolCalls: toolCalls.map((call) => ({
+            id: hide(call.id),
+            name: hide(call.name),
+            argumentsText: hide(call.argumentsText),
+            arguments: mapTexts(call.arguments, hide),
+          })),
+        }),
+  };
+}
+
+/** Every text inside plain values, keys of objects included. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap(textsIn);
+  return Object.entries(value).flatMap(([key, entry]) => [key, ...textsIn(entry)]);
+}
+
+function mapTexts(value: unknown, map: MapText): unknown {
+  if (typeof value === 'string') return map(value);
+  if (typeof value !== 'object' || value === null) return value;
+  return Array.isArray(value) ? value.map((entry) => mapTexts(entry, map)) : mapEntries(value, map);
+}
+
+function mapEntries(value: object, map: MapText): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [map(key), mapTexts(entry, map)]));
 }
 
 function concatenate(pieces: readonly Int32Array[]): Int32Array {

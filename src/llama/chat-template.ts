@@ -6,11 +6,17 @@ import { Template } from '@huggingface/jinja';
 import { OctetError, octetError } from '../errors.ts';
 import type { ChatTemplate } from '../ports.ts';
 import type { LlamaModel } from './model.ts';
+import { probeTraits, type TemplateMessage, templateMessage } from './template-traits.ts';
+
+/** The source of the template in the model's file, or null. */
+export function chatTemplateSource({ libraries, pointer }: LlamaModel): string | null {
+  return libraries.native.llama_model_chat_template(pointer, null);
+}
 
 /** Compiles the model's template once; a model without one gives a template that refuses every conversation. */
 export function createChatTemplate(model: LlamaModel): ChatTemplate {
   const { native } = model.libraries;
-  const source = native.llama_model_chat_template(model.pointer, null);
+  const source = chatTemplateSource(model);
   if (source === null) return refusing('the model has no chat template; use /v1/completions');
   const text = (token: number) => (token < 0 ? '' : (native.llama_vocab_get_text(model.vocabulary, token) ?? ''));
   return compileChatTemplate(source, {
@@ -27,16 +33,25 @@ export function compileChatTemplate(source: string, variables: Readonly<Record<s
   } catch (error) {
     return refusing(`the model's chat template cannot be compiled: ${words(error)}`);
   }
+  const renderMessages = (
+    messages: readonly TemplateMessage[],
+    tools: readonly unknown[] | undefined,
+    more: Readonly<Record<string, unknown>>,
+  ): string =>
+    template.render({
+      ...variables,
+      ...more,
+      messages: [...messages],
+      // Templates test whether there are any: an empty list would print an empty heading.
+      ...(tools === undefined || tools.length === 0 ? {} : { tools }),
+    });
+  const traits = probeTraits((messages, tools) => renderMessages(messages, tools, { add_generation_prompt: false }));
   return {
-    render(messages, { addGenerationPrompt, tools }) {
+    showsTools: traits.showsTools,
+    render(messages, { addGenerationPrompt, tools, variables: more }) {
       try {
-        return template.render({
-          ...variables,
-          messages: messages.map((message) => ({ ...message })),
-          add_generation_prompt: addGenerationPrompt,
-          // Templates test whether there are any: an empty list would print an empty heading.
-          ...(tools === undefined || tools.length === 0 ? {} : { tools }),
-        });
+        const seen = messages.map((message) => templateMessage(message, traits));
+        return renderMessages(seen, tools, { ...more, add_generation_prompt: addGenerationPrompt });
       } catch (error) {
         throw new OctetError(
           octetError(
@@ -52,6 +67,7 @@ export function compileChatTemplate(source: string, variables: Readonly<Record<s
 
 function refusing(reason: string): ChatTemplate {
   return {
+    showsTools: false,
     render() {
       throw new OctetError(octetError('chat_template_failed', reason, 'messages'));
     },

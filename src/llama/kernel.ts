@@ -11,6 +11,7 @@ import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory } from './native-batch.ts';
 import { createSampler, type Sampler } from './sampling/sampler.ts';
+import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import { spareSeq } from './sequence-state.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
@@ -102,6 +103,11 @@ function assembleKernel(parts: Parts): NativeKernel {
   const { limits, batch, logits, sampler } = parts;
   const { settled, ...sequences } = parts.sequences;
   const { vocabularySize } = limits;
+  const logitsOf = (batchIndex: number): Float32Array => {
+    const row = logits.rowOf(batchIndex);
+    return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
+  };
+  const scorer = createTokenScorer(logitsOf);
   let disposed = false;
   return {
     ...sequences,
@@ -112,14 +118,14 @@ function assembleKernel(parts: Parts): NativeKernel {
       if (outcome.kind !== 'done') return outcome;
       settled();
       logits.refresh(batch.step, tokenCount);
+      scorer.restart();
       return outcome;
     },
     sample: async (rows) => sampler.sample(rows),
+    keepLogits: scorer.keep,
+    score: scorer.score,
     logits,
-    logitsOf(batchIndex) {
-      const row = logits.rowOf(batchIndex);
-      return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
-    },
+    logitsOf,
     dispose() {
       if (disposed) return;
       disposed = true;
@@ -130,14 +136,13 @@ function assembleKernel(parts: Parts): NativeKernel {
 
 async function decode({ options, context, limits, batch }: Parts, tokenCount: number): Promise<DecodeOutcome> {
   const { native, nativeLog, gpu } = options.model.libraries;
-  const { batchTokensMax } = limits;
+  const { batchTokensMax, outputRowsMax } = limits;
   assert(
     tokenCount >= 1 && tokenCount <= batchTokensMax,
     `a step has 1 to ${batchTokensMax} tokens. Given: ${tokenCount}`,
   );
-  const outputsMax = outputsMaxOf(options);
   const outputCount = countOutputs(batch.step.outputs, tokenCount);
-  assert(outputCount <= outputsMax, `a step has at most ${outputsMax} output rows. Given: ${outputCount}`);
+  assert(outputCount <= outputRowsMax, `a step has at most ${outputRowsMax} output rows. Given: ${outputCount}`);
   batch.native.n_tokens = tokenCount;
   const code = await callAsync(native.llama_decode, context, batch.native);
   if (code === 1) return { kind: 'no-room' };
@@ -166,6 +171,7 @@ function readLimits(options: KernelOptions, context: ContextPointer): KernelLimi
     cellCount: native.llama_n_ctx(context),
     layout: options.layout,
     batchTokensMax: native.llama_n_batch(context),
+    outputRowsMax: outputsMaxOf(options),
     // Recurrent states exist per n_seq_max, and window layers are sized by it: no more ids than that.
     cacheSeqCount: options.layout === 'pooled' && sharesPrefixes ? pooledSeqCount : nativeSeqCount,
     vocabularySize: model.vocabularySize,

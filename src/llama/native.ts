@@ -106,6 +106,9 @@ export interface Native {
   llama_vocab_bos(vocabulary: VocabularyPointer): number;
   llama_vocab_eos(vocabulary: VocabularyPointer): number;
   llama_vocab_eot(vocabulary: VocabularyPointer): number;
+  llama_vocab_fim_pre(vocabulary: VocabularyPointer): number;
+  llama_vocab_fim_suf(vocabulary: VocabularyPointer): number;
+  llama_vocab_fim_mid(vocabulary: VocabularyPointer): number;
   llama_vocab_get_add_bos(vocabulary: VocabularyPointer): boolean;
   readonly llama_tokenize: NativeFunction<
     [
@@ -198,6 +201,9 @@ const llamaPrototypes = {
   llama_vocab_bos: ['int32_t', ['void*']],
   llama_vocab_eos: ['int32_t', ['void*']],
   llama_vocab_eot: ['int32_t', ['void*']],
+  llama_vocab_fim_pre: ['int32_t', ['void*']],
+  llama_vocab_fim_suf: ['int32_t', ['void*']],
+  llama_vocab_fim_mid: ['int32_t', ['void*']],
   llama_vocab_get_add_bos: ['bool', ['void*']],
   llama_tokenize: ['int32_t', ['void*', 'void*', 'int32_t', 'void*', 'int32_t', 'bool', 'bool']],
   llama_token_to_piece: ['int32_t', ['void*', 'int32_t', 'void*', 'int32_t', 'int32_t', 'bool']],

@@ -2,8 +2,8 @@
 // Why bytes with a length: text may hold NUL characters, and a token may be a part of a character.
 // Why pieces are cached: each streamed token asks for its bytes, and the vocabulary never changes.
 
-import type { TokenId } from '../ids.ts';
-import type { Tokenizer } from '../ports.ts';
+import { type TokenId, tokenId } from '../ids.ts';
+import type { FillTokens, Tokenizer } from '../ports.ts';
 import type { LlamaModel } from './model.ts';
 import { callAsync } from './native.ts';
 
@@ -58,7 +58,18 @@ export function createTokenizer(model: LlamaModel): Tokenizer {
     },
     pieceBytes: (token, special = false) => (special ? pieces.special(token) : pieces.plain(token)),
     isEndOfGeneration: (token) => endTokenIds.has(token),
+    fillTokens: readFillTokens(model),
   };
+}
+
+function readFillTokens({ libraries: { native }, vocabulary }: LlamaModel): FillTokens | undefined {
+  const [prefix = -1, suffix = -1, middle = -1] = [
+    native.llama_vocab_fim_pre(vocabulary),
+    native.llama_vocab_fim_suf(vocabulary),
+    native.llama_vocab_fim_mid(vocabulary),
+  ];
+  if (prefix < 0 || suffix < 0 || middle < 0) return undefined;
+  return { prefix: tokenId(prefix), suffix: tokenId(suffix), middle: tokenId(middle) };
 }
 
 type PieceOf = (token: TokenId) => Uint8Array;

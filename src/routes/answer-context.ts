@@ -12,6 +12,8 @@ export interface AnswerContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly format: AnswerFormat;
+  /** The `service_tier` of the request: OpenAI names the one that served it where one was asked for. */
+  readonly tierAsked: string | undefined;
   /** The id that the request named. */
   readonly model: string;
   /** When the request was received, in performance.now() milliseconds. */

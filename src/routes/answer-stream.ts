@@ -7,22 +7,32 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { assert } from '../assert.ts';
 import { type OctetErrorBody, toWire } from '../errors.ts';
-import type { FinishReason } from '../ports.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
 import { sendError } from './error-answer.ts';
 import { type GenerationPlan, startGeneration } from './generation.ts';
-import type { Generation, GenerationSink } from './generation-types.ts';
+import type { AnswerPiece, Generation, GenerationSink } from './generation-types.ts';
+import { createReporter, type ReportedText, type Reporter } from './reporter.ts';
+import type { ScoredToken } from './score-queue.ts';
 import { openSseStream, type SseStream } from './sse.ts';
-import { answerHead, type ChunkOptions, type ChunkWriter, createChunkWriter, errorEvent } from './wire-shapes.ts';
+import {
+  answerHead,
+  type ChoiceFinish,
+  type ChunkOptions,
+  type ChunkWriter,
+  createChunkWriter,
+  errorEvent,
+  type PieceDelta,
+} from './wire-shapes.ts';
 
 /** Resolves when the response was taken over for streaming, or an error was handed to the reply. */
 export function answerStream(context: AnswerContext, plan: GenerationPlan, options: ChunkOptions): Promise<void> {
   const { dependencies, format, reply, request } = context;
-  const head = answerHead(format, context.model, dependencies.systemFingerprint);
-  const pending = createPendingChoices(
-    plan.prompts.length * plan.choiceCount,
-    createChunkWriter(format, head, options),
-  );
+  const { systemFingerprint } = dependencies;
+  const head = answerHead(format, { ...context, systemFingerprint });
+  const pending = createPendingChoices(plan, {
+    chunks: createChunkWriter(format, head, options),
+    reporter: createReporter(context, plan),
+  });
 
   return new Promise((resolve) => {
     let generation: Generation | undefined;
@@ -77,12 +87,17 @@ function createStreamSink(
   onFail: (error: OctetErrorBody) => void,
 ): GenerationSink {
   return {
-    onText: (index, text) => {
-      pending.addText(index, text);
+    onText: (index, text, scores) => {
+      pending.addText(index, text, scores);
       if (!stream.isBlocked) stream.send(pending.take(index));
     },
-    onFinish: (index, reason) => {
-      pending.addReason(index, reason);
+    onPiece: (index, piece) => {
+      pending.addPiece(index, piece);
+      if (!stream.isBlocked) stream.send(pending.take(index));
+    },
+    onPromptScores: pending.reporter.takePromptScores,
+    onFinish: (index, reason, stopReason) => {
+      pending.addFinish(index, { reason, stopReason });
       if (!stream.isBlocked) stream.send(pending.take(index));
     },
     onEnd: (usage) => stream.end(pending.takeAll() + pending.chunks.ending(usage)),
@@ -91,25 +106,34 @@ function createStreamSink(
 }
 
 /** What each choice has to say and has not sent yet. */
-interface PendingChoices {
-  readonly chunks: ChunkWriter;
-  addText(index: number, text: string): void;
-  addReason(index: number, reason: FinishReason): void;
-  /** A choice's events, at most one of each kind; empty when nothing waits. */
+interface PendingChoices extends PendingParts {
+  addText(index: number, text: string, scores: readonly ScoredToken[]): void;
+  addPiece(index: number, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void;
+  addFinish(index: number, finish: ChoiceFinish): void;
+  /** A choice's events, neighbours of one kind merged; empty when nothing waits. */
   take(index: number): string;
   takeAll(): string;
 }
 
-interface PendingChoice {
-  hasOpened: boolean;
-  text: string;
-  reason: FinishReason | undefined;
+interface PendingParts {
+  readonly chunks: ChunkWriter;
+  readonly reporter: Reporter;
 }
 
-function createPendingChoices(count: number, chunks: ChunkWriter): PendingChoices {
+interface PendingChoice {
+  hasOpened: boolean;
+  /** What stands before `text`, in order: most answers have none. */
+  earlier: (PieceDelta | { readonly kind: 'content'; readonly text: string })[];
+  text: string;
+  scores: ScoredToken[];
+  finish: ChoiceFinish | undefined;
+}
+
+function createPendingChoices(plan: GenerationPlan, parts: PendingParts): PendingChoices {
+  const { chunks, reporter } = parts;
   const choices = Array.from(
-    { length: count },
-    (): PendingChoice => ({ hasOpened: false, text: '', reason: undefined }),
+    { length: plan.prompts.length * plan.choiceCount },
+    (): PendingChoice => ({ hasOpened: false, earlier: [], text: '', scores: [], finish: undefined }),
   );
   const at = (index: number): PendingChoice => {
     const choice = choices[index];
@@ -118,25 +142,56 @@ function createPendingChoices(count: number, chunks: ChunkWriter): PendingChoice
   };
   const take = (index: number): string => {
     const choice = at(index);
-    const { text, reason } = choice;
-    if (text === '' && reason === undefined) return '';
-    let events = choice.hasOpened ? '' : chunks.opening(index);
-    if (text !== '') events += chunks.text(index, text);
-    if (reason !== undefined) events += chunks.finishing(index, reason);
+    const promptIndex = Math.floor(index / plan.choiceCount);
+    const { earlier, text, scores, finish } = choice;
+    if (text === '' && scores.length === 0 && finish === undefined && earlier.length === 0) return '';
+    if (!reporter.isReady(promptIndex)) return '';
+    let events = choice.hasOpened ? '' : chunks.opening(index) + textEvent(index, reporter.echo(promptIndex));
+    for (const piece of earlier) {
+      events += piece.kind === 'content' ? chunks.text(index, piece.text) : chunks.piece(index, piece);
+    }
+    if (scores.length > 0) events += textEvent(index, reporter.output(promptIndex, text, scores));
+    else if (text !== '') events += chunks.text(index, text);
+    if (finish !== undefined) events += chunks.finishing(index, finish);
     choice.hasOpened = true;
+    choice.earlier = [];
     choice.text = '';
-    choice.reason = undefined;
+    if (scores.length > 0) choice.scores = [];
+    choice.finish = undefined;
     return events;
   };
+  const textEvent = (index: number, reported: ReportedText | undefined): string => {
+    if (reported === undefined) return '';
+    const { text, logprobs } = reported;
+    return logprobs === null ? chunks.text(index, text) : chunks.scored(index, text, logprobs);
+  };
   return {
-    chunks,
-    addText: (index, text) => {
-      at(index).text += text;
+    ...parts,
+    addText: (index, text, scores) => {
+      const choice = at(index);
+      choice.text += text;
+      if (scores.length > 0) choice.scores.push(...scores);
     },
-    addReason: (index, reason) => {
-      at(index).reason = reason;
+    addPiece: (index, piece) => {
+      const choice = at(index);
+      if (piece.kind === 'call-finished') return;
+      if (piece.kind === 'call-broken') choice.text += piece.text;
+      else queuePiece(choice, piece);
+    },
+    addFinish: (index, finish) => {
+      at(index).finish = finish;
     },
     take,
     takeAll: () => choices.map((_, index) => take(index)).join(''),
   };
+}
+
+function queuePiece(choice: PendingChoice, piece: PieceDelta): void {
+  if (choice.text !== '') choice.earlier.push({ kind: 'content', text: choice.text });
+  choice.text = '';
+  const last = choice.earlier.at(-1);
+  // Arguments follow their own call, so that neighbours of one kind are one text.
+  if (last !== undefined && last.kind === piece.kind && last.kind !== 'call-started' && piece.kind !== 'call-started') {
+    choice.earlier[choice.earlier.length - 1] = { ...piece, text: last.text + piece.text };
+  } else choice.earlier.push(piece);
 }

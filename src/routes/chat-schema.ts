@@ -1,59 +1,39 @@
 // The body of POST /v1/chat/completions.
-// Source: OpenAI's CreateChatCompletionRequest; text parts only, the roles that take text only.
+// Source: OpenAI's CreateChatCompletionRequest; `chat_template_kwargs` and `thinking_token_budget` are vLLM's.
 
 import { z } from 'zod';
-import type { ChatMessage } from '../ports.ts';
+import { messagesField } from './chat-messages.ts';
 import type { Fault } from './faults.ts';
-import { sharedFields } from './request-fields.ts';
+import { sharedFields, topCountField } from './request-fields.ts';
+import { type ToolRequest, toolFaults, toolFields } from './tools-schema.ts';
 import { unsupportedFaults, unsupportedInChat } from './unsupported.ts';
-import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
-const messageCountMax = 4096;
-const partCountMax = 1024;
-const contentRule = 'must be a string or a non-empty list of text parts';
-const partRule = 'must be a text part like {"type":"text","text":"..."}; images, audio and files are not supported';
+const variableCountMax = 64;
+const variableNamePattern = /^[a-zA-Z_]\w{0,63}$/;
+/** What the server itself gives the template. */
+const ownVariables = ['messages', 'tools', 'add_generation_prompt', 'bos_token', 'eos_token'];
+const variablesRule = `must have at most ${variableCountMax} names, none of them ${ownVariables.join(', ')}`;
 
-const contentField = z
-  .unknown()
-  .optional()
-  .transform((value, context): string => {
-    if (typeof value === 'string') {
-      if (!value.isWellFormed()) context.addIssue({ code: 'custom', message: surrogateRule });
-      return value;
-    }
-    if (Array.isArray(value) && value.length > 0 && value.length <= partCountMax) return joinParts(value, context);
-    const rule = Array.isArray(value) && value.length > 0 ? `must have at most ${partCountMax} parts` : contentRule;
-    context.addIssue({ code: 'custom', message: rule });
-    return '';
-  });
-
-/** Parts are separate blocks of text: a newline keeps them apart, as vLLM and llama-server do. */
-function joinParts(parts: readonly unknown[], context: z.RefinementCtx): string {
-  const texts: string[] = [];
-  for (const [index, part] of parts.entries()) {
-    if (!isTextPart(part)) context.addIssue({ code: 'custom', message: partRule, path: [index, 'type'] });
-    else if (!part.text.isWellFormed()) {
-      context.addIssue({ code: 'custom', message: surrogateRule, path: [index, 'text'] });
-    } else texts.push(part.text);
-  }
-  return texts.join('\n');
-}
-
-function isTextPart(part: unknown): part is { readonly type: 'text'; readonly text: string } {
-  if (typeof part !== 'object' || part === null || !('type' in part) || !('text' in part)) return false;
-  return part.type === 'text' && typeof part.text === 'string';
-}
-
-const message = z.object({
-  role: z.enum(['system', 'developer', 'user', 'assistant']),
-  content: contentField,
-  name: wireText.min(1).max(256).nullish(),
-});
+const variablesField = z
+  .looseObject({})
+  .refine((variables) => {
+    const names = Object.keys(variables);
+    const areNames = names.every((name) => variableNamePattern.test(name) && !ownVariables.includes(name));
+    return names.length <= variableCountMax && areNames;
+  }, variablesRule)
+  .nullish();
 
 export const chatSchema = z.object({
   ...sharedFields,
-  messages: boundedArray(message, { min: 1, max: messageCountMax }),
+  ...toolFields,
+  messages: messagesField,
   max_completion_tokens: z.int().min(1).nullish(),
+  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']).nullish(),
+  /** Most tokens of reasoning; -1 means no limit. */
+  thinking_token_budget: z.int().min(-1).nullish(),
+  chat_template_kwargs: variablesField,
+  logprobs: z.boolean().nullish(),
+  top_logprobs: topCountField,
 });
 
 export type ChatRequest = z.output<typeof chatSchema>;
@@ -68,14 +48,23 @@ export function otherChatFaults(body: unknown): Fault[] {
     const rule = 'must be equal to max_completion_tokens when both are given';
     faults.push({ path: ['max_tokens'], rule, given: old });
   }
+  const topCount = 'top_logprobs' in body ? body.top_logprobs : undefined;
+  const asksForLogprobs = 'logprobs' in body && body.logprobs === true;
+  if (typeof topCount === 'number' && topCount > 0 && !asksForLogprobs) {
+    faults.push({ path: ['top_logprobs'], rule: 'is only allowed when logprobs is true', given: topCount });
+  }
   return faults;
 }
 
-/** The conversation as templates know it: OpenAI's `developer` is the newer name of `system`. */
-export function chatMessagesOf(request: ChatRequest): ChatMessage[] {
-  return request.messages.map(({ role, content, name }) => ({
-    role: role === 'developer' ? 'system' : role,
-    content,
-    ...(name ? { name } : {}),
-  }));
+/** Faults between fields of a chat body. */
+export function chatFieldFaults(fields: ToolRequest): Fault[] {
+  return toolFaults(fields);
+}
+
+/** What the template sees besides messages and tools: the client's own variables, over those that the effort stands for. */
+export function templateVariablesOf({ reasoning_effort: effort, chat_template_kwargs: own }: ChatRequest) {
+  if (!effort) return own ?? {};
+  // gpt-oss reads the effort; Qwen, GLM and Gemma read enable_thinking, DeepSeek thinking.
+  const isThinking = effort !== 'none';
+  return { reasoning_effort: effort, enable_thinking: isThinking, thinking: isThinking, ...own };
 }

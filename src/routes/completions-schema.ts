@@ -4,10 +4,11 @@
 
 import { z } from 'zod';
 import { type Fault, givenText } from './faults.ts';
-import { sharedFields } from './request-fields.ts';
+import { choiceCountMax, sharedFields, topCountField } from './request-fields.ts';
 import { unsupportedFaults, unsupportedInCompletions } from './unsupported.ts';
-import { surrogateRule } from './wire-text.ts';
+import { surrogateRule, wireText } from './wire-text.ts';
 
+const suffixLengthMax = 1_048_576;
 const promptCountMax = 1024;
 /** Enough for any context; far below what would block the process. */
 const promptTokensMax = 4_194_304;
@@ -27,7 +28,13 @@ const promptField = z
 export const completionsSchema = z.object({
   ...sharedFields,
   prompt: promptField,
-  best_of: z.int().nullish(),
+  /** 0, with `echo`, only reads the prompt. */
+  max_tokens: z.int().min(0).nullish(),
+  best_of: z.int().min(1).max(choiceCountMax).nullish(),
+  // Some clients send what chat takes; false asks for nothing.
+  logprobs: z.preprocess((value) => (value === false ? undefined : value), topCountField),
+  echo: z.boolean().nullish(),
+  suffix: wireText.max(suffixLengthMax).nullish(),
 });
 
 export type CompletionRequest = z.output<typeof completionsSchema>;
@@ -35,12 +42,27 @@ export type CompletionRequest = z.output<typeof completionsSchema>;
 /** Faults of a completions body outside its schema. */
 export function otherCompletionFaults(body: unknown): Fault[] {
   const faults = unsupportedFaults(body, unsupportedInCompletions);
-  if (typeof body !== 'object' || body === null || !('best_of' in body)) return faults;
-  const choiceCount = 'n' in body ? (body.n ?? 1) : 1;
-  const bestOf = body.best_of ?? choiceCount;
-  if (bestOf !== choiceCount) {
-    const rule = `must be equal to n (${givenText(choiceCount)}): choosing among more answers than are returned is not supported`;
-    faults.push({ path: ['best_of'], rule, given: bestOf });
+  if (typeof body !== 'object' || body === null) return faults;
+  const given: Readonly<Record<string, unknown>> = { ...body };
+  const { n, best_of: bestOf, echo, stream, suffix, max_tokens: most } = given;
+  const choiceCount = typeof n === 'number' ? n : 1;
+  if (typeof bestOf === 'number' && bestOf < choiceCount) {
+    faults.push({ path: ['best_of'], rule: `must be >= n (${givenText(choiceCount)})`, given: bestOf });
+  }
+  if (typeof bestOf === 'number' && bestOf > choiceCount && stream === true) {
+    faults.push({
+      path: ['best_of'],
+      rule: `must be equal to n (${givenText(choiceCount)}) when stream is true`,
+      given: bestOf,
+    });
+  }
+  if (most === 0 && echo !== true) faults.push({ path: ['max_tokens'], rule: 'must be >= 1', given: most });
+  if (echo === true && typeof given['truncate_prompt_tokens'] === 'number') {
+    const rule = 'is not allowed together with echo';
+    faults.push({ path: ['truncate_prompt_tokens'], rule, given: given['truncate_prompt_tokens'] });
+  }
+  if (typeof suffix === 'string' && suffix !== '' && echo === true) {
+    faults.push({ path: ['suffix'], rule: 'is not allowed together with echo', given: suffix });
   }
   return faults;
 }

@@ -1,11 +1,15 @@
 // POST /v1/completions: continues raw text.
 // Why control tokens are recognised in the prompt here: who sends raw text writes the whole prompt, templates and all.
 
-import { octetError } from '../errors.ts';
+import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { Tokenizer } from '../ports.ts';
 import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
+import { echoTextOf } from './echo.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
+import { faultsError } from './faults.ts';
+import { fillInMiddle } from './fill-in-middle.ts';
+import { plainReport } from './report.ts';
 import { type Checked, checkBody } from './request-body.ts';
 import { completionFormat } from './wire-shapes.ts';
 
@@ -29,23 +33,42 @@ export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<
 }
 
 async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promise<Checked<PromptPart>> {
+  const suffix = fields.suffix ?? '';
+  const fill = tokenizer.fillTokens;
+  if (suffix !== '' && fill === undefined) {
+    const rule = 'is not supported: this model has no tokens to fill in the middle with';
+    return { kind: 'refused', error: faultsError([{ path: ['suffix'], rule, given: suffix }]) };
+  }
+  const suffixTokens = tokenizer.tokenize(suffix, { special: false, bos: false });
   const prompts: Int32Array[] = [];
   const textLength = fields.prompt.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
   const tokenize = (text: string): Int32Array | Promise<Int32Array> =>
     textLength <= inlineLengthMax ? tokenizer.tokenize(text, textOptions) : tokenizer.tokenizeAsync(text, textOptions);
   for (const [index, prompt] of fields.prompt.entries()) {
     const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text);
-    const fault = tokens.findIndex((token) => token >= tokenizer.vocabularySize);
-    if (fault !== -1) {
-      const path = fields.prompt.length === 1 ? `prompt.${fault}` : `prompt.${index}.${fault}`;
-      const rule = `must be a token id < ${tokenizer.vocabularySize}, the size of the vocabulary`;
-      return {
-        kind: 'refused',
-        error: octetError('invalid_request', `${path} ${rule}. Given: ${tokens[fault]}`, path),
-      };
-    }
-    prompts.push(tokens);
+    const fault = vocabularyFault(tokens, fields.prompt.length === 1 ? 'prompt' : `prompt.${index}`, tokenizer);
+    if (fault !== undefined) return { kind: 'refused', error: fault };
+    prompts.push(
+      suffix === '' || fill === undefined ? tokens : fillInMiddle(tokens, suffixTokens, { fill, tokenizer }),
+    );
   }
-  const requestedTokensMax = fields.max_tokens ?? undefined;
-  return { kind: 'valid', value: { prompts, promptField: 'prompt', requestedTokensMax, defaultTokensMax } };
+  const echoTexts = fields.echo ? fields.prompt.map((prompt) => echoTextOf(prompt, tokenizer)) : undefined;
+  return {
+    kind: 'valid',
+    value: {
+      prompts,
+      promptField: 'prompt',
+      requestedTokensMax: fields.max_tokens ?? undefined,
+      defaultTokensMax,
+      bestOf: fields.best_of ?? undefined,
+      report: { ...plainReport, outputTopCount: fields.logprobs ?? undefined, echoTexts },
+    },
+  };
+}
+
+function vocabularyFault(tokens: Int32Array, path: string, { vocabularySize }: Tokenizer): OctetErrorBody | undefined {
+  const at = tokens.findIndex((token) => token >= vocabularySize);
+  if (at === -1) return undefined;
+  const rule = `must be a token id < ${vocabularySize}, the size of the vocabulary`;
+  return octetError('invalid_request', `${path}.${at} ${rule}. Given: ${tokens[at]}`, `${path}.${at}`);
 }

@@ -1,5 +1,6 @@
 // Everything the HTTP side needs, handed in by the wiring: routes reach nothing by themselves.
 
+import type { Dialect } from '../dialects/dialect.ts';
 import type { ChatEncoder, Engine, Tokenizer } from '../ports.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { StreamWatch } from './stream-watch.ts';
@@ -43,6 +44,8 @@ export interface RouteDependencies {
   readonly engine: Engine;
   readonly tokenizer: Tokenizer;
   readonly chatEncoder: ChatEncoder;
+  /** How the model writes tool calls and reasoning. */
+  readonly dialect: Dialect;
   readonly model: ServedModel;
   readonly limits: HttpLimits;
   readonly metrics: HttpMetrics;

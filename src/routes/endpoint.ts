@@ -7,7 +7,9 @@ import { answerWhole } from './answer-whole.ts';
 import type { RouteDependencies, ServedModel } from './dependencies.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
+import type { GenerationPlan } from './generation.ts';
 import { type PlanInput, planGeneration } from './generation-plan.ts';
+import { bannedRunsOf } from './output-fields.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
 import type { TokenTexts } from './token-text.ts';
@@ -22,7 +24,18 @@ export interface Exchange {
   readonly reply: FastifyReply;
 }
 
-export type PromptPart = Pick<PlanInput, 'prompts' | 'promptField' | 'requestedTokensMax' | 'defaultTokensMax'>;
+export type PromptPart = Pick<
+  PlanInput,
+  | 'prompts'
+  | 'promptField'
+  | 'requestedTokensMax'
+  | 'defaultTokensMax'
+  | 'bestOf'
+  | 'report'
+  | 'reading'
+  | 'stopTokenIds'
+  | 'output'
+>;
 
 /** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */
 export interface Endpoint<Fields extends SharedFields> {
@@ -59,14 +72,34 @@ export async function serveEndpoint<Fields extends SharedFields>(
     contextTokensMax: capacity.contextTokensMax,
     requestMsMax: dependencies.limits.requestMsMax,
     fairnessKey: fairnessKeyOf(exchange, fields.user),
+    bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
+  const notEnforced = await grammarFault(dependencies, plan.value.output);
+  if (notEnforced !== undefined) return refuse(notEnforced);
+  if (request.raw.socket.destroyed) return reply.hijack();
 
   if (dependencies.logPrompts) request.log.info({ body: request.body }, 'prompt');
-  const context = { ...exchange, format: endpoint.format, model, receivedMs };
+  const context = {
+    ...exchange,
+    format: endpoint.format,
+    model,
+    receivedMs,
+    tierAsked: fields.service_tier ?? undefined,
+  };
   const includeUsage = fields.stream_options?.include_usage ?? false;
   await (fields.stream ? answerStream(context, plan.value, { includeUsage }) : answerWhole(context, plan.value));
   return reply;
+}
+
+/** Before anything is queued, so that a stream does not begin and then fail. */
+async function grammarFault(
+  { engine }: RouteDependencies,
+  output: GenerationPlan['output'],
+): Promise<OctetErrorBody | undefined> {
+  if (output === undefined) return undefined;
+  const error = await engine.prepareGrammar(output.grammar);
+  return error === undefined ? undefined : { ...error, param: error.param ?? output.field };
 }
 
 function notReady({ engine }: RouteDependencies): OctetErrorBody {

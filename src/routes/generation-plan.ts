@@ -1,7 +1,13 @@
 // From checked fields and tokenized prompts to a generation plan: defaults filled, lengths held against the context.
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { TokenId } from '../ids.ts';
+import type { SamplingParams } from '../ports.ts';
+import type { AnswerReading } from './answer-reading.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
+import { outputGrammarOf } from './output-field.ts';
+import { repetitionLimitOf } from './output-fields.ts';
+import type { Report } from './report.ts';
 import type { Checked } from './request-body.ts';
 import { type SharedFields, samplingOf, stopTokenIdsOf } from './request-fields.ts';
 import { randomSeed } from './seed.ts';
@@ -19,12 +25,23 @@ export interface PlanInput {
   /** The server's own limit on a request's time. */
   readonly requestMsMax: number;
   readonly fairnessKey: string;
+  /** How answers are read for calls and reasoning; undefined where they are text alone. */
+  readonly reading?: AnswerReading | undefined;
+  /** What the output must match, where that is more than a field of the body says by itself. */
+  readonly output?: GenerationPlan['output'] | undefined;
+  /** Tokens that end a choice besides those that the client names. */
+  readonly stopTokenIds?: readonly TokenId[];
+  /** Answers to choose from; undefined returns all. */
+  readonly bestOf?: number | undefined;
+  readonly report: Report;
+  readonly bannedRuns: SamplingParams['bannedRuns'];
 }
 
 /** Refuses prompts that are empty or leave no room for the output asked for. */
 export function planGeneration(fields: SharedFields, input: PlanInput): Checked<GenerationPlan> {
   const prompts: PlannedPrompt[] = [];
-  for (const [index, tokens] of input.prompts.entries()) {
+  for (const [index, given] of input.prompts.entries()) {
+    const tokens = truncated(given, fields.truncate_prompt_tokens, input);
     const param = input.prompts.length === 1 ? input.promptField : `${input.promptField}.${index}`;
     const error = lengthFault(tokens.length, param, input);
     if (error !== undefined) return { kind: 'refused', error };
@@ -37,13 +54,24 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
     kind: 'valid',
     value: {
       prompts,
-      choiceCount: fields.n ?? 1,
+      choiceCount: input.bestOf ?? fields.n ?? 1,
+      returnedCount: fields.n ?? 1,
       requestedTokensMax: input.requestedTokensMax,
-      sampling: samplingOf(fields),
+      sampling: { ...samplingOf(fields), bannedRuns: input.bannedRuns },
       seed: fields.seed ?? randomSeed(),
       stops: fields.stop,
-      stopTokenIds: stopTokenIdsOf(fields),
+      keepsStop: fields.include_stop_str_in_output ?? false,
+      stopTokenIds: [...stopTokenIdsOf(fields), ...(input.stopTokenIds ?? [])],
+      reading: input.reading,
       ignoreEos: fields.ignore_eos ?? false,
+      output: input.output ?? outputGrammarOf(fields),
+      outputTokensMin: fields.min_tokens ?? 0,
+      repetitionLimit: repetitionLimitOf(fields.repetition_detection),
+      report: {
+        ...input.report,
+        promptTopCount: fields.prompt_logprobs ?? undefined,
+        namesTokensById: fields.return_tokens_as_token_ids ?? false,
+      },
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',
@@ -52,11 +80,19 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
   };
 }
 
+/** The end of a prompt, where only that is wanted. */
+function truncated(tokens: Int32Array, wanted: number | null | undefined, input: PlanInput): Int32Array {
+  if (wanted === undefined || wanted === null) return tokens;
+  const roomTokens = Math.max(input.contextTokensMax - (input.requestedTokensMax ?? 1), 1);
+  return tokens.slice(-(wanted === -1 ? roomTokens : wanted));
+}
+
 function lengthFault(promptLength: number, param: string, input: PlanInput): OctetErrorBody | undefined {
   if (promptLength === 0) {
     return octetError('invalid_request', `${param} must make at least 1 token. Given: 0 tokens`, param);
   }
-  const outputLength = input.requestedTokensMax ?? 1;
+  // Reading a prompt alone draws a token too.
+  const outputLength = Math.max(input.requestedTokensMax ?? 1, 1);
   if (promptLength + outputLength <= input.contextTokensMax) return undefined;
   const limit = `This model's maximum context length is ${input.contextTokensMax} tokens.`;
   const asked =

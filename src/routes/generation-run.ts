@@ -2,12 +2,19 @@
 // Why the engine's promise of one terminal event is not relied on alone: a stop string ends a choice from this side.
 
 import { assertNever } from '../assert.ts';
-import type { SequenceId } from '../ids.ts';
-import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings } from '../ports.ts';
-import type { Generation, GenerationPorts, GenerationSink, Usage } from './generation-types.ts';
+import type { AnswerEvent } from '../dialects/events.ts';
+import type { OctetErrorBody } from '../errors.ts';
+import { type SequenceId, type TokenId, tokenId } from '../ids.ts';
+import type { CancelReason, FinishReason, SequenceEvent, SequenceTimings, StoppedBy, TokenLogprobs } from '../ports.ts';
+import { type AnswerState, hasSpentBudget, piecesOf } from './answer-state.ts';
+import type { Generation, GenerationPorts, GenerationSink, StopReason, Usage } from './generation-types.ts';
+import type { ScoredToken, ScoreQueue } from './score-queue.ts';
 import type { TextStream } from './text-stream.ts';
 
 export interface PromptState {
+  readonly index: number;
+  /** No output is wanted. */
+  readonly readsOnly: boolean;
   readonly tokenCount: number;
   /** Undefined until the prompt's first choice left the queue: forks of it would count the prompt again. */
   cachedTokenCount: number | undefined;
@@ -15,9 +22,19 @@ export interface PromptState {
 
 export interface ChoiceState {
   readonly index: number;
-  readonly sequenceId: SequenceId;
+  /** Changes where the output is made to go on otherwise than the engine drew it. */
+  sequenceId: SequenceId;
+  readonly seed: number;
   readonly prompt: PromptState;
   readonly text: TextStream;
+  /** Undefined where the answer is text alone. */
+  readonly answer: AnswerState | undefined;
+  readonly outputTokensMax: number;
+  /** Ends the choice's sequence and starts another that goes on after `output`. */
+  readonly redirect: (choice: ChoiceState, output: readonly TokenId[]) => OctetErrorBody | undefined;
+  readonly scores: ScoreQueue;
+  /** Length of the text sent so far, in UTF-16 units. */
+  sentLength: number;
   tokenCount: number;
   lastTokenMs: number;
   hasEnded: boolean;
@@ -64,56 +81,148 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
     case 'sequence-started':
       choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
       return;
+    case 'prompt-logprobs':
+      run.sink.onPromptScores(choice.prompt.index, event.logprobs);
+      return;
     case 'token-delta':
-      takeToken(run, choice, choice.text.push(event.token));
+      if (!choice.prompt.readsOnly) takeToken(run, choice, event);
       return;
-    case 'sequence-finished': {
-      const rest = choice.text.flush();
-      if (rest !== '') run.sink.onText(choice.index, rest);
-      finish(run, choice, { reason: choice.text.stopped ? 'stop' : event.reason, timings: event.timings });
+    case 'sequence-finished':
+      takeEnd(run, choice, event);
       return;
-    }
     case 'sequence-failed':
-      choice.hasEnded = true;
-      cancel(run, 'sibling-failed');
-      run.sink.onFail(event.error);
+      fail(run, choice, event.error);
       return;
     default:
       assertNever(event);
   }
 }
 
-function takeToken(run: RunState, choice: ChoiceState, text: string): void {
+function fail(run: RunState, choice: ChoiceState, error: OctetErrorBody): void {
+  choice.hasEnded = true;
+  cancel(run, 'sibling-failed');
+  run.sink.onFail(error);
+}
+
+interface TokenEvent {
+  readonly token: TokenId;
+  readonly logprobs?: TokenLogprobs;
+}
+
+function takeToken(run: RunState, choice: ChoiceState, event: TokenEvent): void {
   const { engine, metrics, receivedMs } = run.ports;
   const nowMs = performance.now();
   if (choice.tokenCount === 0) metrics.onFirstToken((nowMs - receivedMs) / 1000);
   else metrics.onInterToken((nowMs - choice.lastTokenMs) / 1000);
   choice.lastTokenMs = nowMs;
-  choice.tokenCount += 1;
-  if (text !== '') run.sink.onText(choice.index, text);
-  if (!choice.text.stopped || choice.hasEnded) return;
+  addToken(run, choice, event);
+  const room = choice.outputTokensMax - choice.tokenCount;
+  if (choice.answer !== undefined && hasSpentBudget(choice.answer, room)) endReasoning(run, choice, choice.answer);
+  if (choice.hasEnded || !(choice.text.stopped || choice.answer?.isComplete)) return;
   engine.cancel(choice.sequenceId, 'stop-string');
-  finish(run, choice, { reason: 'stop', timings: undefined });
+  finish(run, choice, { reason: 'stop', stopReason: choice.text.stop, timings: undefined });
+}
+
+function addToken(run: RunState, choice: ChoiceState, { token, logprobs }: TokenEvent): void {
+  const { answer } = choice;
+  choice.tokenCount += 1;
+  answer?.output?.push(token);
+  if (answer?.parser.isReasoning) answer.reasoningTokenCount += 1;
+  const text = choice.text.push(token);
+  choice.scores.push(token, choice.text.lastText, logprobs);
+  choice.sentLength += text.length;
+  giveText(run, choice, { text, scores: choice.scores.take(choice.sentLength) });
+}
+
+/** Writes the end of the reasoning as if the model had, and lets it go on from there. */
+function endReasoning(run: RunState, choice: ChoiceState, answer: AnswerState): void {
+  const { output } = answer;
+  for (const id of answer.reading.reasoning?.budget?.ending ?? []) addToken(run, choice, { token: tokenId(id) });
+  answer.output = undefined;
+  run.ports.metrics.onReasoningCut();
+  if (output === undefined || choice.text.stopped) return;
+  const refusal = choice.redirect(choice, output);
+  if (refusal !== undefined) fail(run, choice, refusal);
+}
+
+interface ScoredText {
+  readonly text: string;
+  readonly scores: readonly ScoredToken[];
+}
+
+/** Hands text on as it is, or as what it means to the answer's parser. */
+function giveText(run: RunState, choice: ChoiceState, { text, scores }: ScoredText): void {
+  if (choice.answer !== undefined) give(run, choice, { events: choice.answer.parser.push(text), scores });
+  else if (text !== '' || scores.length > 0) run.sink.onText(choice.index, text, scores);
+}
+
+interface ScoredEvents {
+  readonly events: readonly AnswerEvent[];
+  readonly scores: readonly ScoredToken[];
+}
+
+/** Log-probabilities are of all tokens, whichever part of the answer they write; they go with the first text there is. */
+function give(run: RunState, choice: ChoiceState, { events, scores }: ScoredEvents): void {
+  if (choice.answer === undefined) return;
+  let waiting = scores;
+  for (const piece of piecesOf(choice.answer, events)) {
+    if (piece.kind === 'content') {
+      run.sink.onText(choice.index, piece.text, waiting);
+      waiting = [];
+    } else run.sink.onPiece(choice.index, piece);
+    if (piece.kind === 'call-finished') run.ports.metrics.onToolCall('parsed');
+    else if (piece.kind === 'call-broken') run.ports.metrics.onToolCall('broken');
+  }
+  if (waiting.length > 0) run.sink.onText(choice.index, '', waiting);
+}
+
+type FinishEvent = Extract<SequenceEvent, { readonly kind: 'sequence-finished' }>;
+
+function takeEnd(run: RunState, choice: ChoiceState, { reason, stoppedBy, ending, timings }: FinishEvent): void {
+  const rest = choice.text.flush();
+  choice.sentLength += rest.length;
+  const { stopped, stop } = choice.text;
+  const scoredEnding = choice.prompt.readsOnly ? undefined : ending;
+  const scores = stopped ? choice.scores.take(choice.sentLength) : choice.scores.takeAll(scoredEnding);
+  giveText(run, choice, { text: rest, scores });
+  if (choice.prompt.readsOnly) finish(run, choice, { reason: 'length', stopReason: undefined, timings });
+  else if (stopped) finish(run, choice, { reason: 'stop', stopReason: stop, timings });
+  else finish(run, choice, { reason, ...stopOf(stoppedBy), timings });
+}
+
+/** vLLM's words. */
+function stopOf(stoppedBy: StoppedBy | undefined): Pick<ChoiceEnd, 'stopReason' | 'repeatedItself'> {
+  if (stoppedBy === undefined) return { stopReason: undefined };
+  if (stoppedBy.kind === 'stop-token') return { stopReason: stoppedBy.token };
+  return { stopReason: 'repetition_detected', repeatedItself: true };
 }
 
 interface ChoiceEnd {
   readonly reason: FinishReason;
+  readonly stopReason: StopReason;
+  readonly repeatedItself?: boolean;
   readonly timings: SequenceTimings | undefined;
 }
 
-function finish(run: RunState, choice: ChoiceState, { reason, timings }: ChoiceEnd): void {
+function finish(run: RunState, choice: ChoiceState, end: ChoiceEnd): void {
+  const { reason, stopReason, timings } = end;
   const { metrics, receivedMs } = run.ports;
+  const { answer } = choice;
+  if (answer !== undefined && !answer.isComplete) give(run, choice, { events: answer.parser.end(), scores: [] });
   choice.hasEnded = true;
   run.openCount -= 1;
   metrics.onFinished({
     reason,
+    repeatedItself: end.repeatedItself ?? false,
     timings,
     promptTokenCount: choice.prompt.tokenCount,
     cachedTokenCount: choice.prompt.cachedTokenCount ?? 0,
     generationTokenCount: choice.tokenCount,
+    reasoningTokenCount: answer?.reasoningTokenCount ?? 0,
     endToEndSeconds: (performance.now() - receivedMs) / 1000,
   });
-  run.sink.onFinish(choice.index, reason);
+  const hasCalled = answer !== undefined && answer.finishedCount > 0;
+  run.sink.onFinish(choice.index, reason === 'stop' && hasCalled ? 'tool_calls' : reason, stopReason);
   if (run.openCount > 0 || run.isOver) return;
   run.isOver = true;
   run.sink.onEnd(usageOf(run));
@@ -134,6 +243,9 @@ function usageOf({ prompts, choices }: RunState): Usage {
     promptTokenCount: sum(prompts, (prompt) => prompt.tokenCount),
     cachedTokenCount: sum(prompts, (prompt) => prompt.cachedTokenCount ?? 0),
     generationTokenCount: sum(choices, (choice) => choice.tokenCount),
+    reasoningTokenCount: choices.some(({ answer }) => answer?.reading.reasoning !== undefined)
+      ? sum(choices, ({ answer }) => answer?.reasoningTokenCount ?? 0)
+      : undefined,
   };
 }
 

@@ -2,10 +2,15 @@
 // Why streaming and not streaming share it: they differ only in what is done with the text.
 
 import type { OctetErrorBody } from '../errors.ts';
+import type { GrammarSpec } from '../grammar-port.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
-import type { Choice, GenerateCommand, SamplingParams } from '../ports.ts';
+import type { Choice, GenerateCommand, RepetitionLimit, SamplingParams, SequenceEvent } from '../ports.ts';
+import type { AnswerReading } from './answer-reading.ts';
+import { createAnswerState } from './answer-state.ts';
 import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
 import type { Generation, GenerationPorts, GenerationSink } from './generation-types.ts';
+import { logprobsWish, type Report } from './report.ts';
+import { createScoreQueue } from './score-queue.ts';
 import { choiceSeed } from './seed.ts';
 import { compileStops } from './stop-matcher.ts';
 import { createTextStream } from './text-stream.ts';
@@ -16,12 +21,22 @@ export interface GenerationPlan {
   readonly prompts: readonly PlannedPrompt[];
   /** Answers per prompt. */
   readonly choiceCount: number;
+  /** How many of them are returned: the likeliest. */
+  readonly returnedCount: number;
   readonly requestedTokensMax: number | undefined;
   readonly sampling: SamplingParams;
   readonly seed: number;
   readonly stops: readonly string[];
+  readonly keepsStop: boolean;
   readonly stopTokenIds: readonly TokenId[];
+  /** Undefined where answers are text alone. */
+  readonly reading?: AnswerReading | undefined;
   readonly ignoreEos: boolean;
+  /** What the output must match, and the field that says so. */
+  readonly output: { readonly field: string; readonly grammar: GrammarSpec } | undefined;
+  readonly outputTokensMin: number;
+  readonly repetitionLimit: RepetitionLimit | undefined;
+  readonly report: Report;
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
@@ -31,6 +46,7 @@ export interface GenerationPlan {
 export interface PlannedPrompt {
   /** Shape (length,). */
   readonly tokens: Int32Array;
+  /** 0 only reads the prompt. */
   readonly outputTokensMax: number;
 }
 
@@ -41,29 +57,53 @@ type Submission =
 /** Submits every prompt, all or none. The sink may be called before this returns. */
 export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, sink: GenerationSink): Submission {
   const run = createGenerationRun(plan.prompts.length * plan.choiceCount, ports, sink);
-  const stops = compileStops(plan.stops);
+  const stops = {
+    patterns: compileStops(plan.stops),
+    keepsStop: plan.keepsStop,
+    tokensMin: plan.outputTokensMin,
+  };
   for (const [promptIndex, planned] of plan.prompts.entries()) {
-    const prompt: PromptState = { tokenCount: planned.tokens.length, cachedTokenCount: undefined };
+    const prompt: PromptState = {
+      index: promptIndex,
+      tokenCount: planned.tokens.length,
+      readsOnly: planned.outputTokensMax === 0,
+      cachedTokenCount: undefined,
+    };
     const choices = new Map<SequenceId, ChoiceState>();
     const engineChoices: Choice[] = [];
+    const receive = (event: SequenceEvent): void => {
+      const choice = choices.get(event.sequenceId);
+      if (choice !== undefined) run.take(choice, event);
+    };
+    const redirect = (choice: ChoiceState, output: readonly TokenId[]): OctetErrorBody | undefined => {
+      ports.engine.cancel(choice.sequenceId, 'stop-string');
+      choices.delete(choice.sequenceId);
+      choice.sequenceId = ports.engine.nextSequenceId();
+      choices.set(choice.sequenceId, choice);
+      return ports.engine.submit(continuationOf(commandOf(plan, planned, []), choice, { output, ports }), receive);
+    };
     for (let index = 0; index < plan.choiceCount; index += 1) {
       const sequenceId = ports.engine.nextSequenceId();
-      engineChoices.push({ sequenceId, seed: choiceSeed(plan.seed, index) });
+      const seed = choiceSeed(plan.seed, index);
+      engineChoices.push({ sequenceId, seed });
       choices.set(sequenceId, {
         index: promptIndex * plan.choiceCount + index,
         sequenceId,
+        seed,
         prompt,
-        text: createTextStream(ports.texts, stops),
+        text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
+        answer: createAnswerState(plan.reading),
+        outputTokensMax: planned.outputTokensMax,
+        redirect,
+        scores: createScoreQueue(),
+        sentLength: 0,
         tokenCount: 0,
         lastTokenMs: 0,
         hasEnded: false,
       });
     }
     run.add(prompt, choices.values());
-    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), (event) => {
-      const choice = choices.get(event.sequenceId);
-      if (choice !== undefined) run.take(choice, event);
-    });
+    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), receive);
     if (refusal !== undefined) {
       for (const choice of choices.values()) choice.hasEnded = true;
       run.cancel('sibling-failed');
@@ -88,13 +128,34 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     choices,
     tokens: prompt.tokens,
     generatedCount: 0,
-    outputTokensMax: prompt.outputTokensMax,
+    // The engine always draws; what it draws for a prompt that is only read is dropped.
+    outputTokensMax: Math.max(prompt.outputTokensMax, 1),
     sampling: plan.sampling,
     stopTokenIds: plan.stopTokenIds,
     ignoreEos: plan.ignoreEos,
+    grammar: plan.output?.grammar,
+    outputTokensMin: plan.outputTokensMin,
+    repetitionLimit: plan.repetitionLimit,
+    logprobs: logprobsWish(plan.report, plan.returnedCount < plan.choiceCount),
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,
     timeoutMs: plan.timeoutMs,
   };
+}
+
+/** The command that goes on after `output`, in the time that is left. */
+function continuationOf(
+  command: GenerateCommand,
+  { sequenceId, seed }: ChoiceState,
+  { output, ports }: { output: readonly TokenId[]; ports: GenerationPorts },
+): GenerateCommand {
+  const tokens = new Int32Array(command.tokens.length + output.length);
+  tokens.set(command.tokens);
+  tokens.set(output, command.tokens.length);
+  const spentMs = performance.now() - ports.receivedMs;
+  const timeoutMs = command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - spentMs);
+  // The prompt's log-probabilities were told by the first part.
+  const logprobs = command.logprobs && { ...command.logprobs, promptTopCount: undefined };
+  return { ...command, choices: [{ sequenceId, seed }], tokens, generatedCount: output.length, timeoutMs, logprobs };
 }

@@ -33,6 +33,16 @@ function invalid(message: string): OctetError {
 const quote = 0x22;
 const backslash = 0x5c;
 
+/** The value of JSON text inside a body, under the same limit of depth; undefined where it is none. */
+export function parseInnerJson(text: string): unknown {
+  if (isDeeperThan(new TextEncoder().encode(text), depthMax)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether arrays and objects nest deeper than `limit`; brackets inside strings do not count. */
 function isDeeperThan(bytes: Uint8Array, limit: number): boolean {
   let depth = 0;

@@ -17,11 +17,14 @@ export interface AcceptedRequest {
 /** A choice that ended by itself. */
 export interface FinishedChoice {
   readonly reason: FinishReason;
+  /** Ended early because its output repeated itself. */
+  readonly repeatedItself: boolean;
   /** Undefined when a stop string ended it: the engine was told, it did not tell. */
   readonly timings: SequenceTimings | undefined;
   readonly promptTokenCount: number;
   readonly cachedTokenCount: number;
   readonly generationTokenCount: number;
+  readonly reasoningTokenCount: number;
   /** From receiving the request to the choice's end. */
   readonly endToEndSeconds: number;
 }
@@ -46,5 +49,9 @@ export interface HttpMetrics {
   onRejected(code: ErrorCode): void;
   /** A choice was cancelled before its end. */
   onCancelled(reason: CancelReason): void;
+  /** A tool call was read, or what looked like one was given back as content. */
+  onToolCall(outcome: 'parsed' | 'broken'): void;
+  /** Reasoning was ended because its budget was spent. */
+  onReasoningCut(): void;
   onResponse(response: FinishedResponse): void;
 }

@@ -11,7 +11,9 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
 import { modelBody, modelListBody } from './models.ts';
+import type { Checked } from './request-body.ts';
 import { createTokenTexts } from './token-text.ts';
+import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
 
 export interface RouteSettings {
   readonly dependencies: RouteDependencies;
@@ -78,9 +80,17 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   const { metrics, model } = dependencies;
   const post = (url: string, answer: Answer): Path => ({ url, method: 'POST', isOpen: false, answer });
   const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: false, answer });
+  const answerBody = (reply: FastifyReply, body: Checked<object>): FastifyReply => {
+    if (body.kind === 'refused') sendError(reply, body.error, metrics);
+    else reply.send(body.value);
+    return reply;
+  };
   return [
     post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
     post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
+    post('/tokenize', async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies))),
+    post('/detokenize', ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies))),
+    post('/apply-template', async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies))),
     get('/v1/models', () => modelListBody(model)),
     get('/v1/models/*', (request, reply) => {
       const id = wildcardOf(request.params);

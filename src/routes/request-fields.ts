@@ -4,17 +4,23 @@
 import { z } from 'zod';
 import { type TokenId, tokenId } from '../ids.ts';
 import type { LogitBias, SamplingParams } from '../ports.ts';
+import { accountFields } from './account-fields.ts';
+import { outputFields as formatFields } from './output-field.ts';
+import { outputFields } from './output-fields.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
 const stopCountMax = 16;
 const stopLengthMax = 1024;
 const logitBiasCountMax = 1024;
-const choiceCountMax = 128;
+export const choiceCountMax = 128;
 /** A day: longer than any sensible answer, short enough to be a bound. */
 const timeoutSecondsMax = 86_400;
 
 const number = (min: number, max: number) => z.number().min(min).max(max).nullish();
 const tokenIdField = z.int().min(0);
+
+/** Likely tokens listed beside each token. */
+export const topCountField = z.int().min(0).max(20).nullish();
 
 const stopRule = `must be a non-empty string or a list of at most ${stopCountMax}, each of 1 to ${stopLengthMax} characters`;
 
@@ -63,6 +69,7 @@ function fail(context: z.RefinementCtx, message: string): never[] {
 
 /** Shape to spread into an endpoint's own z.object. */
 export const sharedFields = {
+  ...formatFields,
   model: wireText.nullish(),
   temperature: number(0, 2),
   top_p: z.number().gt(0).max(1).nullish(),
@@ -87,6 +94,10 @@ export const sharedFields = {
   /** Seconds. */
   timeout: z.number().gt(0).max(timeoutSecondsMax).nullish(),
   cache_salt: wireText.min(1).max(256).nullish(),
+  prompt_logprobs: topCountField,
+  return_tokens_as_token_ids: z.boolean().nullish(),
+  ...outputFields,
+  ...accountFields,
 };
 
 const sharedSchema = z.object(sharedFields);
@@ -105,6 +116,7 @@ export function samplingOf(fields: SharedFields): SamplingParams {
     presencePenalty: fields.presence_penalty ?? 0,
     frequencyPenalty: fields.frequency_penalty ?? 0,
     logitBias: fields.logit_bias,
+    allowedTokens: fields.allowed_token_ids?.map(tokenId),
   };
 }
 

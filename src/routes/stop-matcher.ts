@@ -10,6 +10,8 @@ export interface StopMatcher {
   flush(): string;
   /** True once a stop string was found; everything after it is dropped. */
   readonly stopped: boolean;
+  /** The stop string that was found. */
+  readonly found?: string | undefined;
 }
 
 /** A stop string and, for each length matched so far, the length to fall back to. */
@@ -38,18 +40,19 @@ function advance({ stop, fallbacks }: StopPattern, matchedBefore: number, code: 
   return stop.charCodeAt(matched) === code ? matched + 1 : matched;
 }
 
-/** Passes text through when there is nothing to look for. */
-export function createStopMatcher(patterns: readonly StopPattern[]): StopMatcher {
-  return patterns.length === 0 ? passThrough : createHoldingMatcher(patterns);
+/** Passes text through when there is nothing to look for. The stop string itself is left out unless `keepsStop`. */
+export function createStopMatcher(patterns: readonly StopPattern[], keepsStop = false): StopMatcher {
+  return patterns.length === 0 ? passThrough : createHoldingMatcher(patterns, keepsStop);
 }
 
 const passThrough: StopMatcher = { push: (text) => text, flush: () => '', stopped: false };
 
-function createHoldingMatcher(patterns: readonly StopPattern[]): StopMatcher {
+function createHoldingMatcher(patterns: readonly StopPattern[], keepsStop: boolean): StopMatcher {
   /** How much of each pattern the text so far ends with. Shape (patterns.length,). */
   const matched = new Uint16Array(patterns.length);
   let held = '';
   let stopped = false;
+  let found: string | undefined;
 
   /** Length of the longest stop string that `code` completes, or 0. */
   function step(code: number): number {
@@ -73,7 +76,8 @@ function createHoldingMatcher(patterns: readonly StopPattern[]): StopMatcher {
         if (stopLength === 0) continue;
         stopped = true;
         held = '';
-        return candidate.slice(0, index + 1 - stopLength);
+        found = candidate.slice(index + 1 - stopLength, index + 1);
+        return candidate.slice(0, keepsStop ? index + 1 : index + 1 - stopLength);
       }
       const safeLength = candidate.length - Math.max(...matched);
       held = candidate.slice(safeLength);
@@ -86,6 +90,9 @@ function createHoldingMatcher(patterns: readonly StopPattern[]): StopMatcher {
     },
     get stopped() {
       return stopped;
+    },
+    get found() {
+      return found;
     },
   };
 }

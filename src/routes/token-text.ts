@@ -16,21 +16,30 @@ export interface TokenTexts {
   bytes(token: TokenId): Uint8Array;
 }
 
-/** Remembers each token's text once it was seen: at most one string per vocabulary entry. */
-export function createTokenTexts(tokenizer: Tokenizer): TokenTexts {
+/**
+ * Remembers each token's text once it was seen: at most one string per vocabulary entry. Control tokens have no text, but
+ * for those whose text is among `shown`.
+ */
+export function createTokenTexts(tokenizer: Tokenizer, shown: ReadonlySet<string> = new Set()): TokenTexts {
+  const bytesOf = (token: TokenId): Uint8Array => {
+    const plain = tokenizer.pieceBytes(token);
+    if (plain.length > 0 || shown.size === 0) return plain;
+    const special = tokenizer.pieceBytes(token, true);
+    return shown.has(strictText(special) ?? '') ? special : plain;
+  };
   const texts: (string | undefined)[] = new Array(tokenizer.vocabularySize);
   /** 0 not seen, 1 whole, 2 partial. Shape (vocabularySize,). */
   const kinds = new Uint8Array(tokenizer.vocabularySize);
   return {
     wholeText(token) {
       if (kinds[token] === 0) {
-        const text = strictText(tokenizer.pieceBytes(token));
+        const text = strictText(bytesOf(token));
         texts[token] = text;
         kinds[token] = text === undefined ? 2 : 1;
       }
       return texts[token];
     },
-    bytes: (token) => tokenizer.pieceBytes(token),
+    bytes: bytesOf,
   };
 }
 

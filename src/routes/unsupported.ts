@@ -18,34 +18,21 @@ const empty = (value: unknown): boolean =>
   absent(value) || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 const rule = (isHarmless: UnsupportedRule['isHarmless'], reason: string): UnsupportedRule => ({ isHarmless, reason });
 
-const grammar = rule(absent, 'constrained output is not supported yet');
+const grammar = rule(absent, 'use response_format or structured_outputs');
 const promptShaping = rule(absent, "the prompt is built by the model's own template only");
 const sampler = rule(only(0), 'this sampler is not supported');
 
-const isTextFormat = (value: unknown): boolean =>
-  absent(value) || (typeof value === 'object' && value !== null && 'type' in value && value.type === 'text');
 const isTextOnly = (value: unknown): boolean =>
   absent(value) || (Array.isArray(value) && value.every((entry) => entry === 'text'));
 
 /** Fields of both endpoints, by name. */
 const common: Readonly<Record<string, UnsupportedRule>> = {
-  response_format: rule(isTextFormat, 'only the type "text" is supported yet'),
-  guided_json: grammar,
-  guided_regex: grammar,
-  guided_choice: grammar,
-  guided_grammar: grammar,
-  structured_outputs: grammar,
+  guided_whitespace_pattern: rule(absent, 'white space in JSON is one space or a line break'),
   json_schema: grammar,
   grammar: rule(only(''), grammar.reason),
-  prompt_logprobs: rule(absent, 'log-probabilities are not supported yet'),
-  min_tokens: rule(only(0), 'a least number of output tokens is not supported yet'),
-  allowed_token_ids: rule(empty, 'use logit_bias instead'),
-  bad_words: rule(empty, 'use logit_bias instead'),
   use_beam_search: rule(only(false), 'beam search is not supported'),
   length_penalty: rule(only(1), 'beam search is not supported'),
-  include_stop_str_in_output: rule(only(false), 'stop strings are always left out of the answer'),
   skip_special_tokens: rule(only(true), 'control tokens are always left out of the answer'),
-  truncate_prompt_tokens: rule(absent, 'prompts are never cut; send a shorter one'),
   mirostat: sampler,
   xtc_probability: sampler,
   dry_multiplier: sampler,
@@ -55,31 +42,20 @@ const common: Readonly<Record<string, UnsupportedRule>> = {
 
 export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
   ...common,
-  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
-  top_logprobs: rule(only(0), 'log-probabilities are not supported yet'),
-  tools: rule(empty, 'tool calls are not supported yet'),
-  tool_choice: rule(only('none', 'auto'), 'tool calls are not supported yet'),
-  functions: rule(empty, 'tool calls are not supported yet'),
-  function_call: rule(only('none', 'auto'), 'tool calls are not supported yet'),
+  functions: rule(empty, 'use tools instead'),
+  function_call: rule(only('none', 'auto'), 'use tool_choice instead'),
   modalities: rule(isTextOnly, 'only text is supported'),
   audio: rule(absent, 'only text is supported'),
   web_search_options: rule(absent, 'web search is not supported'),
-  reasoning_effort: rule(only('none'), 'reasoning control is not supported yet'),
   verbosity: rule(only('medium'), 'verbosity control is not supported'),
   chat_template: promptShaping,
-  chat_template_kwargs: rule(empty, promptShaping.reason),
   continue_final_message: rule(only(false), promptShaping.reason),
   add_generation_prompt: rule(only(true), promptShaping.reason),
   documents: rule(empty, promptShaping.reason),
-  echo: rule(only(false), 'echo is not supported yet'),
+  echo: rule(only(false), 'a conversation is not repeated; use /v1/completions'),
 };
 
-export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = {
-  ...common,
-  logprobs: rule(only(false), 'log-probabilities are not supported yet'),
-  echo: rule(only(false), 'echo is not supported yet'),
-  suffix: rule(only(''), 'filling in the middle is not supported yet'),
-};
+export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = common;
 
 /** The fields of `body` that ask for something unsupported. */
 export function unsupportedFaults(body: unknown, rules: Readonly<Record<string, UnsupportedRule>>): Fault[] {

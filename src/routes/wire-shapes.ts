@@ -4,8 +4,9 @@
 // Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
 
 import { randomUUID } from 'node:crypto';
-import type { FinishReason } from '../ports.ts';
-import type { Usage } from './generation-types.ts';
+import type { AnswerPiece, EndReason, StopReason, Usage } from './generation-types.ts';
+import { type CompletionEntry, chatLogprobs, completionLogprobs } from './logprobs-wire.ts';
+import type { TokenNames } from './token-names.ts';
 
 export interface AnswerHead {
   readonly id: string;
@@ -13,12 +14,34 @@ export interface AnswerHead {
   readonly created: number;
   readonly model: string;
   readonly systemFingerprint: string;
+  /** Only where the request named one. */
+  readonly serviceTier: 'default' | undefined;
 }
 
-export interface WholeChoice {
-  readonly text: string;
-  readonly reason: FinishReason;
+/** How a choice ended. */
+export interface ChoiceFinish {
+  readonly reason: EndReason;
+  readonly stopReason: StopReason;
 }
+
+export interface WholeChoice extends ChoiceFinish {
+  readonly text: string;
+  /** Empty where there is none. */
+  readonly reasoning: string;
+  readonly calls: readonly WholeCall[];
+  readonly logprobs: object | null;
+  readonly promptLogprobs: readonly (object | null)[] | undefined;
+}
+
+export interface WholeCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text. */
+  readonly arguments: string;
+}
+
+/** What a stream's chunk may tell besides text. */
+export type PieceDelta = Extract<AnswerPiece, { readonly kind: 'reasoning' | 'call-started' | 'call-arguments' }>;
 
 /** One endpoint's spelling. */
 export interface AnswerFormat {
@@ -30,18 +53,32 @@ export interface AnswerFormat {
   openingChoice(index: number): object | undefined;
   /** JSON of a text chunk's choice, before and after the text. */
   textChoiceParts(index: number): readonly [before: string, after: string];
-  finishingChoice(index: number, reason: FinishReason): object;
+  /** The choice of a text chunk that has log-probabilities. */
+  scoredChoice(index: number, text: string, logprobs: object): object;
+  /** The choice of a chunk that tells something besides text; endpoints without such answers are never asked. */
+  pieceChoice(index: number, piece: PieceDelta): object;
+  finishingChoice(index: number, finish: ChoiceFinish): object;
+  /** The `logprobs` of a choice; every entry of a chat has some. */
+  logprobs(entries: readonly CompletionEntry[], topCount: number, names: TokenNames): object;
+  /** Where the prompt's log-probabilities stand. */
+  readonly promptLogprobsIn: 'answer' | 'choice';
+}
+
+/** vLLM's field, where there is something to tell. */
+function stopReasonField({ stopReason }: ChoiceFinish): object {
+  return stopReason === undefined ? {} : { stop_reason: stopReason };
 }
 
 export const chatFormat: AnswerFormat = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
   chunkObject: 'chat.completion.chunk',
-  wholeChoice: (index, { text, reason }) => ({
+  wholeChoice: (index, choice) => ({
     index,
-    message: { role: 'assistant', content: text, refusal: null },
-    logprobs: null,
-    finish_reason: reason,
+    message: chatMessage(choice),
+    logprobs: choice.logprobs,
+    finish_reason: choice.reason,
+    ...stopReasonField(choice),
   }),
   openingChoice: (index) => ({
     index,
@@ -50,26 +87,91 @@ export const chatFormat: AnswerFormat = {
     finish_reason: null,
   }),
   textChoiceParts: (index) => [`{"index":${index},"delta":{"content":`, '},"logprobs":null,"finish_reason":null}'],
-  finishingChoice: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
+  pieceChoice: (index, piece) => ({ index, delta: pieceDelta(piece), logprobs: null, finish_reason: null }),
+  scoredChoice: (index, content, logprobs) => ({ index, delta: { content }, logprobs, finish_reason: null }),
+  finishingChoice: (index, finish) => ({
+    index,
+    delta: {},
+    logprobs: null,
+    finish_reason: finish.reason,
+    ...stopReasonField(finish),
+  }),
+  logprobs: (entries, _topCount, names) => chatLogprobs(entries, names),
+  promptLogprobsIn: 'answer',
 };
+
+function chatMessage({ text, reasoning, calls }: WholeChoice): object {
+  return {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map(wireCall) }),
+  };
+}
+
+function wireCall({ id, name, arguments: text }: WholeCall): object {
+  return { id, type: 'function', function: { name, arguments: text } };
+}
+
+function pieceDelta(piece: PieceDelta): object {
+  if (piece.kind === 'reasoning') return { reasoning_content: piece.text };
+  const call =
+    piece.kind === 'call-started'
+      ? wireCall({ id: piece.id, name: piece.name, arguments: '' })
+      : { function: { arguments: piece.text } };
+  return { tool_calls: [{ index: piece.callIndex, ...call }] };
+}
 
 export const completionFormat: AnswerFormat = {
   idPrefix: 'cmpl-',
   object: 'text_completion',
   chunkObject: 'text_completion',
-  wholeChoice: (index, { text, reason }) => ({ text, index, logprobs: null, finish_reason: reason }),
+  wholeChoice: (index, choice) => ({
+    text: choice.text,
+    index,
+    logprobs: choice.logprobs,
+    finish_reason: choice.reason,
+    ...stopReasonField(choice),
+    ...(choice.promptLogprobs === undefined ? {} : { prompt_logprobs: choice.promptLogprobs }),
+  }),
   openingChoice: () => undefined,
   textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
-  finishingChoice: (index, reason) => ({ text: '', index, logprobs: null, finish_reason: reason }),
+  pieceChoice: (index) => ({ text: '', index, logprobs: null, finish_reason: null }),
+  scoredChoice: (index, text, logprobs) => ({ text, index, logprobs, finish_reason: null }),
+  finishingChoice: (index, finish) => ({
+    text: '',
+    index,
+    logprobs: null,
+    finish_reason: finish.reason,
+    ...stopReasonField(finish),
+  }),
+  logprobs: completionLogprobs,
+  promptLogprobsIn: 'choice',
 };
 
+export interface HeadFacts {
+  readonly model: string;
+  readonly systemFingerprint: string;
+  readonly tierAsked: string | undefined;
+}
+
 /** A new answer's id and time. */
-export function answerHead(format: AnswerFormat, model: string, systemFingerprint: string): AnswerHead {
+export function answerHead(format: AnswerFormat, { model, systemFingerprint, tierAsked }: HeadFacts): AnswerHead {
   return {
     id: format.idPrefix + randomUUID().replaceAll('-', ''),
     created: Math.floor(Date.now() / 1000),
     model,
     systemFingerprint,
+    serviceTier: tierAsked === undefined ? undefined : 'default',
+  };
+}
+
+/** The fields at the end of bodies and chunks alike. */
+function tailOf({ systemFingerprint, serviceTier }: AnswerHead): object {
+  return {
+    system_fingerprint: systemFingerprint,
+    ...(serviceTier === undefined ? {} : { service_tier: serviceTier }),
   };
 }
 
@@ -79,6 +181,7 @@ export function wholeAnswer(
   head: AnswerHead,
   answer: { readonly choices: readonly WholeChoice[]; readonly usage: Usage },
 ): object {
+  const promptLogprobs = answer.choices[0]?.promptLogprobs;
   return {
     id: head.id,
     object: format.object,
@@ -86,7 +189,10 @@ export function wholeAnswer(
     model: head.model,
     choices: answer.choices.map((choice, index) => format.wholeChoice(index, choice)),
     usage: usageBody(answer.usage),
-    system_fingerprint: head.systemFingerprint,
+    ...tailOf(head),
+    ...(format.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
+      ? { prompt_logprobs: promptLogprobs }
+      : {}),
   };
 }
 
@@ -97,6 +203,9 @@ export function usageBody(usage: Usage): object {
     completion_tokens: usage.generationTokenCount,
     total_tokens: usage.promptTokenCount + usage.generationTokenCount,
     prompt_tokens_details: { cached_tokens: usage.cachedTokenCount },
+    ...(usage.reasoningTokenCount === undefined
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: usage.reasoningTokenCount } }),
   };
 }
 
@@ -104,7 +213,10 @@ export function usageBody(usage: Usage): object {
 export interface ChunkWriter {
   opening(index: number): string;
   text(index: number, text: string): string;
-  finishing(index: number, reason: FinishReason): string;
+  piece(index: number, piece: PieceDelta): string;
+  /** Text with the log-probabilities of its tokens. */
+  scored(index: number, text: string, logprobs: object): string;
+  finishing(index: number, finish: ChoiceFinish): string;
   /** The last events: usage where asked for, then the end mark. */
   ending(usage: Usage): string;
 }
@@ -120,7 +232,7 @@ export function createChunkWriter(format: AnswerFormat, head: AnswerHead, option
     object: format.chunkObject,
     created: head.created,
     model: head.model,
-    system_fingerprint: head.systemFingerprint,
+    ...tailOf(head),
   }).slice(0, -1);
   const before = `data: ${start},"choices":[`;
   const after = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
@@ -141,7 +253,9 @@ export function createChunkWriter(format: AnswerFormat, head: AnswerHead, option
       const [left, right] = textParts[index] ?? partsOf(index);
       return left + JSON.stringify(text) + right;
     },
-    finishing: (index, reason) => chunk(format.finishingChoice(index, reason)),
+    piece: (index, piece) => chunk(format.pieceChoice(index, piece)),
+    scored: (index, text, logprobs) => chunk(format.scoredChoice(index, text, logprobs)),
+    finishing: (index, finish) => chunk(format.finishingChoice(index, finish)),
     ending: (usage) => {
       const last = options.includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';
       return `${last}data: [DONE]\n\n`;

@@ -4,10 +4,12 @@
 import { must } from '../assert.ts';
 import { octetError } from '../errors.ts';
 import { tokenId } from '../ids.ts';
-import type { DecodeOutcome, SampleRow } from '../ports.ts';
+import type { DecodeOutcome, SampleRow, TokenLogprobs } from '../ports.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
 import { type PlannedChunk, type StepPlan, shapeOf } from './plan-step.ts';
 import { preempt, victimOf } from './preempt.ts';
+import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';
+import { isRunaway } from './repetition.ts';
 import { appendToken, type Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
@@ -15,6 +17,8 @@ import type { SchedulerState } from './state.ts';
 export interface Drawing {
   readonly rows: readonly SampleRow[];
   readonly sequences: readonly Sequence[];
+  /** Prompt tokens whose log-probabilities are wanted. */
+  readonly scorings: readonly PromptScoring[];
 }
 
 /** A decode that succeeded. */
@@ -28,6 +32,7 @@ export interface Computed {
 export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, nowMs }: Computed): Drawing {
   const rows: SampleRow[] = [];
   const sequences: Sequence[] = [];
+  const scorings: PromptScoring[] = [];
   for (const [index, chunk] of plan.chunks.entries()) {
     const { sequence } = chunk;
     // Cancelled while the step ran: its lease is gone, and what was computed for it is dropped with it.
@@ -36,14 +41,16 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
       continue;
     }
     commit(state, sequence, chunk);
+    const batchIndex = must(lastRows[index], 'one last row per chunk');
+    const scoring = promptScoringOf(chunk, batchIndex);
+    if (scoring !== undefined) scorings.push(scoring);
     if (!chunk.draws) continue;
     sequences.push(sequence, ...forkSiblings(state, sequence, nowMs));
-    const batchIndex = must(lastRows[index], 'one last row per chunk');
     while (rows.length < sequences.length) {
       rows.push(sampleRow(must(sequences[rows.length], 'one sequence per row'), batchIndex));
     }
   }
-  return { rows, sequences };
+  return { rows, sequences, scorings };
 }
 
 function commit(state: SchedulerState, sequence: Sequence, chunk: PlannedChunk): void {
@@ -82,44 +89,94 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
 }
 
 function sampleRow(sequence: Sequence, batchIndex: number): SampleRow {
+  const { command } = sequence;
+  const mayEnd = sequence.generatedCount >= (command.outputTokensMin ?? 0);
   return {
     batchIndex,
-    sampling: sequence.command.sampling,
+    sampling: command.sampling,
     seed: sequence.seed,
     tokens: sequence.tokens,
     tokenCount: sequence.tokenCount,
     generatedCount: sequence.generatedCount,
-    ignoreEos: sequence.command.ignoreEos,
+    ignoreEos: command.ignoreEos || !mayEnd,
+    forbiddenTokens: mayEnd ? undefined : command.stopTokenIds,
   };
 }
 
-/** Appends one drawn token per row; `draws` has shape (rows,). */
-export function applyDraws(
-  state: SchedulerState,
-  drawing: Drawing,
-  draws: { tokens: Int32Array; nowMs: number },
-): void {
+/** What was drawn for each row of a drawing. */
+export interface Draws {
+  /** -1 where no token was possible. Shape (rows,). */
+  readonly tokens: Int32Array;
+  /** By row, where they were asked for. */
+  readonly logprobs?: ReadonlyMap<number, TokenLogprobs>;
+  readonly nowMs: number;
+}
+
+/** Appends one drawn token per row. */
+export function applyDraws(state: SchedulerState, drawing: Drawing, { tokens, logprobs, nowMs }: Draws): void {
   for (const [index, sequence] of drawing.sequences.entries()) {
     if (sequence.state !== 'running') continue;
-    applyDraw(state, sequence, { token: must(draws.tokens[index], 'one draw per row'), nowMs: draws.nowMs });
+    applyDraw(state, sequence, {
+      token: must(tokens[index], 'one draw per row'),
+      logprobs: logprobs?.get(index),
+      nowMs,
+    });
   }
 }
 
-function applyDraw(state: SchedulerState, sequence: Sequence, draw: { token: number; nowMs: number }): void {
+interface Draw {
+  readonly token: number;
+  readonly logprobs: TokenLogprobs | undefined;
+  readonly nowMs: number;
+}
+
+function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void {
   const { command } = sequence;
+  if (draw.token < 0) {
+    failUndrawable(state, sequence);
+    return;
+  }
   sequence.firstTokenMs ??= draw.nowMs;
   sequence.lastTokenMs = draw.nowMs;
   state.totals.generationTokens += 1;
   const token = tokenId(draw.token);
-  if ((!command.ignoreEos && state.endTokens.has(token)) || command.stopTokenIds.includes(token)) {
-    finish(state, sequence, 'stop');
+  const { logprobs } = draw;
+  const isStop = command.stopTokenIds.includes(token);
+  // Under a grammar an end token is drawn only where the output is whole.
+  const mayEnd = !command.ignoreEos || command.grammar !== undefined;
+  if (isStop || (mayEnd && state.endTokens.has(token))) {
+    finish(state, sequence, {
+      reason: 'stop',
+      stoppedBy: isStop ? { kind: 'stop-token', token } : undefined,
+      ending: logprobs === undefined ? undefined : { token, logprobs },
+    });
     return;
   }
   appendToken(sequence, token);
-  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token });
-  if (sequence.generatedCount >= command.outputTokensMax || sequence.tokenCount >= state.options.contextTokensMax) {
-    finish(state, sequence, 'length');
+  const scored = logprobs === undefined ? {} : { logprobs };
+  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...scored });
+  const { repetitionLimit } = command;
+  if (repetitionLimit !== undefined && isRunaway(outputOf(sequence), repetitionLimit)) {
+    finish(state, sequence, { reason: 'stop', stoppedBy: { kind: 'repetition' } });
+    return;
   }
+  if (sequence.generatedCount >= command.outputTokensMax || sequence.tokenCount >= state.options.contextTokensMax) {
+    finish(state, sequence, { reason: 'length' });
+  }
+}
+
+function outputOf({ tokens, tokenCount, generatedCount }: Sequence): Int32Array {
+  return tokens.subarray(tokenCount - generatedCount, tokenCount);
+}
+
+/** The request's own limits on tokens may contradict one another, which shows only here; otherwise the logits are broken. */
+function failUndrawable(state: SchedulerState, sequence: Sequence): void {
+  const { allowedTokens, bannedRuns = [] } = sequence.command.sampling;
+  const error =
+    allowedTokens !== undefined || bannedRuns.length > 0
+      ? octetError('invalid_request', 'allowed_token_ids and bad_words together leave no token to draw.')
+      : octetError('kernel_failed', 'No token can be drawn: every logit is NaN or forbidden.');
+  fail(state, sequence, error, 'discard');
 }
 
 /** After a decode that did not succeed. Every sequence of the plan is either retried or failed; none is lost. */

@@ -3,9 +3,13 @@
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
 // This file is the folder's only asynchronous one; it still knows the kernel and the clock as arguments alone.
 
-import { assertNever } from '../assert.ts';
+import { assertNever, must } from '../assert.ts';
+import type { SequenceMasks } from '../grammar-port.ts';
+import { tokenId } from '../ids.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { DecodeOutcome, EngineCommand, EngineStats, Kernel, SequenceEvent, StepTiming } from '../ports.ts';
+import type { Drawing } from './apply-step.ts';
+import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
@@ -14,6 +18,8 @@ export interface EngineLoopPorts {
   readonly scheduler: Scheduler;
   readonly cache: KvCache;
   readonly kernel: Kernel;
+  /** Undefined where no sequence has a grammar. */
+  readonly masks?: SequenceMasks | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   /** Sends what happened since the last call. */
@@ -41,11 +47,13 @@ export interface EngineLoop {
 export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
   const { scheduler, now } = ports;
   const wake = createWake();
+  const gate = createGrammarGate({ scheduler, masks: ports.masks, now, onChange: wake.signal });
   let stopped = false;
   let stepStartedMs: number | undefined;
   let lastTiming: StepTiming | undefined;
 
   function post(): void {
+    gate.settle();
     const events = scheduler.takeEvents();
     if (events.length === 0 && lastTiming === undefined) return;
     ports.post({ events, stats: scheduler.stats(), timing: lastTiming });
@@ -71,11 +79,12 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
     const decoding = ports.kernel.decode(rows.rowCount);
+    gate.advance(plan);
     post();
     const outcome = await decoding;
     const decodedMs = now();
     removeFillers(ports.kernel, rows.fillers);
-    const sampleMs = await settle(ports, plan, { outcome, lastRows: rows.lastRows });
+    const sampleMs = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
     scheduler.observe(plan, endedMs - startedMs);
     lastTiming = {
@@ -91,9 +100,10 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     accept(command) {
       switch (command.kind) {
         case 'generate':
-          scheduler.submit(command, now());
+          gate.submit(command);
           break;
         case 'cancel':
+          gate.cancel(command.sequenceId);
           scheduler.cancel(command.sequenceId, command.reason);
           break;
         default:
@@ -153,29 +163,47 @@ function performOps({ cache, kernel }: EngineLoopPorts): void {
 
 /** Applies the decode's outcome; answers the milliseconds spent drawing. */
 async function settle(
-  ports: EngineLoopPorts,
+  ports: EngineLoopPorts & { readonly gate: GrammarGate },
   plan: StepPlan,
   { outcome, lastRows }: { outcome: DecodeOutcome; lastRows: readonly number[] },
 ): Promise<number> {
-  const { scheduler, kernel, now } = ports;
+  const { scheduler, gate, now } = ports;
   if (outcome.kind !== 'done') {
     scheduler.failed(plan, outcome);
     return 0;
   }
-  const drawing = scheduler.computed(plan, { lastRows, nowMs: now() });
+  const computed = scheduler.computed(plan, { lastRows, nowMs: now() });
   performOps(ports);
-  if (drawing.rows.length === 0) return 0;
+  if (computed.rows.length === 0 && computed.scorings.length === 0) return 0;
   const startedMs = now();
-  let tokens: Int32Array;
+  const drawing = await gate.mask(computed);
   try {
-    tokens = await kernel.sample(drawing.rows);
+    await draw(ports, drawing);
   } catch (error) {
     scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
-    return now() - startedMs;
   }
-  const drawnMs = now();
-  scheduler.drawn(drawing, { tokens, nowMs: drawnMs });
-  return drawnMs - startedMs;
+  return now() - startedMs;
+}
+
+/** Scores prompts, draws, and scores what was drawn: from logits that the draw has not changed. */
+async function draw({ scheduler, kernel, now }: EngineLoopPorts, drawing: Drawing): Promise<void> {
+  if (drawing.scorings.length > 0) {
+    scheduler.scored(drawing, await kernel.score(drawing.scorings.flatMap(({ rows }) => rows)));
+  }
+  if (drawing.rows.length === 0) return;
+  const wishes = drawing.sequences.flatMap(({ command: { logprobs } }, index) =>
+    logprobs?.outputTopCount === undefined ? [] : [{ index, topCount: logprobs.outputTopCount }],
+  );
+  const rowAt = (index: number) => must(drawing.rows[index], 'a row for each sequence');
+  if (wishes.length > 0) kernel.keepLogits(wishes.map(({ index }) => rowAt(index).batchIndex));
+  const tokens = await kernel.sample(drawing.rows);
+  const scoreRows = wishes.map(({ index, topCount }) => {
+    const token = tokenId(must(tokens[index], 'one draw per row'));
+    return { batchIndex: rowAt(index).batchIndex, token, topCount };
+  });
+  const scores = wishes.length === 0 ? [] : await kernel.score(scoreRows);
+  const logprobs = new Map(wishes.map(({ index }, row) => [index, must(scores[row], 'a score for each row')]));
+  scheduler.drawn(drawing, { tokens, logprobs, nowMs: now() });
 }
 
 /** Outside of llama_decode's own codes. */

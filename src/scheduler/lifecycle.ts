@@ -6,7 +6,7 @@ import { assert, must } from '../assert.ts';
 import type { OctetErrorBody } from '../errors.ts';
 import { releaseHostBytes } from '../kv/host-tier.ts';
 import type { Lease } from '../kv/types.ts';
-import type { CancelReason, FinishReason, GenerateCommand } from '../ports.ts';
+import type { CancelReason, GenerateCommand, SequenceEvent } from '../ports.ts';
 import { createSequence, type Sequence, transition } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
@@ -85,15 +85,17 @@ export function fail(state: SchedulerState, sequence: Sequence, error: OctetErro
   state.events.push({ kind: 'sequence-failed', sequenceId: sequence.id, error });
 }
 
+type Finish = Omit<Extract<SequenceEvent, { readonly kind: 'sequence-finished' }>, 'kind' | 'sequenceId' | 'timings'>;
+
 /** Running -> finished, with its answer complete. */
-export function finish(state: SchedulerState, sequence: Sequence, reason: FinishReason): void {
+export function finish(state: SchedulerState, sequence: Sequence, how: Finish): void {
   const startedMs = must(sequence.startedMs, 'a finishing sequence has started');
   const firstTokenMs = sequence.firstTokenMs ?? sequence.lastTokenMs;
   end(state, sequence, 'keep');
   state.events.push({
     kind: 'sequence-finished',
     sequenceId: sequence.id,
-    reason,
+    ...how,
     timings: {
       queueMs: startedMs - sequence.arrivedMs,
       prefillMs: firstTokenMs - startedMs,
@@ -122,6 +124,7 @@ function end(state: SchedulerState, sequence: Sequence, keep: 'keep' | 'discard'
   releaseSiblings(state, sequence);
   if (sequence.deadline !== undefined) state.deadlines.remove(sequence.deadline);
   state.sequences.delete(sequence.id);
+  if (sequence.command.grammar !== undefined) state.endedWithGrammar.push(sequence.id);
 }
 
 function stopRunning(state: SchedulerState, sequence: Sequence, keep: 'keep' | 'discard'): void {

@@ -8,6 +8,7 @@ import type { Admission } from '../kv/types.ts';
 import { promptTokensWithin, type StepShape } from './cost-model.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
+import { countWithinRows, hasUnscoredPrompt, type ScoredRun, scoredRun } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
@@ -20,6 +21,8 @@ export interface PlannedChunk {
   readonly count: number;
   /** The chunk ends at the sequence's last token, so a new one is drawn from its last row. */
   readonly draws: boolean;
+  /** Rows whose logits are wanted for log-probabilities of the prompt. */
+  readonly scored?: ScoredRun | undefined;
 }
 
 /** A parked state to put back under the sequence's new native id. */
@@ -100,6 +103,7 @@ function planPrompts(state: SchedulerState, plan: StepPlan, budget: number): num
     if (left <= 0) break;
     if (uncomputedCount(sequence) <= 1) continue;
     const count = chunkOf(state, plan, { sequence, left });
+    if (count === 0) continue;
     addChunk(plan, sequence, count);
     left -= count;
   }
@@ -116,7 +120,10 @@ function chunkOf(
 ): number {
   const missing = uncomputedCount(sequence);
   const roomTokens = state.options.stepTokensMax - plan.tokenCount;
-  return missing <= Math.min(left * finishingShare, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  const count = missing <= Math.min(left * finishingShare, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  if (!hasUnscoredPrompt(sequence)) return count;
+  const scoredCount = plan.chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
+  return countWithinRows(sequence, count, (state.options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - scoredCount);
 }
 
 interface AdmissionBudget {
@@ -135,7 +142,7 @@ function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBu
     const outcome = admitOne(state, plan, { sequence, nowMs: budget.nowMs });
     if (outcome === 'admitted') {
       const count = chunkOf(state, plan, { sequence, left });
-      addChunk(plan, sequence, count);
+      if (count > 0) addChunk(plan, sequence, count);
       left -= count;
       continue;
     }
@@ -184,7 +191,9 @@ function admitOne(
     plan.restores.push({ sequence, seq: detached.lease.seq });
     return 'admitted';
   }
-  const admission = state.cache.admit(cacheRequest(sequence));
+  const admission = hasUnscoredPrompt(sequence)
+    ? state.cache.admitDetached(sequence.tokenCount)
+    : state.cache.admit(cacheRequest(sequence));
   if (admission.kind !== 'admitted') return admission.kind;
   unpark(state, sequence);
   start(state, sequence, { lease: admission.lease, computedCount: admission.lease.cachedTokenCount, nowMs });
@@ -207,6 +216,7 @@ function addChunk(plan: StepPlan, sequence: Sequence, count: number): void {
     from: sequence.computedCount,
     count,
     draws: sequence.computedCount + count === sequence.tokenCount,
+    scored: scoredRun(sequence, sequence.computedCount, count),
   });
   plan.tokenCount += count;
 }

@@ -3,7 +3,7 @@
 //
 //     submit / cancel  ──▶  plan ──▶ (kernel decodes) ──▶ computed ──▶ (kernel samples) ──▶ drawn ──▶ takeEvents
 
-import { octetError } from '../errors.ts';
+import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
@@ -14,11 +14,21 @@ import type {
   GenerateCommand,
   ParkedState,
   SequenceEvent,
+  TokenLogprobs,
 } from '../ports.ts';
-import { applyDraws, applyFailure, type Computed, type Drawing, markComputed, observeStep } from './apply-step.ts';
-import { backToWaiting, drop, enter, fail, unpark } from './lifecycle.ts';
+import {
+  applyDraws,
+  applyFailure,
+  type Computed,
+  type Drawing,
+  type Draws,
+  markComputed,
+  observeStep,
+} from './apply-step.ts';
+import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
 import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
 import type { Park } from './preempt.ts';
+import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
 import { createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
 
@@ -34,12 +44,20 @@ export interface Scheduler {
   restored(plan: StepPlan, sequence: Sequence, outcome: { readonly ok: boolean; readonly elapsedMs: number }): void;
   /** The plan's decode succeeded; answers the rows to draw for. */
   computed(plan: StepPlan, step: Computed): Drawing;
-  drawn(drawing: Drawing, draws: { readonly tokens: Int32Array; readonly nowMs: number }): void;
+  /** Log-probabilities of the drawing's scorings, their rows one after another. */
+  scored(drawing: Drawing, scores: readonly TokenLogprobs[]): void;
+  drawn(drawing: Drawing, draws: Draws): void;
   /** The plan's decode did not succeed. */
   failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
   /** How long the whole step took, for the cost model. */
   observe(plan: StepPlan, stepMs: number): void;
+  /** Ends a sequence that has not ended, with an error event. */
+  fail(id: SequenceId, error: OctetErrorBody): void;
+  /** Ends a running sequence whose output is whole. */
+  complete(id: SequenceId, nowMs: number): void;
   takeEvents(): readonly SequenceEvent[];
+  /** Sequences with a grammar that ended since the last call. */
+  takeEnded(): readonly SequenceId[];
   /** Whether any sequence is waiting or running. */
   hasWork(): boolean;
   stats(): EngineStats;
@@ -66,9 +84,25 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       settleRestore(state, plan, { sequence, ...outcome });
     },
     computed: (plan, step) => markComputed(state, plan, step),
+    scored: (drawing, scores) => applyPromptScores(state, drawing.scorings, scores),
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
     failed: (plan, outcome) => applyFailure(state, plan, outcome),
     observe: (plan, stepMs) => observeStep(state, plan, stepMs),
+    fail(id, error) {
+      const sequence = state.sequences.get(id);
+      if (sequence !== undefined) fail(state, sequence, error, 'keep');
+    },
+    complete(id, nowMs) {
+      const sequence = state.sequences.get(id);
+      if (sequence?.state !== 'running') return;
+      sequence.lastTokenMs = nowMs;
+      finish(state, sequence, { reason: 'stop' });
+    },
+    takeEnded() {
+      const taken = state.endedWithGrammar;
+      state.endedWithGrammar = [];
+      return taken;
+    },
     takeEvents() {
       const taken = state.events;
       state.events = [];

@@ -32,6 +32,9 @@ export interface Sequence extends HeapMember {
   /** Tokens whose keys and values are in the cache: [0, computedCount). */
   computedCount: number;
   generatedCount: number;
+  /** Whether log-probabilities of the prompt are wanted, and of how many of its tokens they were sent. */
+  readonly scoresPrompt: boolean;
+  promptScoredCount: number;
   lease: Lease | undefined;
   /** Its state in host memory, while preempted by parking. */
   parked: ParkedState | undefined;
@@ -77,6 +80,9 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     tokenCount: command.tokens.length,
     computedCount: 0,
     generatedCount: command.generatedCount,
+    // Once for all answers to the prompt.
+    scoresPrompt: origin.choiceIndex === 0 && command.logprobs?.promptTopCount !== undefined,
+    promptScoredCount: command.logprobs?.promptScoredCount ?? 0,
     lease: undefined,
     parked: undefined,
     siblings: [],

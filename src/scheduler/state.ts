@@ -16,6 +16,8 @@ export interface SchedulerOptions {
   readonly sequencesMax: number;
   /** Tokens that one step may compute. */
   readonly stepTokensMax: number;
+  /** Rows of one step whose prompt tokens may be scored; undefined for no limit. */
+  readonly scoredRowsMax?: number | undefined;
   /** Longest sequence, prompt and output together; must fit the cache alone. */
   readonly contextTokensMax: number;
   /** Inter-token target in milliseconds; 0 means twice the step without prompts. */
@@ -42,6 +44,8 @@ export interface SchedulerState {
   readonly deadlines: OrderedHeap<DeadlineEntry>;
   /** What happened since the last `takeEvents`, in order. */
   events: SequenceEvent[];
+  /** Sequences with a grammar that ended since they were last asked for. */
+  endedWithGrammar: SequenceId[];
   readonly totals: Totals;
   arrivalCount: number;
   /** Prompt tokens of sequences that wait, siblings included. */
@@ -77,6 +81,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     running: [],
     deadlines: createOrderedHeap<DeadlineEntry>((a, b) => a.atMs < b.atMs),
     events: [],
+    endedWithGrammar: [],
     totals: {
       preemptionsRecompute: 0,
       preemptionsPark: 0,

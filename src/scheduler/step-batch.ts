@@ -44,6 +44,10 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
     batch.tokens.set(tokens.subarray(chunk.from, chunk.from + chunk.count), row);
     batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
     batch.outputs.fill(0, row, row + chunk.count);
+    if (chunk.scored !== undefined) {
+      const firstRow = row + chunk.scored.from - chunk.from;
+      batch.outputs.fill(1, firstRow, firstRow + chunk.scored.count);
+    }
     for (let offset = 0; offset < chunk.count; offset++) batch.positions[row + offset] = chunk.from + offset;
     row += chunk.count;
     if (chunk.draws) batch.outputs[row - 1] = 1;

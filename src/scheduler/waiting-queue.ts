@@ -41,6 +41,9 @@ export function createWaitingQueue(policy: Policy): WaitingQueue {
 }
 
 function arrivesBefore(a: Sequence, b: Sequence): boolean {
+  // What goes on after output arrived long ago, and its client is reading.
+  const goesOnA = a.command.generatedCount > 0;
+  if (goesOnA !== b.command.generatedCount > 0) return goesOnA;
   const intervalA = Math.floor(a.arrivedMs / tieMs);
   const intervalB = Math.floor(b.arrivedMs / tieMs);
   if (intervalA !== intervalB) return intervalA < intervalB;

@@ -3,9 +3,9 @@
 
 import { formatBytes } from '../format.ts';
 import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
-
+import { settingGroups } from './settings-facts.ts';
 import { settingList } from './settings-list.ts';
-import { type Settings, settingGroups } from './settings-schema.ts';
+import type { Settings } from './settings-schema.ts';
 
 const bytesSettings: readonly string[] = ['kvMemory', 'parkMemory', 'bodyBytesMax'];
 

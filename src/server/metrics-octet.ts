@@ -18,6 +18,7 @@ import {
 export function octetSeries(record: MetricsRecord, options: { modelName: string; nowMs: () => number }): Series[] {
   return [
     ...requestSeries(record),
+    ...answerSeries(record),
     ...phaseSeries(record),
     ...tokenSeries(record, options.nowMs),
     ...queueSeries(record),
@@ -35,6 +36,11 @@ function requestSeries({ requests }: MetricsRecord): Series[] {
       'octet_choices_finished_total',
       'Answers (choices) that ended by themselves, by finish reason.',
       countsBy('reason', requests.finished),
+    ),
+    counter(
+      'octet_choices_repeating_total',
+      'Answers ended early because they repeated themselves (repetition_detection).',
+      () => one(requests.repeatedCount),
     ),
     counter(
       'octet_requests_rejected_total',
@@ -67,6 +73,22 @@ function requestSeries({ requests }: MetricsRecord): Series[] {
     histogram('octet_request_generation_tokens', 'Tokens generated for a finished answer.', requests.generationTokens),
     histogram('octet_request_output_tokens_max', 'Most tokens that a request allowed.', requests.outputTokensMax),
     histogram('octet_request_choices', 'Answers that a request asked for (n).', requests.choiceCount),
+  ];
+}
+
+function answerSeries({ requests }: MetricsRecord): Series[] {
+  return [
+    counter(
+      'octet_tool_calls_total',
+      'Tool calls in answers: parsed, or broken and given back as content.',
+      countsBy('outcome', requests.toolCalls),
+    ),
+    counter('octet_reasoning_tokens_total', 'Tokens of finished answers that were reasoning.', () =>
+      one(requests.reasoningTokenCount),
+    ),
+    counter('octet_reasoning_cuts_total', 'Answers whose reasoning was ended because its budget was spent.', () =>
+      one(requests.reasoningCutCount),
+    ),
   ];
 }
 

@@ -67,6 +67,7 @@ function createRequestRecord() {
   const errorCodes = Object.keys(errorRules);
   return {
     acceptedCount: 0,
+    repeatedCount: 0,
     finished: new Map<string, number>(finishReasons.map((reason) => [reason, 0])),
     rejected: new Map<string, number>(errorCodes.map((code) => [code, 0])),
     cancelled: new Map<string, number>(cancelReasons.map((reason) => [reason, 0])),
@@ -83,6 +84,12 @@ function createRequestRecord() {
     generationTokens: createBuckets(requestTokensBounds),
     outputTokensMax: createBuckets(requestTokensBounds),
     choiceCount: createBuckets(choiceCountBounds),
+    toolCalls: new Map<string, number>([
+      ['parsed', 0],
+      ['broken', 0],
+    ]),
+    reasoningTokenCount: 0,
+    reasoningCutCount: 0,
   };
 }
 
@@ -162,6 +169,8 @@ export function recordAccepted(record: MetricsRecord, request: AcceptedRequest):
 
 export function recordFinished({ requests }: MetricsRecord, choice: FinishedChoice): void {
   increment(requests.finished, choice.reason);
+  requests.reasoningTokenCount += choice.reasoningTokenCount;
+  if (choice.repeatedItself) requests.repeatedCount += 1;
   observe(requests.endToEnd, choice.endToEndSeconds);
   observe(requests.promptTokens, choice.promptTokenCount);
   observe(requests.computedPromptTokens, choice.promptTokenCount - choice.cachedTokenCount);
@@ -182,6 +191,10 @@ export function recordRejected(record: MetricsRecord, code: ErrorCode): void {
 
 export function recordCancelled(record: MetricsRecord, reason: CancelReason): void {
   increment(record.requests.cancelled, reason);
+}
+
+export function recordToolCall(record: MetricsRecord, outcome: 'parsed' | 'broken'): void {
+  increment(record.requests.toolCalls, outcome);
 }
 
 export function recordResponse({ http }: MetricsRecord, response: FinishedResponse): void {

@@ -17,6 +17,7 @@ import {
   recordResponse,
   recordRestart,
   recordStep,
+  recordToolCall,
 } from './metrics-record.ts';
 import type { Series } from './metrics-series.ts';
 import { vllmSeries } from './metrics-vllm.ts';
@@ -69,6 +70,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onFinished: (choice) => recordFinished(record, choice),
     onRejected: (code) => recordRejected(record, code),
     onCancelled: (reason) => recordCancelled(record, reason),
+    onToolCall: (outcome) => recordToolCall(record, outcome),
+    onReasoningCut: () => {
+      record.requests.reasoningCutCount += 1;
+    },
     onResponse: (response) => recordResponse(record, response),
     onStep: ({ stats, timing }) => recordStep(record, { stats, timing, nowMs: nowMs() }),
     onHeartbeat({ eventLoopLagMs, rssBytes }) {

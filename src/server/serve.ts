@@ -7,12 +7,14 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { chooseDialect, type Dialect } from '../dialects/dialect.ts';
 import { createChatEncoder } from '../llama/chat-encoder.ts';
+import { chatTemplateSource } from '../llama/chat-template.ts';
 import { type Libraries, loadLibraries } from '../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../llama/model.ts';
 import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/source.ts';
 import { createTokenizer } from '../llama/tokenizer.ts';
-import type { EngineCapacity } from '../ports.ts';
+import type { ChatEncoder, EngineCapacity } from '../ports.ts';
 import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
@@ -173,6 +175,7 @@ function engineConfiguration(settings: Settings, modelPath: string): EngineConfi
     policy: settings.policy,
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,
+    grammarTimeoutMs: settings.grammarTimeoutMs,
     nice: settings.engineNice,
   };
 }
@@ -190,11 +193,15 @@ interface HttpParts {
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
   const { metrics, modelName, vocabulary, choice } = parts;
   const tokenizer = createTokenizer(vocabulary);
+  const chatEncoder = createChatEncoder(vocabulary, tokenizer);
+  const dialect = servedDialect(settings, vocabulary, chatEncoder);
+  parts.logger.info({ toolParser: dialect.calls.name, reasoningParser: dialect.reasoning?.name ?? 'none' }, 'dialect');
   const release = vocabulary.libraries.native.llama_version();
   return buildApp({
     engine: parts.client,
     tokenizer,
-    chatEncoder: createChatEncoder(vocabulary, tokenizer),
+    chatEncoder,
+    dialect,
     model: { ids: [modelName], createdSeconds: Math.floor(Date.now() / 1000), ownedBy: 'octet' },
     limits: {
       bodyBytesMax: settings.bodyBytesMax,
@@ -217,6 +224,12 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     },
     logger: parts.logger,
   });
+}
+
+/** A template that shows no tools leaves only the words of the server itself, whatever its past calls look like. */
+function servedDialect(settings: Settings, vocabulary: LlamaModel, { showsTools }: ChatEncoder): Dialect {
+  const tools = settings.toolParser === 'auto' && !showsTools ? 'json' : settings.toolParser;
+  return chooseDialect(chatTemplateSource(vocabulary) ?? '', { tools, reasoning: settings.reasoningParser });
 }
 
 /** Changes whenever the numbers that a request gets may change. */

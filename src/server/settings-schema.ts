@@ -3,33 +3,11 @@
 // Why `prefault`: a default is written as a user would write it, and is parsed like any other value.
 
 import { z } from 'zod';
+import { callFormatNames, reasoningFormatNames } from '../dialects/dialect.ts';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
-
-export const settingGroups = [
-  'Model',
-  'Server',
-  'KV cache',
-  'Scheduling',
-  'Limits',
-  'Engine process',
-  'Logging',
-] as const;
-export type SettingGroup = (typeof settingGroups)[number];
-
-export interface SettingFacts {
-  readonly group: SettingGroup;
-  /** What the value is measured in, or how it is written; '' where the choices say it all. */
-  readonly unit: string;
-  readonly meaning: string;
-  /** The bounds in words, where a JSON schema cannot say them. */
-  readonly limit?: string;
-  /** From the environment alone, and never printed. */
-  readonly secret?: true;
-}
-
-export const settingFacts = z.registry<SettingFacts>();
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -66,6 +44,22 @@ const modelSettings = {
     meaning: 'Where weights that were made are kept; empty means octet/weights in the cache folder of the user.',
     limit: 'a path or empty',
   }),
+  toolParser: z
+    .enum(['auto', ...callFormatNames])
+    .prefault('auto')
+    .register(settingFacts, {
+      group: 'Model',
+      unit: '',
+      meaning: 'How the model writes tool calls; auto reads it off the chat template.',
+    }),
+  reasoningParser: z
+    .enum(['auto', 'none', ...reasoningFormatNames])
+    .prefault('auto')
+    .register(settingFacts, {
+      group: 'Model',
+      unit: '',
+      meaning: 'How the model marks its reasoning; auto reads it off the chat template, none leaves it in the content.',
+    }),
   gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {
     group: 'Model',
     unit: '',
@@ -214,6 +208,11 @@ const limitSettings = {
     group: 'Limits',
     unit: 'seconds',
     meaning: 'Longest time from a request to its last token; a request may ask for less.',
+  }),
+  grammarTimeoutMs: z.int().min(1).max(600_000).prefault(10_000).register(settingFacts, {
+    group: 'Limits',
+    unit: 'milliseconds',
+    meaning: 'Time to compile one grammar of structured output, above which the request gets 400.',
   }),
   bodyBytesMax: byteSize({ min: kibibyte, max: 1024 ** 3 })
     .prefault('10MiB')

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Kernel } from '../../src/ports.ts';
 import type { KernelSubject } from './kernel-driver.ts';
 import { parkingLaws } from './parking-laws.ts';
+import { scoringLaws } from './scoring-laws.ts';
 import { copyingLaws, cuttingLaws, roomLaws } from './sharing-laws.ts';
 import { drawingLaws, holdingLaws } from './step-laws.ts';
 
@@ -15,7 +16,7 @@ export function kernelContract(subject: KernelSubject): void {
     kernel = await subject.open();
   });
   afterEach(() => kernel.dispose());
-  const laws = [holdingLaws, drawingLaws, parkingLaws];
+  const laws = [holdingLaws, drawingLaws, scoringLaws, parkingLaws];
   for (const declare of laws) declare(subject, () => kernel);
   if (!subject.sharesPrefixes) return;
   describe('keeps every position, and so', () => {

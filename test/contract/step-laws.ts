@@ -83,6 +83,21 @@ export const drawingLaws: KernelLaws = (subject, kernelNow) => {
     expect(thirdDraw).toBe(alone[2]);
   });
 
+  test('draws only what the mask of a row allows', async () => {
+    const kernel = kernelNow();
+    await decode(kernel, [
+      { seq: 0, from: 0, tokens: prompt },
+      { seq: 1, from: 0, tokens: second },
+    ]);
+    const rows = [prompt.length - 1, prompt.length + second.length - 1].map(rowAt);
+    const mask = new Int32Array(Math.ceil(kernel.limits.vocabularySize / 32));
+    mask[0] = 1 << 7;
+    const [masked, free] = await kernel.sample(rows.map((row, index) => (index === 0 ? { ...row, mask } : row)));
+    expect(masked).toBe(7);
+    kernel.truncate(seqOf(1), 0);
+    expect(free).toBe((await step(kernel, [{ seq: 1, from: 0, tokens: second }]))[0]);
+  });
+
   test('draws several times from one row, and refuses rows without logits', async () => {
     const kernel = kernelNow();
     await decode(kernel, [{ seq: 0, from: 0, tokens: prompt }]);

@@ -1,6 +1,7 @@
 // An engine whose events the test writes: it accepts commands, remembers them, and says only what it is told.
 
 import type { OctetErrorBody } from '../../src/errors.ts';
+import type { GrammarSpec } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, type TokenId } from '../../src/ids.ts';
 import type {
   CancelReason,
@@ -10,6 +11,7 @@ import type {
   FinishReason,
   GenerateCommand,
   SequenceEvent,
+  TokenLogprobs,
 } from '../../src/ports.ts';
 import { byteTokens } from './tokenizer.ts';
 
@@ -29,11 +31,25 @@ export const fakeCapacity: EngineCapacity = {
   prefixSharing: { kind: 'blocks' },
 };
 
+/** Log-probabilities that tell their token apart: -token/128, and the first tokens of the vocabulary as the best. */
+export function fakeScores(token: number, topCount: number): TokenLogprobs {
+  return {
+    logprob: -token / 128,
+    rank: 1 + (token % 5),
+    topTokens: Int32Array.from({ length: topCount }, (_, index) => 65 + index),
+    topLogprobs: Float32Array.from({ length: topCount }, (_, index) => -(index + 1) / 4),
+  };
+}
+
 export interface FakeEngine extends Engine {
   readonly commands: GenerateCommand[];
   readonly cancelled: { sequenceId: SequenceId; reason: CancelReason }[];
   /** Sequences that have neither ended nor been cancelled. */
   readonly openIds: ReadonlySet<SequenceId>;
+  /** Grammars that were prepared. */
+  readonly grammars: readonly GrammarSpec[];
+  /** What `prepareGrammar` answers from now on. */
+  refuseGrammarsWith(error: OctetErrorBody | undefined): void;
   /** What `submit` answers from now on. */
   refuseWith(error: OctetErrorBody | undefined): void;
   setStatus(status: EngineStatus): void;
@@ -53,7 +69,9 @@ export function createFakeEngine(): FakeEngine {
   const cancelled: { sequenceId: SequenceId; reason: CancelReason }[] = [];
   const listeners = new Map<SequenceId, (event: SequenceEvent) => void>();
   const openIds = new Set<SequenceId>();
+  const grammars: GrammarSpec[] = [];
   let refusal: OctetErrorBody | undefined;
+  let grammarRefusal: OctetErrorBody | undefined;
   let status: EngineStatus = { kind: 'ready' };
   let capacity: EngineCapacity | undefined = fakeCapacity;
   let commandCallback: (command: GenerateCommand) => void = () => undefined;
@@ -72,6 +90,7 @@ export function createFakeEngine(): FakeEngine {
     commands,
     cancelled,
     openIds,
+    grammars,
     submit(command, onEvent) {
       if (refusal !== undefined) return refusal;
       commands.push(command);
@@ -87,6 +106,10 @@ export function createFakeEngine(): FakeEngine {
       close(id);
       cancelled.push({ sequenceId: id, reason });
     },
+    async prepareGrammar(grammar) {
+      grammars.push(grammar);
+      return grammarRefusal;
+    },
     nextSequenceId() {
       lastId += 1;
       return sequenceId(lastId);
@@ -95,6 +118,9 @@ export function createFakeEngine(): FakeEngine {
     capacity: () => capacity,
     refuseWith(error) {
       refusal = error;
+    },
+    refuseGrammarsWith(error) {
+      grammarRefusal = error;
     },
     setStatus(next) {
       status = next;
@@ -120,6 +146,27 @@ export function createFakeEngine(): FakeEngine {
       }),
     fail: (id, error) => emit({ kind: 'sequence-failed', sequenceId: id, error }),
   };
+}
+
+/** The same, with the log-probabilities that the command asks for. */
+export function answerAllScored(engine: FakeEngine, text: string): void {
+  engine.onCommand(({ choices, tokens: prompt, logprobs, outputTokensMax }) => {
+    for (const [index, { sequenceId: id }] of choices.entries()) {
+      engine.start(id);
+      const topCount = logprobs?.promptTopCount;
+      if (topCount !== undefined && index === 0) {
+        const scores = Array.from(prompt.subarray(1), (token) => fakeScores(token, topCount));
+        engine.emit({ kind: 'prompt-logprobs', sequenceId: id, from: 1, logprobs: scores.slice(0, 2) });
+        engine.emit({ kind: 'prompt-logprobs', sequenceId: id, from: 3, logprobs: scores.slice(2) });
+      }
+      for (const token of byteTokens(text).slice(0, outputTokensMax)) {
+        const scored = logprobs?.outputTopCount;
+        const fields = scored === undefined ? {} : { logprobs: fakeScores(token, scored) };
+        engine.emit({ kind: 'token-delta', sequenceId: id, token, ...fields });
+      }
+      engine.finish(id, 'stop');
+    }
+  });
 }
 
 /** Makes the engine answer every command with the same text, cut at `outputTokensMax`, one byte a token. */

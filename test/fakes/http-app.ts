@@ -1,6 +1,7 @@
 // The real HTTP application on a fake engine and a byte tokenizer.
 
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
 import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
@@ -20,6 +21,7 @@ export interface TestApp {
 export interface TestAppOptions {
   readonly tokenizer?: Tokenizer;
   readonly chatEncoder?: ChatEncoder;
+  readonly dialect?: Dialect;
   readonly keyRing?: KeyRing;
   readonly corsOrigins?: readonly string[];
   readonly pingMs?: number;
@@ -41,6 +43,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     engine,
     tokenizer,
     chatEncoder: options.chatEncoder ?? createLineEncoder(tokenizer),
+    dialect: options.dialect ?? { calls: callFormats.hermes, reasoning: undefined },
     model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
     limits: {
       bodyBytesMax: options.bodyBytesMax ?? 10_485_760,
@@ -54,6 +57,8 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       onFinished: record('onFinished'),
       onRejected: record('onRejected'),
       onCancelled: record('onCancelled'),
+      onToolCall: record('onToolCall'),
+      onReasoningCut: () => void metricsCalls.push(['onReasoningCut', undefined]),
       onResponse: record('onResponse'),
     },
     systemFingerprint: 'fp_test',

@@ -4,7 +4,15 @@
 
 import type { CacheSeqId } from '../../src/ids.ts';
 import { tokenId } from '../../src/ids.ts';
-import type { DecodeOutcome, Kernel, KernelLimits, ParkedState, SampleRow } from '../../src/ports.ts';
+import type {
+  DecodeOutcome,
+  Kernel,
+  KernelLimits,
+  ParkedState,
+  SampleRow,
+  ScoreRow,
+  TokenLogprobs,
+} from '../../src/ports.ts';
 
 interface Cell {
   readonly chain: number;
@@ -23,6 +31,7 @@ export interface FakeKernelOptions {
   readonly cacheSeqCount: number;
   readonly vocabularySize: number;
   readonly batchTokensMax?: number;
+  readonly outputRowsMax?: number;
   readonly endTokens?: readonly number[];
   readonly sharesPrefixes?: boolean;
   readonly layout?: KernelLimits['layout'];
@@ -42,8 +51,29 @@ export function nextToken(chain: number, seed: number, vocabularySize: number): 
   return chainOf(chain, seed) % vocabularySize;
 }
 
+/** The token, or the next one that the mask allows. */
+function allowedFrom(token: number, mask: Int32Array | undefined, vocabularySize: number): number {
+  for (let offset = 0; offset < vocabularySize; offset++) {
+    const candidate = (token + offset) % vocabularySize;
+    const word = mask === undefined ? -1 : (mask[candidate >> 5] ?? 0);
+    if (((word >> (candidate & 31)) & 1) === 1) return candidate;
+  }
+  throw new Error('the mask allows nothing');
+}
+
+/** What the fake says of a token after a prefix: as good as any function of both. */
+export function fakeLogprobs(chain: number, token: number, topCount: number): TokenLogprobs {
+  return {
+    logprob: -(chainOf(chain, token) % 1000) / 8,
+    rank: 1 + (chainOf(chain, token) % 7),
+    topTokens: Int32Array.from({ length: topCount }, (_, index) => index),
+    topLogprobs: Float32Array.from({ length: topCount }, (_, index) => -(chainOf(chain, index) % 1000) / 8),
+  };
+}
+
 export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   const batchTokensMax = options.batchTokensMax ?? 64;
+  const outputRowsMax = options.outputRowsMax ?? batchTokensMax;
   const slabCells = Math.floor(options.cellCount / options.cacheSeqCount);
   const perSequence = options.layout === 'per-sequence';
   const sequences: Map<number, Cell>[] = Array.from({ length: options.cacheSeqCount }, () => new Map());
@@ -82,6 +112,8 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
 
   function compute(tokenCount: number): DecodeOutcome {
     if (tokenCount > batchTokensMax || tokenCount < 1) throw new Error(`batch of ${tokenCount} would abort`);
+    const outputCount = batch.outputs.subarray(0, tokenCount).reduce((sum, output) => sum + output, 0);
+    if (outputCount > outputRowsMax) throw new Error(`${outputCount} output rows would abort`);
     const forced = scripted.shift();
     if (forced !== undefined) return forced;
     const room = perSequence ? Number.POSITIVE_INFINITY : options.cellCount - used;
@@ -107,6 +139,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       cellCount: options.cellCount,
       layout: options.layout ?? 'pooled',
       batchTokensMax,
+      outputRowsMax,
       cacheSeqCount: options.cacheSeqCount,
       vocabularySize: options.vocabularySize,
       endTokenIds: (options.endTokens ?? []).map(tokenId),
@@ -132,7 +165,19 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return Int32Array.from(rows, (row) => {
         const chain = outputChains[row.batchIndex];
         if (chain === undefined) throw new Error(`row ${row.batchIndex} has no logits`);
-        return nextToken(chain, row.seed, options.vocabularySize);
+        return allowedFrom(nextToken(chain, row.seed, options.vocabularySize), row.mask, options.vocabularySize);
+      });
+    },
+    keepLogits(batchIndices) {
+      for (const batchIndex of batchIndices) {
+        if (outputChains[batchIndex] === undefined) throw new Error(`row ${batchIndex} has no logits`);
+      }
+    },
+    async score(rows: readonly ScoreRow[]) {
+      return rows.map(({ batchIndex, token, topCount }) => {
+        const chain = outputChains[batchIndex];
+        if (chain === undefined) throw new Error(`row ${batchIndex} has no logits`);
+        return fakeLogprobs(chain, token, topCount);
       });
     },
     copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number) {

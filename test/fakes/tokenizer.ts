@@ -29,6 +29,7 @@ export function byteTokens(text: string): TokenId[] {
 /** Renders `role: content` lines, so that tests can read what the engine was given. */
 export function createLineEncoder(tokenizer: Tokenizer): ChatEncoder {
   return {
+    showsTools: true,
     encodeChat: (messages) =>
       tokenizer.tokenize(messages.map(({ role, content }) => `${role}: ${content}\n`).join(''), {
         special: true,

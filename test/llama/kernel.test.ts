@@ -1,6 +1,7 @@
 // The native kernel against the embedded model: what it computes, and what it survives.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tokenId } from '../../src/ids.ts';
 import type { NativeKernel } from '../../src/llama/kernel.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import reference from '../fixtures/demo-model/logits.json' with { type: 'json' };
@@ -312,3 +313,44 @@ describe('sampling', () => {
       expect((await kernel.sample([sampleRow({ batchIndex: 255, sampling: greedy })])).length).toBe(1);
     }));
 });
+
+describe('log-probabilities', () => {
+  test('are the float32 log-softmax of the native logits, for every row of a prompt', () =>
+    withKernel({ outputsMax: 64 }, async (kernel) => {
+      const tokens = someTokens(40);
+      kernel.batch.tokens.set(tokens);
+      kernel.batch.cacheSeqs.fill(0, 0, 40);
+      kernel.batch.outputs.fill(1, 0, 40);
+      for (const row of tokens.keys()) kernel.batch.positions[row] = row;
+      expect(await kernel.decode(40)).toEqual({ kind: 'done' });
+      const rows = tokens.slice(1).map((token, batchIndex) => ({ batchIndex, token: tokenId(token), topCount: 5 }));
+      const scores = await kernel.score(rows);
+      for (const [index, { batchIndex, token }] of rows.entries()) {
+        const logits = Float64Array.from(kernel.logitsOf(batchIndex));
+        const largest = logits.reduce((most, logit) => Math.max(most, logit));
+        const logSum = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+        expect(Math.abs((scores[index]?.logprob ?? 0) - ((logits[token] ?? 0) - logSum))).toBeLessThan(2e-6);
+        expect(scores[index]?.topTokens[0]).toBe(indexOfLargest(kernel.logitsOf(batchIndex)));
+      }
+    }));
+
+  test('allowed and forbidden tokens do not change what is reported', () =>
+    withKernel({}, async (kernel) => {
+      await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(9) }]);
+      const allowed = [tokenId(700), tokenId(701)];
+      const before = await kernel.score([{ batchIndex: 8, token: tokenId(700), topCount: 4 }]);
+      kernel.keepLogits([8]);
+      const sampling = { ...greedy, allowedTokens: allowed, bannedRuns: [[tokenId(700)]] };
+      expect([...(await kernel.sample([sampleRow({ batchIndex: 8, sampling })]))]).toEqual([701]);
+      expect(await kernel.score([{ batchIndex: 8, token: tokenId(700), topCount: 4 }])).toEqual(before);
+    }));
+});
+
+test('answers to one prompt that draw from the same row have its logits adjusted once', () =>
+  withKernel({}, async (kernel) => {
+    const { logits } = await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(9) }]);
+    const sampling = { ...greedy, logitBias: [{ token: tokenId(700), bias: 3 }] };
+    const rows = [1, 2, 3].map((seed) => sampleRow({ batchIndex: 8, sampling, seed }));
+    await kernel.sample(rows);
+    expect(kernel.logitsOf(8)[700]).toBeCloseTo((logits[0]?.[700] ?? 0) + 3, 4);
+  }));

@@ -1,12 +1,19 @@
 // Text to tokens and back on the embedded model's vocabulary, odd characters included.
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenId } from '../../src/ids.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import type { Tokenizer } from '../../src/ports.ts';
+import { readGguf, tensorPieces } from '../../src/precision/gguf/read.ts';
+import { scalarEntry } from '../../src/precision/gguf/values.ts';
+import { writeGguf } from '../../src/precision/gguf/write.ts';
 import reference from '../fixtures/demo-model/logits.json' with { type: 'json' };
+import { tinyModelPath } from '../precision/models.ts';
 import { loadTestModel } from './loaded.ts';
 
 const plain = { special: false, bos: false };
@@ -134,5 +141,25 @@ describe('pieces', () => {
       const piece = tokenizer.pieceBytes(tokenId(id));
       expect(tokenizer.pieceBytes(tokenId(id))).toBe(piece);
     }
+  });
+});
+
+describe('tokens to fill in the middle with', () => {
+  test('are none in the embedded vocabulary', () => expect(tokenizer.fillTokens).toBeUndefined());
+
+  test('are those that a file names', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'octet-fill-'));
+    const file = await readGguf(tinyModelPath);
+    const names = ['pre', 'suf', 'mid'].map((name, index) =>
+      scalarEntry(`tokenizer.ggml.fim_${name}_token_id`, 'uint32', 300 + index),
+    );
+    const path = join(folder, 'fill.gguf');
+    await writeGguf(path, { entries: [...file.entries, ...names], tensors: file.tensors }, ({ name }) =>
+      tensorPieces(file, name),
+    );
+    const model = await loadTestModel(path, 'vocabulary');
+    expect(createTokenizer(model).fillTokens).toEqual({ prefix: 300, suffix: 301, middle: 302 });
+    model.dispose();
+    rmSync(folder, { recursive: true });
   });
 });

@@ -85,7 +85,7 @@ describe('a client that vanishes', () => {
   it('while its prompt is tokenized never reaches the engine', async () => {
     let release: (tokens: Int32Array) => void = () => undefined;
     const { engine, port } = await open({
-      chatEncoder: { encodeChat: () => new Promise((resolve) => (release = resolve)) },
+      chatEncoder: { showsTools: true, encodeChat: () => new Promise((resolve) => (release = resolve)) },
     });
     const before = release;
     const { socket, closed } = await dial(port);

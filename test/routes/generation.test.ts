@@ -62,6 +62,7 @@ describe('failures', () => {
   it('passes a refusal of the chat template on', async () => {
     const { engine } = await open({
       chatEncoder: {
+        showsTools: true,
         encodeChat: async () => {
           throw new OctetError(octetError('chat_template_failed', 'roles must alternate', 'messages'));
         },
@@ -120,10 +121,12 @@ describe('metrics', () => {
       'onFinished',
       {
         reason: 'stop',
+        repeatedItself: false,
         timings: { queueMs: 1, prefillMs: 1, decodeMs: 1, preemptionCount: 0 },
         promptTokenCount: 12,
         cachedTokenCount: 0,
         generationTokenCount: 3,
+        reasoningTokenCount: 0,
         endToEndSeconds: expect.any(Number),
       },
     ]);

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { answerAllWith } from '../fakes/engine.ts';
+import { answerAllScored } from '../fakes/engine.ts';
 import { buildTestApp, type TestApp } from '../fakes/http-app.ts';
 
 const requestCount = 10_000;
@@ -25,6 +25,20 @@ const fieldNames = [
   'stream_options',
   'logit_bias',
   'logprobs',
+  'top_logprobs',
+  'prompt_logprobs',
+  'echo',
+  'suffix',
+  'min_tokens',
+  'allowed_token_ids',
+  'bad_words',
+  'repetition_detection',
+  'truncate_prompt_tokens',
+  'include_stop_str_in_output',
+  'metadata',
+  'service_tier',
+  'tokens',
+  'content',
   'tools',
   'best_of',
   'response_format',
@@ -92,7 +106,10 @@ const brokenBody = fc.oneof(
   fc.nat(200).map((depth) => Buffer.from('['.repeat(depth))),
 );
 const request = fc.record({
-  url: fc.constantFrom('/v1/chat/completions', '/v1/completions'),
+  url: fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom('/v1/chat/completions', '/v1/completions') },
+    { weight: 1, arbitrary: fc.constantFrom('/tokenize', '/detokenize', '/apply-template') },
+  ),
   payload: fc.oneof(
     { weight: 3, arbitrary: body.map((text) => Buffer.from(text)) },
     { weight: 1, arbitrary: brokenBody },
@@ -106,7 +123,7 @@ const request = fc.record({
 let test: TestApp;
 beforeAll(async () => {
   test = await buildTestApp();
-  answerAllWith(test.engine, 'ok');
+  answerAllScored(test.engine, 'ok');
 });
 afterAll(() => test.app.close());
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type TokenId, tokenId } from '../../src/ids.ts';
 import { compileStops, createStopMatcher } from '../../src/routes/stop-matcher.ts';
-import { createTextStream } from '../../src/routes/text-stream.ts';
+import { createTextStream, type StopRules } from '../../src/routes/text-stream.ts';
 import { createTokenDecoder, createTokenTexts, unfinishedLength } from '../../src/routes/token-text.ts';
 import { byteTokens, createByteTokenizer } from '../fakes/tokenizer.ts';
 
@@ -25,11 +25,17 @@ function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
   return [...pieces, bytes.subarray(at)];
 }
 
+const rules = (stops: readonly string[]): StopRules => ({
+  patterns: compileStops(stops),
+  keepsStop: false,
+  tokensMin: 0,
+});
+
 /** A stream whose tokens are `pieces`, and those tokens. */
 function streamOf(pieces: readonly Uint8Array[], stops: readonly string[] = []) {
   const texts = createTokenTexts(createByteTokenizer(pieces));
   const tokens = pieces.map((_, index): TokenId => tokenId(257 + index));
-  return { stream: createTextStream(texts, compileStops(stops)), tokens, texts };
+  return { stream: createTextStream(texts, rules(stops)), tokens, texts };
 }
 
 describe('token decoder', () => {
@@ -121,14 +127,14 @@ describe('stop strings', () => {
   });
 
   it('are found inside a character that came in four tokens', () => {
-    const stream = createTextStream(createTokenTexts(createByteTokenizer()), compileStops(['👋!']));
+    const stream = createTextStream(createTokenTexts(createByteTokenizer()), rules(['👋!']));
     const sent = byteTokens('hi 👋👋! more').map((token) => stream.push(token));
     expect(sent.join('')).toBe('hi 👋');
     expect(stream.stopped).toBe(true);
   });
 
   it('let what was held go when the text ends', () => {
-    const stream = createTextStream(createTokenTexts(createByteTokenizer()), compileStops(['END']));
+    const stream = createTextStream(createTokenTexts(createByteTokenizer()), rules(['END']));
     expect(
       byteTokens('the EN')
         .map((token) => stream.push(token))
@@ -143,5 +149,24 @@ describe('stop strings', () => {
     const startMs = performance.now();
     for (let index = 0; index < 20_000; index += 1) matcher.push('a');
     expect(performance.now() - startMs).toBeLessThan(1_000);
+  });
+
+  it('stay in the text where that is asked for', () => {
+    const stream = createTextStream(createTokenTexts(createByteTokenizer()), { ...rules(['END']), keepsStop: true });
+    expect(
+      byteTokens('the END, and more')
+        .map((token) => stream.push(token))
+        .join(''),
+    ).toBe('the END');
+    expect(stream.stop).toBe('END');
+  });
+
+  it('do not count before the least number of tokens', () => {
+    const stream = createTextStream(createTokenTexts(createByteTokenizer()), { ...rules(['a']), tokensMin: 3 });
+    expect(
+      byteTokens('aaabab')
+        .map((token) => stream.push(token))
+        .join(''),
+    ).toBe('aaab');
   });
 });

@@ -59,6 +59,23 @@ describe('a field out of range', () => {
     [{ logit_bias: { 1: 101 } }, 'logit_bias.1 must map a token id to a number from -100 to 100. Given: 101'],
     [{ logit_bias: { word: 1 } }, 'logit_bias.word must map a token id to a number from -100 to 100. Given: 1'],
     [{ logit_bias: [] }, 'logit_bias must be an object of at most 1024 token ids'],
+    [{ min_tokens: -1 }, 'min_tokens must be >= 0. Given: -1'],
+    [{ min_tokens: 9, max_tokens: 8 }, 'min_tokens must be <= max_tokens (8). Given: 9'],
+    [{ allowed_token_ids: [] }, 'allowed_token_ids must be an array of 1 to 65536 entries. Given: an array of 0'],
+    [{ allowed_token_ids: [300] }, 'allowed_token_ids.0 must be a token id < 257, the size of the vocabulary.'],
+    [{ bad_words: [''] }, 'bad_words.0 must have a length >= 1. Given: ""'],
+    [{ truncate_prompt_tokens: 0 }, 'truncate_prompt_tokens must be -1 or >= 1. Given: 0'],
+    [{ truncate_prompt_tokens: -2 }, 'truncate_prompt_tokens must be >= -1. Given: -2'],
+    [{ prompt_logprobs: 21 }, 'prompt_logprobs must be <= 20. Given: 21'],
+    [{ prompt_logprobs: 0, stream: true }, 'prompt_logprobs is only allowed when stream is false. Given: 0'],
+    [{ repetition_detection: { min_count: 2 } }, 'repetition_detection.max_pattern_size must be a number.'],
+    [
+      { repetition_detection: { max_pattern_size: 3, min_pattern_size: 4, min_count: 2 } },
+      'repetition_detection.min_pattern_size must be <= max_pattern_size (3). Given: 4',
+    ],
+    [{ service_tier: 'gold' }, 'service_tier must be one of "auto", "default", "flex", "scale", "priority".'],
+    [{ metadata: { a: 1 } }, 'metadata must be an object of at most 16 strings of at most 512 characters'],
+    [{ store: 'no' }, 'store must be a boolean. Given: "no"'],
     [{ stream_options: {} }, 'stream_options is only allowed when stream is true. Given: an object'],
   ])('%j is named with its limit and given value', async (fields, message) => {
     await open();
@@ -76,7 +93,7 @@ describe('a field out of range', () => {
     [{ messages: ['hi'] }, 'messages.0 must be an object. Given: "hi"'],
     [
       { messages: [{ role: 'robot', content: 'x' }] },
-      'messages.0.role must be one of "system", "developer", "user", "assistant". Given: "robot"',
+      'messages.0.role must be one of "system", "developer", "user", "assistant", "tool". Given: "robot"',
     ],
     [
       { messages: [{ role: 'user' }] },
@@ -95,13 +112,12 @@ describe('a field out of range', () => {
       { max_tokens: 5, max_completion_tokens: 6 },
       'max_tokens must be equal to max_completion_tokens when both are given. Given: 5',
     ],
-    [{ logprobs: true }, 'logprobs is not supported: log-probabilities are not supported yet. Given: true'],
-    [
-      { tools: [{ type: 'function' }] },
-      'tools is not supported: tool calls are not supported yet. Given: an array of 1',
-    ],
-    [{ response_format: { type: 'json_object' } }, 'response_format is not supported: only the type "text"'],
-    [{ guided_json: {} }, 'guided_json is not supported: constrained output is not supported yet'],
+    [{ logprobs: 1 }, 'logprobs must be a boolean. Given: 1'],
+    [{ top_logprobs: 2 }, 'top_logprobs is only allowed when logprobs is true. Given: 2'],
+    [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs must be <= 20. Given: 21'],
+    [{ echo: true }, 'echo is not supported: a conversation is not repeated; use /v1/completions. Given: true'],
+    [{ tools: [{ type: 'function' }] }, 'tools.0.function must be an object. Given: nothing'],
+    [{ grammar: 'root ::= "a"' }, 'grammar is not supported: use response_format or structured_outputs'],
   ])('%j is refused by chat', async (fields, message) => {
     await open();
     const answer = await refusedChat(fields);
@@ -122,10 +138,15 @@ describe('a field out of range', () => {
     [{ prompt: [[1], [300]] }, 'prompt.1.0 must be a token id < 257, the size of the vocabulary. Given: 300'],
     [{ prompt: ['a', '\ud83d'] }, 'prompt.1 must be well-formed Unicode'],
     [{ prompt: Array(1025).fill('a') }, 'prompt must hold at most 1024 prompts. Given: an array of 1025'],
-    [{ echo: true }, 'echo is not supported: echo is not supported yet. Given: true'],
-    [{ logprobs: 0 }, 'logprobs is not supported: log-probabilities are not supported yet. Given: 0'],
-    [{ suffix: 'end' }, 'suffix is not supported: filling in the middle is not supported yet. Given: "end"'],
-    [{ best_of: 3, n: 2 }, 'best_of must be equal to n (2): choosing among more answers'],
+    [{ echo: 'yes' }, 'echo must be a boolean. Given: "yes"'],
+    [{ logprobs: 21 }, 'logprobs must be <= 20. Given: 21'],
+    [{ logprobs: true }, 'logprobs must be a number. Given: true'],
+    [{ suffix: 'end' }, 'suffix is not supported: this model has no tokens to fill in the middle with. Given: "end"'],
+    [{ suffix: 'end', echo: true }, 'suffix is not allowed together with echo. Given: "end"'],
+    [{ truncate_prompt_tokens: 3, echo: true }, 'truncate_prompt_tokens is not allowed together with echo. Given: 3'],
+    [{ best_of: 1, n: 2 }, 'best_of must be >= n (2). Given: 1'],
+    [{ best_of: 129 }, 'best_of must be <= 128. Given: 129'],
+    [{ best_of: 2, stream: true }, 'best_of must be equal to n (1) when stream is true. Given: 2'],
     [{ n: { toString: 1 }, best_of: 1 }, 'n must be a number. Given: an object'],
   ])('%j is refused by completions', async (fields, message) => {
     await open();
@@ -137,8 +158,13 @@ describe('a field out of range', () => {
 
   it('does not hide another', async () => {
     await open();
-    const { message } = await refusedChat({ temperature: 9, n: 0, logprobs: true, stop: [1] });
-    expect(message.split('; ').map((fault) => fault.split(' ')[0])).toEqual(['temperature', 'n', 'stop', 'logprobs']);
+    const { message } = await refusedChat({ temperature: 9, n: 0, use_beam_search: true, stop: [1] });
+    expect(message.split('; ').map((fault) => fault.split(' ')[0])).toEqual([
+      'temperature',
+      'n',
+      'stop',
+      'use_beam_search',
+    ]);
   });
 
   it('is listed at most 20 times, and quoted at most 100 characters long', async () => {

@@ -2,10 +2,10 @@
 
 import { sequenceId } from '../../src/ids.ts';
 import type { KvCache } from '../../src/kv/types.ts';
-import type { GenerateCommand, SamplingParams, SequenceEvent } from '../../src/ports.ts';
+import type { GenerateCommand, LogprobsWish, SamplingParams, SequenceEvent, TokenLogprobs } from '../../src/ports.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
-import { chainOf, type FakeKernel, nextToken } from '../fakes/kernel.ts';
+import { chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
 
 export const greedy: SamplingParams = {
   temperature: 0,
@@ -29,6 +29,7 @@ export interface CommandWish {
   readonly fairnessKey?: string;
   readonly timeoutMs?: number;
   readonly ignoreEos?: boolean;
+  readonly logprobs?: LogprobsWish | undefined;
 }
 
 export function generateCommand(wish: CommandWish): GenerateCommand {
@@ -45,7 +46,26 @@ export function generateCommand(wish: CommandWish): GenerateCommand {
     fairnessKey: wish.fairnessKey ?? 'key',
     namespace: wish.namespace ?? '',
     timeoutMs: wish.timeoutMs,
+    logprobs: wish.logprobs,
   };
+}
+
+/** The log-probabilities of an answer's tokens, and of its prompt's second token and following. */
+export function expectedLogprobs(
+  wish: CommandWish,
+  tokens: readonly number[],
+): { readonly prompt: readonly TokenLogprobs[]; readonly output: readonly TokenLogprobs[] } {
+  const all = [...wish.tokens, ...tokens];
+  const scores: TokenLogprobs[] = [];
+  let chain = 0;
+  for (const [index, token] of all.entries()) {
+    const isPrompt = index < wish.tokens.length;
+    const topCount = isPrompt ? wish.logprobs?.promptTopCount : wish.logprobs?.outputTopCount;
+    if (index > 0) scores.push(fakeLogprobs(chain, token, topCount ?? 0));
+    chain = chainOf(chain, token);
+  }
+  const promptCount = wish.tokens.length - 1;
+  return { prompt: scores.slice(0, promptCount), output: scores.slice(promptCount) };
 }
 
 export interface ExpectedAnswer {
@@ -75,6 +95,9 @@ export function expectedAnswer(
 /** What was heard of each sequence. */
 export class Journal {
   readonly tokens = new Map<number, number[]>();
+  readonly logprobs = new Map<number, TokenLogprobs[]>();
+  readonly promptLogprobs = new Map<number, TokenLogprobs[]>();
+  readonly endings = new Map<number, TokenLogprobs>();
   readonly ends = new Map<number, string[]>();
   readonly starts = new Map<number, number>();
   readonly cached = new Map<number, number>();
@@ -86,10 +109,17 @@ export class Journal {
         const list = this.tokens.get(id) ?? [];
         list.push(event.token);
         this.tokens.set(id, list);
+        if (event.logprobs !== undefined) this.logprobs.set(id, [...(this.logprobs.get(id) ?? []), event.logprobs]);
       } else if (event.kind === 'sequence-started') {
         this.starts.set(id, (this.starts.get(id) ?? 0) + 1);
         this.cached.set(id, event.cachedTokenCount);
+      } else if (event.kind === 'prompt-logprobs') {
+        const list = this.promptLogprobs.get(id) ?? [];
+        if (event.from !== list.length + 1) throw new Error(`prompt log-probabilities from ${event.from}`);
+        this.promptLogprobs.set(id, [...list, ...event.logprobs]);
       } else {
+        if (event.kind === 'sequence-finished' && event.ending !== undefined)
+          this.endings.set(id, event.ending.logprobs);
         const what = event.kind === 'sequence-finished' ? event.reason : event.error.code;
         this.ends.set(id, [...(this.ends.get(id) ?? []), what]);
       }

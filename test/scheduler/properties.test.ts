@@ -8,10 +8,20 @@ import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../src/kv/plain-cache.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { KvCache } from '../../src/kv/types.ts';
+import type { LogprobsWish } from '../../src/ports.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
-import { type CommandWish, checkRig, expectedAnswer, generateCommand, Journal, type Rig, step } from './driver.ts';
+import {
+  type CommandWish,
+  checkRig,
+  expectedAnswer,
+  expectedLogprobs,
+  generateCommand,
+  Journal,
+  type Rig,
+  step,
+} from './driver.ts';
 
 const vocabularySize = 5;
 const endTokens = [4];
@@ -26,6 +36,8 @@ interface Shape {
   readonly stepTokensMax: number;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
+  /** Rows of a step that may have logits of a prompt. */
+  readonly scoredRowsMax: number;
 }
 
 const shapes: fc.Arbitrary<Shape> = fc
@@ -38,6 +50,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     stepTokensMax: fc.integer({ min: 6, max: 24 }),
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
+    scoredRowsMax: fc.integer({ min: 1, max: 5 }),
   })
   .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
 
@@ -49,6 +62,7 @@ interface Action {
   readonly namespace: string;
   readonly priority: number;
   readonly fairnessKey: string;
+  readonly logprobs: LogprobsWish | undefined;
   /** Steps to run before the next action. */
   readonly steps: number;
   /** Cancel the sequence with this number, counted from the first submitted, if it was. */
@@ -63,6 +77,14 @@ const actions: fc.Arbitrary<Action> = fc.record({
   namespace: fc.constantFrom('', '', 'salt'),
   priority: fc.integer({ min: 0, max: 2 }),
   fairnessKey: fc.constantFrom('a', 'b', 'c'),
+  logprobs: fc.option(
+    fc.record({
+      outputTopCount: fc.constantFrom(undefined, 0, 2),
+      promptTopCount: fc.constantFrom(undefined, 0, 3),
+      promptScoredCount: fc.constant(0),
+    }),
+    { nil: undefined },
+  ),
   steps: fc.integer({ min: 0, max: 4 }),
   cancel: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined, freq: 4 }),
 });
@@ -91,6 +113,7 @@ function buildRig(shape: Shape): Rig {
     vocabularySize,
     endTokens,
     batchTokensMax: shape.stepTokensMax,
+    outputRowsMax: shape.sequencesMax + shape.scoredRowsMax,
     sharesPrefixes: shape.layout !== 'plain',
     layout: perSequence ? 'per-sequence' : 'pooled',
   });
@@ -98,6 +121,7 @@ function buildRig(shape: Shape): Rig {
     {
       sequencesMax: shape.sequencesMax,
       stepTokensMax: shape.stepTokensMax,
+      scoredRowsMax: shape.scoredRowsMax,
       contextTokensMax: contextTokensMax(shape),
       itlTargetMs: 0,
       policy: shape.policy,
@@ -161,6 +185,14 @@ describe('scheduler laws', () => {
           expect(rig.journal.tokens.get(id) ?? []).toEqual(expected.tokens);
           expect(rig.journal.ends.get(id)).toEqual([expected.reason]);
           expect(rig.journal.starts.get(id)).toBe(1);
+          const scores = expectedLogprobs(wish, expected.tokens);
+          const { outputTopCount, promptTopCount } = wish.logprobs ?? {};
+          expect(rig.journal.logprobs.get(id) ?? []).toEqual(outputTopCount === undefined ? [] : scores.output);
+          const endsScored = outputTopCount !== undefined && expected.reason === 'stop';
+          expect(rig.journal.endings.has(id)).toBe(endsScored);
+          expect(rig.journal.promptLogprobs.get(id) ?? []).toEqual(
+            promptTopCount === undefined || index > 0 ? [] : scores.prompt,
+          );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
         expect(rig.scheduler.stats().parkedBytes).toBe(0);

@@ -41,6 +41,15 @@ describe('waiting queue', () => {
     expect(drain(queue)).toEqual([warm, cold, later]);
   });
 
+  it('serves what goes on after output before everything new of its rank', () => {
+    const queue = createWaitingQueue('priority');
+    const [fresh, urgent] = [sequence({}), sequence({ priority: -1 })];
+    const { command, ...rest } = sequence({});
+    const continued = { ...rest, command: { ...command, generatedCount: 2 } };
+    for (const one of [fresh, continued, urgent]) queue.push(one);
+    expect(drain(queue)).toEqual([urgent, continued, fresh]);
+  });
+
   it('priority: lower first, and only a better rank displaces', () => {
     const queue = createWaitingQueue('priority');
     const low = sequence({ priority: 5 });

@@ -85,10 +85,12 @@ const capacity: EngineCapacity = {
 
 const finished = {
   reason: 'stop',
+  repeatedItself: false,
   timings: { queueMs: 100, prefillMs: 200, decodeMs: 900, preemptionCount: 0 },
   promptTokenCount: 30,
   cachedTokenCount: 16,
   generationTokenCount: 10,
+  reasoningTokenCount: 4,
   endToEndSeconds: 1.25,
 } as const;
 
@@ -176,8 +178,11 @@ describe('counts', () => {
     metrics.onCancelled('stop-string');
     expect(await seriesValue(metrics, 'vllm:request_success_total', { finished_reason: 'stop' })).toBe(1);
     expect(await seriesValue(metrics, 'vllm:request_success_total', { finished_reason: 'abort' })).toBe(0);
+    expect(await seriesValue(metrics, 'octet_choices_repeating_total')).toBe(0);
+    metrics.onFinished({ ...finished, repeatedItself: true, timings: undefined });
+    expect(await seriesValue(metrics, 'octet_choices_repeating_total')).toBe(1);
     expect(await seriesValue(metrics, 'octet_request_queue_seconds_count')).toBe(0);
-    expect(await seriesValue(metrics, 'octet_request_seconds_count')).toBe(1);
+    expect(await seriesValue(metrics, 'octet_request_seconds_count')).toBe(2);
   });
 
   test('prompt tokens by source add up', async () => {

@@ -14,9 +14,12 @@ export interface AdjustMemory {
 }
 
 /** Whether `adjustLogits` would change anything. */
-export function needsAdjusting({ sampling, ignoreEos }: SampleRow): boolean {
+export function needsAdjusting({ sampling, ignoreEos, forbiddenTokens = [] }: SampleRow): boolean {
   return (
     ignoreEos ||
+    forbiddenTokens.length > 0 ||
+    sampling.allowedTokens !== undefined ||
+    (sampling.bannedRuns ?? []).length > 0 ||
     sampling.logitBias.length > 0 ||
     sampling.repetitionPenalty !== 1 ||
     sampling.presencePenalty !== 0 ||
@@ -46,7 +49,32 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
       logits[token] = (logits[token] as number) - presencePenalty - frequencyPenalty * count;
     });
   }
-  if (row.ignoreEos) for (const token of endTokenIds) logits[token] = Number.NEGATIVE_INFINITY;
+  // A mask knows better: it allows an end where nothing else is possible.
+  if (row.mask === undefined) {
+    if (row.ignoreEos) forbid(logits, endTokenIds);
+    forbid(logits, row.forbiddenTokens ?? []);
+  }
+  if (sampling.allowedTokens !== undefined) forbidAllBut(logits, sampling.allowedTokens);
+  const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
+  for (const run of sampling.bannedRuns ?? []) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
+}
+
+function forbid(logits: Float32Array, tokens: readonly TokenId[]): void {
+  for (const token of tokens) logits[token] = Number.NEGATIVE_INFINITY;
+}
+
+function forbidAllBut(logits: Float32Array, allowed: readonly TokenId[]): void {
+  const kept = allowed.map((token) => logits[token] ?? Number.NEGATIVE_INFINITY);
+  logits.fill(Number.NEGATIVE_INFINITY);
+  allowed.forEach((token, index) => {
+    logits[token] = kept[index] ?? Number.NEGATIVE_INFINITY;
+  });
+}
+
+/** Whether the output ends with all of `run` but its last token. */
+function endsBefore(output: Int32Array, run: readonly TokenId[]): boolean {
+  const start = output.length - (run.length - 1);
+  return start >= 0 && run.slice(0, -1).every((token, index) => output[start + index] === token);
 }
 
 /** Calls `visit` once for each different token, with how often it occurs. */

@@ -2,7 +2,8 @@
 
 import koffi from 'koffi';
 import { type DrawMemory, drawToken } from './draw.ts';
-import { finishRow, readRow, type SharedRows, type TakenRow, takeRow } from './shared-rows.ts';
+import { applyMask } from './mask.ts';
+import { finishRow, maskOf, readRow, type SharedRows, type TakenRow, takeRow } from './shared-rows.ts';
 
 /** Where a thread finds the logits of a row, and its arrays. */
 export interface RowDrawer {
@@ -18,7 +19,9 @@ export function drawRows(shared: SharedRows, drawer: RowDrawer): void {
 /** Draws one row; harmless when another thread draws it too, because a draw has no state. */
 export function drawRow(shared: SharedRows, taken: TakenRow, { logitsOf, memory }: RowDrawer): void {
   const record = readRow(shared, taken.row);
-  finishRow(shared, taken, drawToken(logitsOf(record.logitsRow), record, record, memory));
+  const logits = logitsOf(record.logitsRow);
+  if (record.isMasked) applyMask(logits, maskOf(shared, taken.row));
+  finishRow(shared, taken, drawToken(logits, record, record, memory));
 }
 
 /** The logits of the open round as a thread of its own sees them: a view over the same native memory. */

@@ -6,7 +6,8 @@ import type { SampleRow } from '../../ports.ts';
 import type { LogitsView } from '../logits-view.ts';
 import { adjustLogits, needsAdjusting } from './adjust.ts';
 import { createDrawMemory, drawToken } from './draw.ts';
-import { roundRowsMax, writeRow } from './shared-rows.ts';
+import { applyMask } from './mask.ts';
+import { maskOf, roundRowsMax, writeRow } from './shared-rows.ts';
 import { type SamplingThreads, startSamplingThreads } from './thread-pool.ts';
 
 export interface SamplerOptions {
@@ -17,7 +18,7 @@ export interface SamplerOptions {
 }
 
 export interface Sampler {
-  /** Draws one token per row from the last decode's logits, which it changes. Shape (rows.length,). */
+  /** Draws one token per row from the last decode's logits, which it changes; -1 where none is possible. Shape (rows.length,). */
   sample(rows: readonly SampleRow[]): Int32Array;
   /** Threads that really run. */
   readonly threadCount: number;
@@ -39,9 +40,11 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   }
 
   function drawHere(rows: readonly SampleRow[]): Int32Array {
-    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount }) =>
-      drawToken(logitsOf(logits.rowOf(batchIndex)), sampling, { seed, position: tokenCount }, memory),
-    );
+    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, mask }) => {
+      const values = logitsOf(logits.rowOf(batchIndex));
+      if (mask !== undefined) applyMask(values, mask);
+      return drawToken(values, sampling, { seed, position: tokenCount }, memory);
+    });
   }
 
   function drawOnThreads(
@@ -49,8 +52,10 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     rows: readonly SampleRow[],
     rowMs: number,
   ): Int32Array {
-    rows.forEach(({ batchIndex, sampling, seed, tokenCount }, index) => {
-      writeRow(shared, index, { ...sampling, logitsRow: logits.rowOf(batchIndex), seed, position: tokenCount });
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, mask }, index) => {
+      if (mask !== undefined) maskOf(shared, index).set(mask);
+      const logitsRow = logits.rowOf(batchIndex);
+      writeRow(shared, index, { ...sampling, logitsRow, seed, position: tokenCount, isMasked: mask !== undefined });
     });
     drawRound({
       count: rows.length,
@@ -72,15 +77,19 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   return {
     threadCount: threads === undefined ? 0 : threadCount,
     sample(rows) {
-      for (const row of rows)
-        if (needsAdjusting(row)) adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
-      const tokens = draw(rows);
-      const failed = tokens.indexOf(-1);
-      if (failed >= 0) throw new Error(`no token can be drawn for row ${failed}: every logit is NaN or forbidden`);
-      return tokens;
+      rows.forEach((row, index) => {
+        if (sharesLogits(row, rows[index - 1]) || !needsAdjusting(row)) return;
+        adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
+      });
+      return draw(rows);
     },
     dispose: () => threads?.dispose(),
   };
+}
+
+/** Whether two answers to one prompt draw from the same row: it is adjusted for the first of them, once. */
+function sharesLogits(row: SampleRow, before: SampleRow | undefined): boolean {
+  return before !== undefined && row.batchIndex === before.batchIndex && row.sampling === before.sampling;
 }
 
 /** Measured per logit on one core of 2.5 GHz: a comparison, a comparison with a heap beside it, an exponential. */

@@ -17,7 +17,7 @@ const rowMask = (1 << rowBits) - 1;
 export const control = { ticket: 0, size: 1, finished: 2, wake: 3, stop: 4, busyCount: 5, length: 8 } as const;
 
 /** Numbers per row in `fields`. */
-const fieldsPerRow = 8;
+const fieldsPerRow = 9;
 
 export interface SharedRows {
   /** Shape (control.length,). */
@@ -28,6 +28,8 @@ export interface SharedRows {
   readonly fields: Float64Array;
   /** Drawn tokens, -1 where none was possible, a mark below that where not drawn yet. Shape (roundRowsMax,). */
   readonly results: Int32Array;
+  /** What rows with a grammar may draw; read only where a row's record says so. Shape (roundRowsMax, maskWords). */
+  readonly masks: Int32Array;
 }
 
 /** One row as the threads see it: adjustments were made before. */
@@ -40,18 +42,30 @@ export interface RowRecord {
   readonly typicalP: number;
   readonly seed: number;
   readonly position: number;
+  /** Whether the row's mask counts. */
+  readonly isMasked: boolean;
 }
 
 const controlBytes = control.length * 4;
 const logitsBytes = 2 * 8;
 const fieldsBytes = roundRowsMax * fieldsPerRow * 8;
 
-export function allocateSharedRows(): SharedArrayBuffer {
-  return new SharedArrayBuffer(controlBytes + logitsBytes + fieldsBytes + roundRowsMax * 4);
+const resultsBytes = roundRowsMax * 4;
+
+/** Words of one row's mask. */
+function maskWordsOf(vocabularySize: number): number {
+  return Math.ceil(vocabularySize / 32);
+}
+
+export function allocateSharedRows(vocabularySize: number): SharedArrayBuffer {
+  // Pages that no mask was written to take no memory.
+  const maskBytes = roundRowsMax * maskWordsOf(vocabularySize) * 4;
+  return new SharedArrayBuffer(controlBytes + logitsBytes + fieldsBytes + resultsBytes + maskBytes);
 }
 
 export function viewSharedRows(memory: SharedArrayBuffer): SharedRows {
   return {
+    masks: new Int32Array(memory, controlBytes + logitsBytes + fieldsBytes + resultsBytes),
     control: new Int32Array(memory, 0, control.length),
     logits: new BigInt64Array(memory, controlBytes, 2),
     fields: new Float64Array(memory, controlBytes + logitsBytes, roundRowsMax * fieldsPerRow),
@@ -69,6 +83,13 @@ export function writeRow({ fields }: SharedRows, row: number, record: RowRecord)
   fields[start + 5] = record.typicalP;
   fields[start + 6] = record.seed;
   fields[start + 7] = record.position;
+  fields[start + 8] = record.isMasked ? 1 : 0;
+}
+
+/** The place of a row's mask. Shape (maskWords,). */
+export function maskOf({ masks }: SharedRows, row: number): Int32Array {
+  const words = masks.length / roundRowsMax;
+  return masks.subarray(row * words, (row + 1) * words);
 }
 
 export function readRow({ fields }: SharedRows, row: number): RowRecord {
@@ -82,6 +103,7 @@ export function readRow({ fields }: SharedRows, row: number): RowRecord {
     typicalP: field(5),
     seed: field(6),
     position: field(7),
+    isMasked: field(8) !== 0,
   };
 }
 

@@ -35,7 +35,7 @@ export async function startSamplingThreads(
 ): Promise<SamplingThreads | undefined> {
   const program = threadProgram();
   if (count < 1 || program === undefined) return undefined;
-  const memory = allocateSharedRows();
+  const memory = allocateSharedRows(vocabularySize);
   const shared = viewSharedRows(memory);
   const threads = Array.from({ length: count }, () => new Worker(program, { workerData: { memory, vocabularySize } }));
   await Promise.all(threads.map(started));

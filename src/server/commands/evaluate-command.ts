@@ -191,6 +191,7 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
         preemption: 'auto',
         parkBytesMax: 2 ** 30,
         // This process is the evaluation's own: nobody waits for its answers.
+        grammarTimeoutMs: 10_000,
         nice: 0,
       },
       { log: (level, text) => level === 'error' && terminal.tell(text), onProgress: () => undefined },

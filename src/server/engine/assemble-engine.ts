@@ -2,6 +2,9 @@
 // Why apart from the process's entry: benchmarks and tests build the same engine without a process around it.
 
 import { randomInt } from 'node:crypto';
+import { createMasks } from '../../grammar/create-masks.ts';
+import type { SequenceMasks } from '../../grammar-port.ts';
+import { tokenId } from '../../ids.ts';
 import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
@@ -10,6 +13,7 @@ import { createKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
+import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineCapacity, Kernel } from '../../ports.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
@@ -19,6 +23,7 @@ export interface AssembledEngine {
   readonly kernel: Kernel;
   readonly cache: KvCache;
   readonly scheduler: Scheduler;
+  readonly masks: SequenceMasks;
   readonly capacity: EngineCapacity;
   /** Frees the context and the weights; the loop must have ended. */
   dispose(): void;
@@ -56,6 +61,7 @@ export async function assembleEngine(
     {
       sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
       stepTokensMax: kernel.limits.batchTokensMax,
+      scoredRowsMax: kernel.limits.outputRowsMax - Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
       contextTokensMax,
       itlTargetMs: configuration.itlTargetMs,
       policy: configuration.policy,
@@ -66,12 +72,21 @@ export async function assembleEngine(
     },
     cache,
   );
+  const tokenizer = createTokenizer(model);
+  const masks = createMasks({
+    vocabularySize: kernel.limits.vocabularySize,
+    endTokenIds: kernel.limits.endTokenIds,
+    pieceBytes: (token) => tokenizer.pieceBytes(tokenId(token)),
+    timeoutMs: configuration.grammarTimeoutMs,
+  });
   return {
     kernel,
     cache,
     scheduler,
+    masks,
     capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
     dispose() {
+      masks.dispose();
       kernel.dispose();
       model.dispose();
     },

@@ -17,6 +17,7 @@ import type {
   StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
 import { admissible, noteCrash, noteProgress } from './quarantine.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -50,6 +51,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   const live = new Map<SequenceId, LiveSequence>();
   /** In the present engine. */
   const submitted = new Set<SequenceId>();
+  const grammarRequests = createGrammarRequests((command) => supervisor.send(command));
   let admission: Admission | undefined;
   let lastId = 0;
   let draining = false;
@@ -96,6 +98,9 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       case 'token-delta':
         sequence.generated.push(event.token);
         break;
+      case 'prompt-logprobs':
+        sequence.promptScoredCount += event.logprobs.length;
+        break;
       case 'sequence-finished':
       case 'sequence-failed':
         end(sequence);
@@ -114,11 +119,14 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       for (const event of message.events) onEvent(event);
     } else if (message.kind === 'heartbeat') {
       options.observer.onHeartbeat(message);
+    } else if (message.kind === 'grammar-prepared') {
+      grammarRequests.answered(message.id, message.error);
     }
   }
 
   function onReady(capacity: EngineCapacity): void {
     admission ??= createAdmission({ ...options.limits, contextTokensMax: capacity.contextTokensMax });
+    grammarRequests.resend();
     submitAdmissible();
   }
 
@@ -131,12 +139,15 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   }
 
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
-    if (draining) return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
+    if (draining && command.generatedCount === 0)
+      return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
     const status = supervisor.status();
     if (admission === undefined || status.kind === 'stopped') {
       const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
       return retryable('engine_unavailable', why);
     }
+    // Its first part was admitted, and its client is reading already: it neither queues again nor is turned away.
+    if (command.generatedCount > 0) return undefined;
     return admission.admit({
       sequenceCount: command.choices.length,
       promptTokenCount: command.tokens.length,
@@ -173,6 +184,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       end(sequence);
       if (quarantined) submitAdmissible();
     },
+    prepareGrammar: (grammar) => grammarRequests.ask(grammar, supervisor.status().kind === 'ready'),
     status(): EngineStatus {
       return draining ? { kind: 'draining' } : supervisor.status();
     },
@@ -182,6 +194,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     },
     liveCount: () => live.size,
     failAll(error) {
+      grammarRequests.failAll(error);
       for (const sequence of [...live.values()]) {
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });

@@ -27,6 +27,8 @@ export interface EngineConfiguration {
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
   readonly parkBytesMax: number;
+  /** Time to compile one grammar. */
+  readonly grammarTimeoutMs: number;
   /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
   readonly nice: number;
 }

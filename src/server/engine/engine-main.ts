@@ -5,6 +5,7 @@ import { getPriority, setPriority } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { assertNever } from '../../assert.ts';
 import { octetError } from '../../errors.ts';
+import type { PrepareGrammarCommand, SequenceMasks } from '../../grammar-port.ts';
 import type { EngineMessage } from '../../ports.ts';
 import { createEngineLoop, type EngineLoop } from '../../scheduler/engine-loop.ts';
 import { assembleEngine } from './assemble-engine.ts';
@@ -17,6 +18,7 @@ const heartbeatIntervalMs = 250;
 const eventLoopDelay = monitorEventLoopDelay({ resolution: 10 });
 eventLoopDelay.enable();
 let loop: EngineLoop | undefined;
+let masks: SequenceMasks | undefined;
 
 function post(message: EngineMessage): void {
   if (process.connected) process.send?.(message);
@@ -34,14 +36,13 @@ function beat(): void {
 
 async function start(configuration: EngineConfiguration): Promise<void> {
   standBack(configuration.nice);
-  const { kernel, cache, scheduler, capacity } = await assembleEngine(configuration, {
+  const { capacity, ...parts } = await assembleEngine(configuration, {
     log: (level, text) => post({ kind: 'log', level, text }),
     onProgress: (fraction) => post({ kind: 'load-progress', fraction }),
   });
+  masks = parts.masks;
   loop = createEngineLoop({
-    scheduler,
-    cache,
-    kernel,
+    ...parts,
     now: () => performance.now(),
     post: (report) => post({ kind: 'step', ...report }),
     onFault: (faults) => {
@@ -50,6 +51,14 @@ async function start(configuration: EngineConfiguration): Promise<void> {
   });
   post({ kind: 'engine-ready', capacity });
   await loop.run();
+}
+
+async function prepareGrammar({ id, grammar }: PrepareGrammarCommand): Promise<void> {
+  const loading = octetError('engine_unavailable', 'The model is still loading.');
+  const error = await (masks?.prepare(grammar) ?? Promise.resolve(loading)).catch((reason: unknown) =>
+    octetError('internal_error', String(reason)),
+  );
+  post({ kind: 'grammar-prepared', id, error });
 }
 
 /** Before any native thread exists: threads inherit the priority of the one that makes them. */
@@ -70,6 +79,9 @@ process.on('message', (message: ServerMessage) => {
         // The channel must be flushed before the process ends.
         setTimeout(() => process.exit(1), 50);
       });
+      break;
+    case 'prepare-grammar':
+      void prepareGrammar(message);
       break;
     case 'generate':
     case 'cancel':

@@ -2,13 +2,15 @@
 // Why a process: ggml ends the whole process on a failed assertion or a device error; the server must outlive that.
 
 import { fork } from 'node:child_process';
+import type { PrepareGrammarCommand } from '../../grammar-port.ts';
 import type { EngineCommand, EngineMessage } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 
 export type ServerMessage =
   | { readonly kind: 'configure'; readonly configuration: EngineConfiguration }
   | { readonly kind: 'stop' }
-  | EngineCommand;
+  | EngineCommand
+  | PrepareGrammarCommand;
 
 export interface EngineProcess {
   readonly pid: number | undefined;

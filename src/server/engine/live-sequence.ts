@@ -2,7 +2,7 @@
 
 import { must } from '../../assert.ts';
 import type { SequenceId, TokenId } from '../../ids.ts';
-import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
+import type { Choice, GenerateCommand, LogprobsWish, SequenceEvent } from '../../ports.ts';
 
 export interface LiveSequence {
   readonly id: SequenceId;
@@ -13,6 +13,8 @@ export interface LiveSequence {
   readonly deadlineMs: number;
   /** Output tokens so far. */
   readonly generated: TokenId[];
+  /** Prompt tokens whose log-probabilities it has. */
+  promptScoredCount: number;
   /** Whether it left the queue once: then it counts as waiting no more, whatever happens to the engine. */
   started: boolean;
   /** Whether the present engine has begun to compute it. */
@@ -37,7 +39,9 @@ export function createLiveSequence(
     onEvent,
     deadlineMs: command.timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs + command.timeoutMs,
     generated: [],
-    started: false,
+    promptScoredCount: 0,
+    // What goes on after output was admitted, and left the queue, before.
+    started: command.generatedCount > 0,
     running: false,
     crashCount: 0,
     generatedAtCrash: 0,
@@ -49,6 +53,25 @@ export function resumeCommand(live: LiveSequence, nowMs: number): GenerateComman
   const tokens = new Int32Array(live.command.tokens.length + live.generated.length);
   tokens.set(live.command.tokens);
   tokens.set(live.generated, live.command.tokens.length);
+  const generatedCount = live.command.generatedCount + live.generated.length;
   const timeoutMs = live.command.timeoutMs === undefined ? undefined : Math.max(live.deadlineMs - nowMs, 1);
-  return { ...live.command, choices: [live.choice], tokens, generatedCount: live.generated.length, timeoutMs };
+  return {
+    ...live.command,
+    choices: [live.choice],
+    tokens,
+    generatedCount,
+    timeoutMs,
+    logprobs: resumedLogprobs(live),
+  };
+}
+
+/** What it still lacks. The prompt's are told once for all choices, to the first. */
+function resumedLogprobs({ id, command, promptScoredCount }: LiveSequence): LogprobsWish | undefined {
+  if (command.logprobs === undefined) return undefined;
+  const isFirst = command.choices[0]?.sequenceId === id;
+  return {
+    ...command.logprobs,
+    promptTopCount: isFirst ? command.logprobs.promptTopCount : undefined,
+    promptScoredCount,
+  };
 }

@@ -93,23 +93,34 @@ function suffices(plan: PlannedCapacity, { configuration, measured, isLast }: Su
 
 interface Sizing {
   readonly configuration: EngineConfiguration;
+  readonly measured: LlamaModel;
   readonly types: KvTypes;
   readonly threads: number;
 }
 
 function kernelOptions(
-  { configuration, types, threads }: Sizing,
+  { configuration, measured, types, threads }: Sizing,
   { layout, cellCount }: { layout: KvLayout; cellCount: number },
 ): Omit<KernelOptions, 'model'> {
+  const batchTokensMax = Math.max(configuration.stepTokensMax, configuration.sequencesMax);
   return {
     layout,
     cellCount,
     sequencesMax: configuration.sequencesMax,
-    batchTokensMax: Math.max(configuration.stepTokensMax, configuration.sequencesMax),
+    batchTokensMax,
+    outputsMax: configuration.sequencesMax + scoredRows(measured.vocabularySize, batchTokensMax),
     microBatchTokens: configuration.microBatchTokens,
     kvTypes: types,
     threads,
   };
+}
+
+/** Logits of prompt tokens that are scored take at most this in one step: 110 rows of a vocabulary of 152,064 tokens. */
+const scoredBytesMax = 64 * 2 ** 20;
+
+/** Prompt tokens whose log-probabilities one step may compute; a prompt that wants more is read in shorter chunks. */
+function scoredRows(vocabularySize: number, batchTokensMax: number): number {
+  return Math.min(Math.max(Math.floor(scoredBytesMax / (4 * vocabularySize)), 1), batchTokensMax);
 }
 
 function readKvTypes(configuration: EngineConfiguration, { shape, libraries }: LlamaModel) {

@@ -2,6 +2,7 @@
 // Back-off doubles from 100 ms to 30 s while engines die soon after they start, and is forgotten once one has lived a minute.
 
 import type { OctetErrorBody } from '../../errors.ts';
+import type { PrepareGrammarCommand } from '../../grammar-port.ts';
 import type { EngineCapacity, EngineCommand, EngineMessage, EngineStatus } from '../../ports.ts';
 import type { EngineProcess, LaunchEngine } from './engine-process.ts';
 
@@ -34,7 +35,7 @@ export interface SupervisorListener {
 export interface Supervisor {
   start(): void;
   listen(listener: SupervisorListener): void;
-  send(command: EngineCommand): void;
+  send(command: EngineCommand | PrepareGrammarCommand): void;
   status(): EngineStatus;
   capacity(): EngineCapacity | undefined;
   enginePid(): number | undefined;
@@ -101,6 +102,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         listener?.onMessage(message);
         break;
       case 'step':
+      case 'grammar-prepared':
         listener?.onMessage(message);
         break;
     }

@@ -75,4 +75,23 @@ describe('adjustLogits', () => {
       { interruptAfterTimeLimit: 1_000 },
     );
   });
+
+  const never = Number.NEGATIVE_INFINITY;
+
+  test('forbids what is not allowed, and more tokens where a row says so', () => {
+    const sampling = { ...greedy, allowedTokens: [tokenId(2), tokenId(5)] };
+    expect(adjusted({ sampling })).toEqual([never, never, 2, never, never, 5, never, never]);
+    expect(adjusted({ forbiddenTokens: [tokenId(5)] })).toEqual([0, 1, 2, 3, -4, never, 6, 7]);
+    expect(needsAdjusting(sampleRow({ batchIndex: 0, forbiddenTokens: [tokenId(5)] }))).toBe(true);
+  });
+
+  test('forbids the last token of a banned run only behind the others, in the output alone', () => {
+    const banned = (...run: number[]) =>
+      adjusted({ ...history, sampling: { ...greedy, bannedRuns: [run.map(tokenId)] } });
+    expect(banned(4, 3, 2)).toEqual([0, 1, never, 3, -4, 5, 6, 7]);
+    expect(banned(3, 4, 2)).toEqual([0, 1, 2, 3, -4, 5, 6, 7]);
+    // 3, 3 ends the prompt and begins the output.
+    expect(banned(3, 3, 4, 3, 2)).toEqual([0, 1, 2, 3, -4, 5, 6, 7]);
+    expect(banned(6)).toEqual([0, 1, 2, 3, -4, 5, never, 7]);
+  });
 });

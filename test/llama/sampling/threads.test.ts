@@ -81,22 +81,60 @@ describe.skipIf(!isBuilt)('sampling threads (built)', () => {
     const row = logits.view.values().subarray(start, start + vocabularySize);
     const saved = row.slice();
     row.fill(Number.NaN);
-    expect(() => together.sample(rows)).toThrow(/row 5: every logit is NaN or forbidden/);
+    expect(together.sample(rows)[5]).toBe(-1);
     row.set(saved);
     expect(together.sample(rows)).toEqual(alone.sample(rows));
   });
 });
 
+describe.skipIf(!isBuilt)('rows with a mask', () => {
+  test('draw the same on threads, and only what is allowed', async () => {
+    const logits = nativeLogits();
+    const saved = logits.view.values().slice();
+    const samplers = [0, 3].map((threadCount) => createSampler({ logits: logits.view, endTokenIds: [], threadCount }));
+    const [alone, together] = await Promise.all(samplers);
+    if (alone === undefined || together === undefined) throw new Error('there are two');
+    const rows = Array.from({ length: rowCount }, (_, index) => ({
+      ...sampleRow({ batchIndex: index, sampling: { ...greedy, temperature: index % 3 }, seed: index, tokenCount: 5 }),
+      // Every row has words of ones, of zeros and of both; some rows have no mask.
+      mask:
+        index % 4 === 0
+          ? undefined
+          : Int32Array.from(
+              { length: vocabularySize / 32 },
+              (_word, at) => [0, -1, 0x0f0f0f0f + index][(at + index) % 3] ?? 0,
+            ),
+    }));
+    const expected = alone.sample(rows);
+    logits.view.values().set(saved);
+    expect(together.sample(rows)).toEqual(expected);
+    for (const [index, token] of expected.entries()) {
+      const mask = rows[index]?.mask;
+      if (mask !== undefined) expect(((mask[token >> 5] ?? 0) >> (token & 31)) & 1).toBe(1);
+    }
+    together.dispose();
+    logits.free();
+  });
+
+  test('a mask that allows nothing is told, not drawn from', async () => {
+    const logits = nativeLogits();
+    const sampler = await createSampler({ logits: logits.view, endTokenIds: [], threadCount: 0 });
+    const row = sampleRow({ batchIndex: 0, sampling: greedy, seed: 1, tokenCount: 1 });
+    expect(() => sampler.sample([{ ...row, mask: new Int32Array(vocabularySize / 32) }])).toThrow('forbidden');
+    logits.free();
+  });
+});
+
 describe('rounds', () => {
   test('hand each row out once', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 5);
     const taken = Array.from({ length: 8 }, () => takeRow(shared)?.row);
     expect(taken).toEqual([0, 1, 2, 3, 4, undefined, undefined, undefined]);
   });
 
   test('know which rows have no result', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 2);
     const [first, second] = [takeRow(shared), takeRow(shared)];
     if (first === undefined || second === undefined) throw new Error('two rows are there');
@@ -108,7 +146,7 @@ describe('rounds', () => {
   });
 
   test('are not touched by a thread that is late from the one before', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 3);
     const late = takeRow(shared);
     if (late === undefined) throw new Error('a row is there');
@@ -121,7 +159,7 @@ describe('rounds', () => {
   });
 
   test('keep the first of two results for a row', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     openRound(shared, 1);
     const row = takeRow(shared);
     if (row === undefined) throw new Error('a row is there');
@@ -131,7 +169,7 @@ describe('rounds', () => {
   });
 
   test('go on after their numbers have wrapped around', () => {
-    const shared = viewSharedRows(allocateSharedRows());
+    const shared = viewSharedRows(allocateSharedRows(vocabularySize));
     for (let round = 0; round < 2 ** 20 + 10; round++) {
       openRound(shared, 1);
       const row = takeRow(shared);

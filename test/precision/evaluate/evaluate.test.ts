@@ -67,6 +67,7 @@ const openEngine: Parameters<typeof evaluate>[1]['openEngine'] = ({ path: modelP
       policy: 'fcfs',
       preemption: 'auto',
       parkBytesMax: 0,
+      grammarTimeoutMs: 10_000,
       nice: 0,
     },
     { log: () => undefined, onProgress: () => undefined },

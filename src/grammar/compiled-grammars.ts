@@ -1,0 +1,164 @@
+// Compiled grammars, kept by their text while there is room, and the instances they live in.
+//
+//   trial instance    compiles every grammar first, with a time limit; a grammar that is too slow or aborts it is refused
+//   shared instance   holds the grammars that compiled quickly, compiled once more; all their sequences are served by it
+//   own instance      a grammar that compiled slowly stays in the instance that did it, and the next trial gets a new one
+//
+// Why twice: a grammar cannot leave its instance, and an instance that compiles answers no masks. Sequences then never wait for
+// a stranger's slow grammar, only for `quickMs` at most.
+
+import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { GrammarSpec } from '../grammar-port.ts';
+import { createTrials, type Trials } from './compile-trials.ts';
+import type { GrammarInstance } from './threads/instance.ts';
+
+export interface CompiledGrammar {
+  readonly id: number;
+  readonly instance: GrammarInstance;
+}
+
+export interface CompiledGrammars {
+  /** Compiles unless it is known; answers why it cannot be used, or undefined when it can. */
+  prepare(spec: GrammarSpec): Promise<OctetErrorBody | undefined>;
+  /** The grammar if it is compiled and its instance lives. */
+  find(spec: GrammarSpec): CompiledGrammar | undefined;
+  /** One more, or one fewer, sequence that uses it. Used grammars are never dropped. */
+  hold(spec: GrammarSpec): void;
+  release(spec: GrammarSpec): void;
+  /** Compiled grammars that are kept, for tests. */
+  count(): number;
+  dispose(): void;
+}
+
+export interface CompiledGrammarsOptions {
+  readonly createInstance: () => GrammarInstance;
+  readonly timeoutMs: number;
+  /** Grammars that nobody uses, beyond which the one unused for longest is dropped. */
+  readonly unusedMax?: number;
+  readonly quickMs?: number;
+}
+
+interface Entry {
+  readonly id: number;
+  readonly key: string;
+  readonly spec: GrammarSpec;
+  state:
+    | { readonly kind: 'compiling'; readonly done: Promise<OctetErrorBody | undefined> }
+    | { readonly kind: 'ready'; readonly instance: GrammarInstance; readonly isOwn: boolean }
+    | { readonly kind: 'refused'; readonly error: OctetErrorBody };
+  userCount: number;
+}
+
+const unusedMaxUsual = 64;
+const ownUnusedMax = 2;
+/** Each instance holds the vocabulary once more: tens of megabytes. With so many, slow grammars go where the quick ones are. */
+const ownMax = 4;
+const quickMsUsual = 250;
+
+export function createCompiledGrammars(options: CompiledGrammarsOptions): CompiledGrammars {
+  const { unusedMax = unusedMaxUsual, quickMs = quickMsUsual } = options;
+  /** Least recently used first. */
+  const entries = new Map<string, Entry>();
+  const trials: Trials = createTrials(options);
+  let shared: GrammarInstance | undefined;
+  let lastId = 0;
+
+  function sharedInstance(): GrammarInstance {
+    if (shared === undefined || shared.isLost) shared = options.createInstance();
+    return shared;
+  }
+
+  function ownCount(): number {
+    return [...entries.values()].filter(({ state }) => state.kind === 'ready' && state.isOwn).length;
+  }
+
+  function start(spec: GrammarSpec, key: string): Entry {
+    lastId += 1;
+    const id = lastId;
+    const entry: Entry = {
+      id,
+      key,
+      spec,
+      userCount: 0,
+      state: { kind: 'compiling', done: Promise.resolve(undefined) },
+    };
+    entries.set(key, entry);
+    compileInto(entry);
+    return entry;
+  }
+
+  function compileInto(entry: Entry): void {
+    const done = compile(entry).then((state) => {
+      entry.state = state;
+      shrink();
+      return state.kind === 'refused' ? state.error : undefined;
+    });
+    entry.state = { kind: 'compiling', done };
+  }
+
+  async function compile({ id, spec }: Entry): Promise<Exclude<Entry['state'], { kind: 'compiling' }>> {
+    // Both may have to start: at the same time.
+    sharedInstance();
+    const trial = await trials.run(id, spec, ownCount() < ownMax ? quickMs : Number.POSITIVE_INFINITY);
+    if (trial.kind === 'refused') return { kind: 'refused', error: octetError('grammar_failed', trial.reason) };
+    if (trial.kind === 'slow') return { kind: 'ready', instance: trial.instance, isOwn: true };
+    const instance = sharedInstance();
+    await instance.ready;
+    const again = await instance.compile(id, spec);
+    if (again.kind === 'compiled') return { kind: 'ready', instance, isOwn: false };
+    return { kind: 'refused', error: octetError('grammar_failed', `The grammar cannot be compiled: ${again.reason}`) };
+  }
+
+  /** Moves an entry to the end of the order and makes sure that it is usable, or on its way. */
+  function touch(spec: GrammarSpec): Entry {
+    const key = keyOf(spec);
+    const entry = entries.get(key) ?? start(spec, key);
+    entries.delete(key);
+    entries.set(key, entry);
+    if (entry.state.kind === 'ready' && entry.state.instance.isLost) compileInto(entry);
+    return entry;
+  }
+
+  function shrink(): void {
+    const unused = [...entries.values()].filter(
+      ({ userCount, state }) => userCount === 0 && state.kind !== 'compiling',
+    );
+    const own = unused.filter(({ state }) => state.kind === 'ready' && state.isOwn);
+    for (const entry of [...own.slice(0, -ownUnusedMax), ...unused.slice(0, -unusedMax)]) drop(entry);
+  }
+
+  function drop({ key, id, state }: Entry): void {
+    if (!entries.delete(key) || state.kind !== 'ready') return;
+    if (state.isOwn) state.instance.end('its grammar was dropped');
+    else state.instance.forget(id);
+  }
+
+  return {
+    async prepare(spec) {
+      const { state } = touch(spec);
+      return state.kind === 'compiling' ? state.done : state.kind === 'refused' ? state.error : undefined;
+    },
+    find(spec) {
+      const { id, state } = touch(spec);
+      return state.kind === 'ready' && !state.instance.isLost ? { id, instance: state.instance } : undefined;
+    },
+    hold(spec) {
+      touch(spec).userCount += 1;
+    },
+    release(spec) {
+      const entry = entries.get(keyOf(spec));
+      if (entry !== undefined) entry.userCount -= 1;
+      shrink();
+    },
+    count: () => [...entries.values()].filter(({ state }) => state.kind === 'ready').length,
+    dispose() {
+      trials.dispose();
+      shared?.end('the engine ends');
+      for (const { state } of entries.values()) if (state.kind === 'ready') state.instance.end('the engine ends');
+    },
+  };
+
+  function keyOf(spec: GrammarSpec): string {
+    return spec.kind === 'ebnf' ? `ebnf ${spec.text}` : `tag ${spec.tag}`;
+  }
+}

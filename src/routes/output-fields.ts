@@ -1,0 +1,60 @@
+// Fields that bound what may be drawn and when an answer ends, beyond OpenAI's own: names and meanings are vLLM's.
+
+import { z } from 'zod';
+import { type TokenId, tokenId } from '../ids.ts';
+import type { RepetitionLimit, Tokenizer } from '../ports.ts';
+import { boundedArray, wireText } from './wire-text.ts';
+
+const allowedTokensMax = 65_536;
+const badWordsMax = 256;
+/** Each output token is held against every length up to this. */
+const patternTokensMax = 256;
+const patternCountMax = 1024;
+
+/** Shape to spread into an endpoint's own z.object. */
+export const outputFields = {
+  min_tokens: z.int().min(0).nullish(),
+  include_stop_str_in_output: z.boolean().nullish(),
+  allowed_token_ids: boundedArray(z.int().min(0), { min: 1, max: allowedTokensMax }).nullish(),
+  bad_words: boundedArray(wireText.min(1).max(256), { min: 0, max: badWordsMax }).nullish(),
+  repetition_detection: z
+    .object({
+      max_pattern_size: z.int().min(1).max(patternTokensMax),
+      min_pattern_size: z.int().min(1).max(patternTokensMax).nullish(),
+      min_count: z.int().min(2).max(patternCountMax),
+    })
+    .nullish(),
+  /** Keeps the last so many prompt tokens; -1 as many as the context holds. */
+  truncate_prompt_tokens: z
+    .int()
+    .min(-1)
+    .refine((count) => count !== 0, 'must be -1 or >= 1')
+    .nullish(),
+};
+
+type RepetitionField = z.output<typeof outputFields.repetition_detection>;
+
+export function repetitionLimitOf(field: RepetitionField): RepetitionLimit | undefined {
+  if (field === undefined || field === null) return undefined;
+  return {
+    patternTokensMin: field.min_pattern_size ?? 1,
+    patternTokensMax: field.max_pattern_size,
+    countMin: field.min_count,
+  };
+}
+
+/** Each word as the tokens it may be written with: at the beginning of a text, and behind a space. */
+export function bannedRunsOf(
+  words: readonly string[] | null | undefined,
+  tokenizer: Tokenizer,
+): readonly (readonly TokenId[])[] | undefined {
+  if (!words || words.length === 0) return undefined;
+  const runs = new Map<string, readonly TokenId[]>();
+  for (const word of words) {
+    for (const text of [word, ` ${word.trimStart()}`]) {
+      const run = Array.from(tokenizer.tokenize(text, { special: false, bos: false }), tokenId);
+      if (run.length > 0) runs.set(run.join(), run);
+    }
+  }
+  return [...runs.values()];
+}

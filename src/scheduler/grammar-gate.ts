@@ -1,0 +1,130 @@
+// Between the engine's loop and the grammars: commands wait here until theirs is compiled, and rows get their masks here.
+// Why commands wait outside the scheduler: a sequence that is planned must be able to draw, and a grammar may take seconds
+// after a restart; nothing else waits for it.
+
+import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { GrammarCursor, MaskOutcome, SequenceMasks } from '../grammar-port.ts';
+import type { SequenceId } from '../ids.ts';
+import type { GenerateCommand, SampleRow } from '../ports.ts';
+import type { Drawing } from './apply-step.ts';
+import type { StepPlan } from './plan-step.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Sequence } from './sequence.ts';
+
+export interface GrammarGatePorts {
+  readonly scheduler: Scheduler;
+  /** Undefined where nothing has a grammar. */
+  readonly masks: SequenceMasks | undefined;
+  readonly now: () => number;
+  /** Something was submitted, or failed, outside of `submit`. */
+  readonly onChange: () => void;
+}
+
+export interface GrammarGate {
+  submit(command: GenerateCommand): void;
+  /** Takes a choice out of a command that still waits here. */
+  cancel(id: SequenceId): void;
+  /** Starts computing the masks of the rows that a plan draws for. */
+  advance(plan: StepPlan): void;
+  /** The drawing with its masks; sequences that cannot go on are ended and left out. */
+  mask(drawing: Drawing): Promise<Drawing>;
+  /** Forgets sequences that ended. */
+  settle(): void;
+}
+
+export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGatePorts): GrammarGate {
+  const cancelled = new Set<SequenceId>();
+  const waiting = new Set<SequenceId>();
+
+  async function submitWhenReady(command: GenerateCommand, ready: Promise<OctetErrorBody | undefined>): Promise<void> {
+    const startedMs = now();
+    for (const { sequenceId } of command.choices) waiting.add(sequenceId);
+    const error = await ready.catch((reason: unknown) => octetError('internal_error', String(reason)));
+    const choices = command.choices.filter(({ sequenceId }) => !cancelled.has(sequenceId));
+    for (const { sequenceId } of command.choices) {
+      waiting.delete(sequenceId);
+      cancelled.delete(sequenceId);
+    }
+    if (choices.length > 0) {
+      const nowMs = now();
+      const timeoutMs =
+        command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - (nowMs - startedMs));
+      scheduler.submit({ ...command, choices, timeoutMs }, nowMs);
+    }
+    if (error !== undefined) for (const { sequenceId } of choices) scheduler.fail(sequenceId, error);
+    onChange();
+  }
+
+  return {
+    submit(command) {
+      const { grammar } = command;
+      if (grammar === undefined) return scheduler.submit(command, now());
+      if (masks === undefined) {
+        const error = octetError('grammar_failed', 'This engine enforces no grammars.');
+        void submitWhenReady(command, Promise.resolve(error));
+        return;
+      }
+      const [ready] = command.choices.map(({ sequenceId }) => masks.hold(sequenceId, grammar));
+      if (ready === undefined) scheduler.submit(command, now());
+      else void submitWhenReady(command, ready);
+    },
+    cancel(id) {
+      if (waiting.has(id)) cancelled.add(id);
+      masks?.release(id);
+    },
+    advance(plan) {
+      if (masks === undefined) return;
+      const drawing = plan.chunks
+        .filter(({ draws }) => draws)
+        .flatMap(({ sequence }) => [sequence, ...sequence.siblings]);
+      const cursors = drawing.map(cursorOf).filter((cursor) => cursor !== undefined);
+      if (cursors.length > 0) masks.advance(cursors);
+    },
+    async mask(drawing) {
+      const cursors = drawing.sequences.map(cursorOf);
+      const asked = cursors.filter((cursor) => cursor !== undefined);
+      if (masks === undefined || asked.length === 0) return drawing;
+      const outcomes = await masks.masks(asked);
+      const byId = new Map(asked.map(({ sequenceId }, index) => [sequenceId, outcomes[index]]));
+      return applyOutcomes(scheduler, drawing, { byId, nowMs: now() });
+    },
+    settle() {
+      for (const id of scheduler.takeEnded()) masks?.release(id);
+    },
+  };
+}
+
+function cursorOf(sequence: Sequence): GrammarCursor | undefined {
+  const { command, id: sequenceId, tokens, tokenCount, generatedCount } = sequence;
+  const { grammar, ignoreEos, outputTokensMin = 0 } = command;
+  if (grammar === undefined) return undefined;
+  return {
+    sequenceId,
+    grammar,
+    tokens,
+    tokenCount,
+    generatedCount,
+    avoidEnd: ignoreEos || generatedCount < outputTokensMin,
+  };
+}
+
+function applyOutcomes(
+  scheduler: Scheduler,
+  { rows, sequences, scorings }: Drawing,
+  { byId, nowMs }: { byId: ReadonlyMap<SequenceId, MaskOutcome | undefined>; nowMs: number },
+): Drawing {
+  const masked: SampleRow[] = [];
+  const drawn: Sequence[] = [];
+  for (const [index, row] of rows.entries()) {
+    const sequence = sequences[index];
+    if (sequence === undefined) continue;
+    const outcome = byId.get(sequence.id);
+    if (outcome?.kind === 'failed') scheduler.fail(sequence.id, outcome.error);
+    else if (outcome?.kind === 'complete') scheduler.complete(sequence.id, nowMs);
+    else {
+      masked.push(outcome === undefined ? row : { ...row, mask: outcome.mask });
+      drawn.push(sequence);
+    }
+  }
+  return { rows: masked, sequences: drawn, scorings };
+}

@@ -1,0 +1,196 @@
+// Sequences with a grammar in the engine's loop: they wait for it, draw by its masks, end with it, and are forgotten after.
+
+import { describe, expect, test } from 'vitest';
+import { octetError } from '../../src/errors.ts';
+import type { GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
+import { type SequenceId, sequenceId, tokenId } from '../../src/ids.ts';
+import { createPooledCache } from '../../src/kv/pooled-cache.ts';
+import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
+import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
+import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { createFakeKernel } from '../fakes/kernel.ts';
+import { type CommandWish, generateCommand } from './driver.ts';
+
+const endToken = 0;
+const grammar: GrammarSpec = { kind: 'ebnf', text: 'root ::= ...' };
+
+/** A grammar whose n-th output token must be 10 + n; after four of them it ends. */
+function countingMask({ generatedCount }: GrammarCursor): MaskOutcome {
+  const allowed = generatedCount < 4 ? 10 + generatedCount : endToken;
+  const mask = new Int32Array(2);
+  mask[allowed >> 5] = 1 << (allowed & 31);
+  return { kind: 'mask', mask };
+}
+
+interface FakeMasks extends SequenceMasks {
+  readonly live: Set<SequenceId>;
+  readonly advanced: GrammarCursor[];
+  release(id: SequenceId): void;
+}
+
+function fakeMasks(
+  options: {
+    readonly ready?: ReturnType<SequenceMasks['hold']>;
+    readonly outcome?: (cursor: GrammarCursor) => MaskOutcome;
+  } = {},
+): FakeMasks {
+  const live = new Set<SequenceId>();
+  const advanced: GrammarCursor[] = [];
+  return {
+    live,
+    advanced,
+    prepare: async () => undefined,
+    hold(id) {
+      live.add(id);
+      return options.ready;
+    },
+    advance: (cursors) => void advanced.push(...cursors),
+    masks: async (cursors) => cursors.map(options.outcome ?? countingMask),
+    release: (id) => void live.delete(id),
+    dispose: () => undefined,
+  };
+}
+
+function rigWith(masks: SequenceMasks | undefined, blockCount = 64) {
+  const events: SequenceEvent[] = [];
+  const kernel = createFakeKernel({
+    cellCount: blockCount * 4,
+    cacheSeqCount: 8,
+    vocabularySize: 64,
+    endTokens: [endToken],
+  });
+  const cache = createPooledCache({ blockCount, blockTokens: 4, cacheSeqCount: 8, hashSeed: 1 });
+  const scheduler = createScheduler(
+    {
+      sequencesMax: 8,
+      stepTokensMax: 64,
+      contextTokensMax: 60,
+      itlTargetMs: 0,
+      policy: 'fcfs',
+      preemption: 'recompute',
+      kvBytesPerToken: 4,
+      parkBytesMax: 0,
+      endTokenIds: [tokenId(endToken)],
+    },
+    cache,
+  );
+  const loop = createEngineLoop({
+    scheduler,
+    cache,
+    kernel,
+    masks,
+    now: () => performance.now(),
+    post: (report) => void events.push(...report.events),
+    onFault: (faults) => {
+      throw new Error(faults.join('; '));
+    },
+  });
+  const done = loop.run();
+  return {
+    loop,
+    events,
+    async finish() {
+      while (scheduler.hasWork()) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      loop.stop();
+      await done;
+    },
+  };
+}
+
+const command = (wish: Partial<CommandWish> & { ids: readonly number[] }): GenerateCommand => ({
+  ...generateCommand({ tokens: [1, 2, 3], outputTokensMax: 20, ...wish }),
+  grammar,
+});
+
+const tokensOf = (events: readonly SequenceEvent[], id: number): number[] =>
+  events.flatMap((event) => (event.kind === 'token-delta' && event.sequenceId === id ? [event.token] : []));
+const endsOf = (events: readonly SequenceEvent[]): string[] =>
+  events.flatMap((event) =>
+    event.kind === 'sequence-finished' ? [event.reason] : event.kind === 'sequence-failed' ? [event.error.code] : [],
+  );
+
+describe('sequences with a grammar', () => {
+  test('draw by its masks and stop where it ends, every choice, beside free ones', async () => {
+    const masks = fakeMasks();
+    const rig = rigWith(masks);
+    rig.loop.accept(command({ ids: [1, 2, 3] }));
+    rig.loop.accept(generateCommand({ ids: [4], tokens: [5], outputTokensMax: 6, ignoreEos: true }));
+    rig.loop.accept(command({ ids: [5], ignoreEos: true }));
+    await rig.finish();
+    for (const id of [1, 2, 3, 5]) expect(tokensOf(rig.events, id)).toEqual([10, 11, 12, 13]);
+    expect(tokensOf(rig.events, 4)).toHaveLength(6);
+    expect(endsOf(rig.events).sort()).toEqual(['length', 'stop', 'stop', 'stop', 'stop']);
+    expect(masks.live.size).toBe(0);
+    // Asked for while the step ran, not only after it.
+    expect(masks.advanced.length).toBeGreaterThan(10);
+  });
+
+  test('go on where they were after an engine was replaced', async () => {
+    const rig = rigWith(fakeMasks());
+    rig.loop.accept({ ...command({ ids: [1], tokens: [1, 2, 3, 10, 11] }), generatedCount: 2 });
+    await rig.finish();
+    expect(tokensOf(rig.events, 1)).toEqual([12, 13]);
+  });
+
+  test('go on where they were after being preempted', async () => {
+    const masks = fakeMasks();
+    const rig = rigWith(masks, 12);
+    for (let id = 1; id <= 6; id++)
+      rig.loop.accept(command({ ids: [id], tokens: Array.from({ length: 9 }, (_, at) => id + at) }));
+    await rig.finish();
+    for (let id = 1; id <= 6; id++) expect(tokensOf(rig.events, id)).toEqual([10, 11, 12, 13]);
+    expect(masks.live.size).toBe(0);
+  });
+
+  test('wait until it is compiled, while others run', async () => {
+    let compiled: (error: undefined) => void = () => undefined;
+    const rig = rigWith(fakeMasks({ ready: new Promise((resolve) => (compiled = resolve)) }));
+    rig.loop.accept(command({ ids: [1] }));
+    rig.loop.accept(generateCommand({ ids: [2], tokens: [5], outputTokensMax: 3, ignoreEos: true }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(tokensOf(rig.events, 2)).toHaveLength(3);
+    expect(tokensOf(rig.events, 1)).toEqual([]);
+    compiled(undefined);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    expect(tokensOf(rig.events, 1)).toEqual([10, 11, 12, 13]);
+  });
+
+  test('fail when it does not compile, and say nothing when they were cancelled meanwhile', async () => {
+    let refuse: (error: ReturnType<typeof octetError>) => void = () => undefined;
+    const masks = fakeMasks({ ready: new Promise((resolve) => (refuse = resolve)) });
+    const rig = rigWith(masks);
+    rig.loop.accept(command({ ids: [1, 2] }));
+    rig.loop.accept({ kind: 'cancel', sequenceId: sequenceId(2), reason: 'client-gone' });
+    refuse(octetError('grammar_failed', 'too slow'));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    expect(rig.events).toEqual([
+      { kind: 'sequence-failed', sequenceId: 1, error: expect.objectContaining({ message: 'too slow' }) },
+    ]);
+    expect(masks.live.size).toBe(0);
+  });
+
+  test('end alone when their mask fails, or when nothing may follow', async () => {
+    const outcome = (cursor: GrammarCursor): MaskOutcome => {
+      if (cursor.sequenceId === 1 && cursor.generatedCount === 2) {
+        return { kind: 'failed', error: octetError('grammar_failed', 'lost') };
+      }
+      return cursor.sequenceId === 2 && cursor.generatedCount === 3 ? { kind: 'complete' } : countingMask(cursor);
+    };
+    const rig = rigWith(fakeMasks({ outcome }));
+    for (const id of [1, 2, 3]) rig.loop.accept(command({ ids: [id] }));
+    await rig.finish();
+    expect([1, 2, 3].map((id) => tokensOf(rig.events, id).length)).toEqual([2, 3, 4]);
+    expect(endsOf(rig.events)).toEqual(['grammar_failed', 'stop', 'stop']);
+  });
+
+  test('are failed by an engine without grammars', async () => {
+    const rig = rigWith(undefined);
+    rig.loop.accept(command({ ids: [1] }));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    expect(endsOf(rig.events)).toEqual(['grammar_failed']);
+  });
+});
