@@ -1,11 +1,11 @@
-// Puts the grammar side of an engine together. Nothing starts before the first grammar is asked for.
+// Puts the grammar side of an engine together. No thread starts before the first grammar is asked for.
 
 import type { SequenceMasks } from '../grammar-port.ts';
 import { createCompiledGrammars } from './compiled-grammars.ts';
 import { createSequenceMasks } from './sequence-masks.ts';
 import { createThreadStarter } from './threads/grammar-thread.ts';
 import { createInstance } from './threads/instance.ts';
-import { type Vocabulary, vocabularyText } from './threads/vocabulary.ts';
+import { readVocabulary } from './threads/vocabulary.ts';
 
 export interface MasksOptions {
   readonly vocabularySize: number;
@@ -23,12 +23,8 @@ const maskMsMin = 5_000;
 
 export function createMasks(options: MasksOptions): SequenceMasks {
   const { vocabularySize, timeoutMs, onMasks = () => undefined } = options;
-  const startThread = createThreadStarter(() => readVocabulary(options));
+  // Read while the engine loads: later it would hold up a step.
+  const startThread = createThreadStarter(readVocabulary(options));
   const grammars = createCompiledGrammars({ createInstance: () => createInstance(startThread, onMasks), timeoutMs });
   return createSequenceMasks({ grammars, vocabularySize, maskMsMax: Math.max(timeoutMs, maskMsMin) });
-}
-
-function readVocabulary({ vocabularySize, endTokenIds, pieceBytes }: MasksOptions): Vocabulary {
-  const texts = Array.from({ length: vocabularySize }, (_, token) => vocabularyText(pieceBytes(token)));
-  return { texts, endTokenIds };
 }

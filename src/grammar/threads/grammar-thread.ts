@@ -22,12 +22,10 @@ export interface GrammarThreadEvents {
 
 export type StartThread = (events: GrammarThreadEvents) => GrammarThread;
 
-/** Starts threads over one vocabulary, which is asked for when the first one starts. */
-export function createThreadStarter(vocabularyOf: () => Vocabulary): StartThread {
-  const program = threadProgram();
-  let vocabulary: Vocabulary | undefined;
+/** Starts threads over one vocabulary. */
+export function createThreadStarter(vocabulary: Vocabulary): StartThread {
   return (events) => {
-    vocabulary ??= vocabularyOf();
+    const program = threadProgram();
     const current = new SharedArrayBuffer(4);
     const workerData: GrammarThreadStart = { vocabulary, current };
     const worker = new Worker(program, { workerData });

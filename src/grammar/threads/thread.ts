@@ -36,11 +36,10 @@ async function start({ vocabulary, current }: GrammarThreadStart): Promise<Threa
     printed.push(line);
     if (printed.length > printedMax) printed.shift();
   });
-  const { texts, endTokenIds } = vocabulary;
+  const { lines, endTokenIds } = vocabulary;
+  const texts = lines.split('\n');
   const size = texts.length;
-  const tokens = await library.TokenizerInfo.createTokenizerInfo([...texts], 'byte_level', false, size, [
-    ...endTokenIds,
-  ]);
+  const tokens = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, size, [...endTokenIds]);
   return {
     library,
     // Its own cache would grow without a bound; grammars are kept and dropped by the thread's owner.

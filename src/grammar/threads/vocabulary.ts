@@ -6,9 +6,20 @@
 // without text is never allowed.
 
 export interface Vocabulary {
-  /** Text of each token, as made by `vocabularyText`; empty means never allowed. */
-  readonly texts: readonly string[];
+  /** Text of each token, one a line; empty means never allowed. One text, because threads copy it at once. */
+  readonly lines: string;
   readonly endTokenIds: readonly number[];
+}
+
+/** Reads every token's bytes. O(vocabulary). */
+export function readVocabulary(source: {
+  readonly vocabularySize: number;
+  readonly endTokenIds: readonly number[];
+  readonly pieceBytes: (token: number) => Uint8Array;
+}): Vocabulary {
+  const { vocabularySize, endTokenIds, pieceBytes } = source;
+  const texts = Array.from({ length: vocabularySize }, (_, token) => vocabularyText(pieceBytes(token)));
+  return { lines: texts.join('\n'), endTokenIds };
 }
 
 const byteCharacters = makeByteCharacters();
