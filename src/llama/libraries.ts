@@ -50,7 +50,7 @@ export function loadLibraries(options: LibrariesOptions): Libraries {
   if (loaded.binsDir !== candidate.binsDir)
     throw new Error(`this process has already loaded the libraries in ${loaded.binsDir}. Given: ${candidate.binsDir}`);
   // A build of one's own has one folder for both; a process that wants no GPU then leaves the devices alone.
-  if (options.gpu === 'off') return { ...loaded, gpu: 'off', gpuDevices: [] };
+  if (options.gpu === 'off' && loaded.gpu !== 'off') return { ...loaded, gpu: 'off', gpuDevices: [] };
   if (options.gpu !== 'auto' && loaded.gpu !== options.gpu)
     throw new Error(`gpu must be one that is usable here. Given: ${options.gpu}. Found: ${loaded.reason}`);
   return loaded;

@@ -93,7 +93,11 @@ describe.each(files)('$format', ({ format, cases, control_texts: controlTexts })
         const events = joined(parse(setup, [whole]));
         expect(joined(parse(setup, cut(whole, places)))).toEqual(events);
         for (const call of assemble(events).calls) expect(JSON.parse(call.arguments)).toBeTypeOf('object');
-        for (const control of controlTexts) expect(assemble(events).content).not.toContain(control);
+        // What stood on both sides of a mark may read like one when the mark is gone: that is text, not a mark.
+        const unmarked = controlTexts.reduce((left, control) => left.split(control).join(''), whole);
+        for (const control of controlTexts) {
+          if (!unmarked.includes(control)) expect(assemble(events).content).not.toContain(control);
+        }
       }),
       { interruptAfterTimeLimit: 500, numRuns: 2_000 },
     );
