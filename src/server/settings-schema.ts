@@ -5,31 +5,8 @@
 import { z } from 'zod';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
-
-export const settingGroups = [
-  'Model',
-  'Server',
-  'KV cache',
-  'Scheduling',
-  'Limits',
-  'Engine process',
-  'Logging',
-] as const;
-export type SettingGroup = (typeof settingGroups)[number];
-
-export interface SettingFacts {
-  readonly group: SettingGroup;
-  /** What the value is measured in, or how it is written; '' where the choices say it all. */
-  readonly unit: string;
-  readonly meaning: string;
-  /** The bounds in words, where a JSON schema cannot say them. */
-  readonly limit?: string;
-  /** From the environment alone, and never printed. */
-  readonly secret?: true;
-}
-
-export const settingFacts = z.registry<SettingFacts>();
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -64,6 +41,21 @@ const modelSettings = {
     group: 'Model',
     unit: 'path',
     meaning: 'Where weights that were made are kept; empty means octet/weights in the cache folder of the user.',
+    limit: 'a path or empty',
+  }),
+  weightsCacheMax: byteSize({ min: kibibyte, max: 64 * tebibyte, emptyMeans: 0 })
+    .prefault('')
+    .register(settingFacts, {
+      group: 'Model',
+      unit: 'bytes',
+      meaning:
+        'Size of that folder: past it, what was unused longest goes when new weights are made; empty means no limit.',
+      limit: 'empty, or a size from 1KiB to 64TiB such as 512MiB or 4GiB',
+    }),
+  imatrix: z.string().prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'path',
+    meaning: 'An importance matrix (octet calibrate, llama-imatrix) to make the weights with; empty means none.',
     limit: 'a path or empty',
   }),
   gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {

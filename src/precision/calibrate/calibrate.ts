@@ -31,7 +31,8 @@ export interface CalibrationWish extends Omit<TextWish, 'warn'> {
 export interface CalibrationPorts {
   readonly libraries: Libraries;
   readonly progress: { start(label: string, total: number): void; advance(done: number): void };
-  readonly warn: (text: string) => void;
+  /** Notes and warnings. */
+  readonly tell: (text: string) => void;
   /** Ends after the window under way. */
   readonly signal: AbortSignal;
   /** Least time between two savings of what was measured. */
@@ -48,12 +49,12 @@ const saveMsDefault = 30_000;
 /** Writes the matrix under `wish.target`. Throws with a message for the operator. */
 export async function calibrate(wish: CalibrationWish, ports: CalibrationPorts): Promise<CalibrationOutcome> {
   await checkTarget(wish.target);
-  const { libraries, warn } = ports;
+  const { libraries, tell } = ports;
   const model = await loadModel({ libraries, path: wish.modelPath, load: 'weights', gpuLayers: wish.gpuLayers });
   try {
-    const { tokens, sha256 } = await readCalibrationTokens(model, { ...wish, warn });
+    const { tokens, sha256 } = await readCalibrationTokens(model, { ...wish, warn: tell });
     const { contextTokens, windowsMax } = wish;
-    warnOfContext(model, contextTokens, warn);
+    warnOfContext(model, contextTokens, tell);
     const windows = cutCalibrationWindows(tokens, { contextTokens, windowsMax, beginning: beginningOf(model) });
     const runKey = await keyOf(wish, sha256, windows.length, libraries);
     return await measure({ wish, ports, model, windows, runKey });
@@ -109,9 +110,10 @@ async function measure({ wish, ports, model, windows, runKey }: Run): Promise<Ca
   const { target, threads, contextTokens } = wish;
   const path = unfinishedPath(target);
   const found = await readUnfinishedRun(path, runKey);
-  if (found.kind === 'other') ports.warn(`${path} is left out (${found.reason}) and will be replaced`);
-  if (found.kind === 'found') ports.warn(`going on after ${found.doneCount} of ${windows.length} windows`);
+  if (found.kind === 'other') ports.tell(`${path} is left out (${found.reason}) and will be replaced`);
   const before = found.kind === 'found' ? found.doneCount : 0;
+  const resumed = before > 0 ? `, going on after ${before}` : '';
+  ports.tell(`calibrating on ${windows.length} windows of ${contextTokens} tokens${resumed}`);
   const left = windows.slice(before);
   let doneCount = before;
   let savedMs = performance.now();
