@@ -4,7 +4,8 @@
 
 import { basename } from 'node:path';
 import type { TensorTypeName } from '../llama/tensor-types.ts';
-import { type MatrixFile, meanSquares, readMatrixFile } from './calibrate/matrix-file.ts';
+import { type MatrixFile, meanSquares } from './calibrate/matrix.ts';
+import { readMatrixFile } from './calibrate/matrix-file.ts';
 import type { PlannedTensor, WeightPlan } from './recipes/resolve.ts';
 
 export interface Importance {

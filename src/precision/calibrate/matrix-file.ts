@@ -1,31 +1,13 @@
-// Importance matrix files: llama.cpp's GGUF form, read and written.
-// Why one count for a weight whose matrices all saw every row: llama.cpp's tools write and expect it so.
+// Importance matrix files: llama.cpp's GGUF form, read and written; its older form is read, too.
 // Source: save_imatrix() of tools/imatrix/imatrix.cpp and common/imatrix-loader.cpp of llama.cpp v0.5.0.
 
+import { open } from 'node:fs/promises';
 import { type GgufFile, metadataValue, readGguf, tensorPieces } from '../gguf/read.ts';
 import { arrayEntry, entryValues, type GgufEntry, scalarEntry } from '../gguf/values.ts';
 import { type TensorPlan, writeGguf } from '../gguf/write.ts';
-import type { ActivationSums, SumsByTensor } from './sums.ts';
-
-/** What a file holds of one tensor. */
-export interface MatrixEntry {
-  /** Sum of squares of each input, matrix after matrix. Shape (counts.length, inputs). */
-  readonly squares: Float32Array;
-  /** Rows that went into each matrix; one for all of them unless rows chose. */
-  readonly counts: Float32Array;
-}
-
-export interface MatrixOrigin {
-  /** The texts, as they were named. */
-  readonly datasets: readonly string[];
-  /** Windows, and tokens of one; undefined where a file does not tell. */
-  readonly chunkCount: number | undefined;
-  readonly chunkTokens: number | undefined;
-}
-
-export interface MatrixFile extends MatrixOrigin {
-  readonly entries: ReadonlyMap<string, MatrixEntry>;
-}
+import { type MatrixEntry, type MatrixFile, type MatrixOrigin, matrixEntry } from './matrix.ts';
+import { parseOlderForm } from './older-form.ts';
+import type { SumsByTensor } from './sums.ts';
 
 const sumsSuffix = '.in_sum2';
 const countsSuffix = '.counts';
@@ -38,10 +20,12 @@ const keys = {
 
 /** Reads a file; throws with a message for the operator when it is no importance matrix or a part is broken. */
 export async function readMatrixFile(path: string): Promise<MatrixFile> {
-  const file = await readGguf(path).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the importance matrix must be a GGUF file as llama-imatrix writes it: ${why}`);
-  });
+  const older = await readOlder(path);
+  if (older !== undefined) {
+    for (const [tensor, entry] of older.entries) checkSquares(entry.squares, tensor, path);
+    return older;
+  }
+  const file = await readGguf(path);
   const entries = new Map<string, MatrixEntry>();
   for (const { name } of file.tensors) {
     if (!name.endsWith(sumsSuffix)) continue;
@@ -52,6 +36,31 @@ export async function readMatrixFile(path: string): Promise<MatrixFile> {
   return { entries, ...readOrigin(file) };
 }
 
+const gguf = 'GGUF';
+
+/** What a file in the older form holds; undefined when it begins as GGUF does. */
+async function readOlder(path: string): Promise<MatrixFile | undefined> {
+  const file = await open(path).catch((error: unknown) => {
+    throw new Error(`cannot read the importance matrix: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  try {
+    const { buffer } = await file.read(Buffer.alloc(gguf.length), 0, gguf.length, 0);
+    if (buffer.toString('latin1') === gguf) return undefined;
+    const { size } = await file.stat();
+    const older = size <= olderBytesMax ? parseOlderForm(await file.readFile()) : undefined;
+    if (older === undefined)
+      throw new Error(
+        `the importance matrix must be a file as llama-imatrix or octet calibrate writes it. Given: ${path}`,
+      );
+    return older;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Matrices of the largest models are a tenth of it; a model file given by mistake must not be read whole. */
+const olderBytesMax = 2 ** 30;
+
 async function readEntry(file: GgufFile, tensor: string, path: string): Promise<MatrixEntry> {
   const squares = await readFloats(file, tensor + sumsSuffix, path);
   const counts = (await readFloats(file, tensor + countsSuffix, path)).map(Math.round);
@@ -59,10 +68,14 @@ async function readEntry(file: GgufFile, tensor: string, path: string): Promise<
     throw new Error(
       `${path}: ${tensor} must have as many sums for each of its ${counts.length} counts. Given: ${squares.length}`,
     );
+  checkSquares(squares, tensor, path);
+  return { squares, counts };
+}
+
+function checkSquares(squares: Float32Array, tensor: string, path: string): void {
   const broken = squares.findIndex((sum) => !Number.isFinite(sum) || sum < 0);
   if (broken >= 0)
     throw new Error(`${path}: ${tensor} must have finite sums of squares. Given: ${squares[broken]} at ${broken}`);
-  return { squares, counts };
 }
 
 async function readFloats(file: GgufFile, name: string, path: string): Promise<Float32Array> {
@@ -86,20 +99,6 @@ function readOrigin(file: GgufFile): MatrixOrigin {
     chunkCount: number(keys.chunkCount),
     chunkTokens: number(keys.chunkTokens),
   };
-}
-
-/** Mean square of each input; 1 for a matrix that no row went to, which is then as important everywhere. */
-export function meanSquares({ squares, counts }: MatrixEntry): Float32Array {
-  const inputs = squares.length / counts.length;
-  return squares.map((sum, index) => {
-    const count = counts[Math.floor(index / inputs)] ?? 0;
-    return count > 0 ? sum / count : 1;
-  });
-}
-
-/** Sums as a file holds them. */
-export function matrixEntry({ squares, counts, isRouted }: ActivationSums): MatrixEntry {
-  return { squares: Float32Array.from(squares), counts: Float32Array.from(isRouted ? counts : counts.subarray(0, 1)) };
 }
 
 /** Writes a whole file under `path`, atomically; answers its bytes. */

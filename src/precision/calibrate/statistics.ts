@@ -2,7 +2,7 @@
 // Why: a tensor whose sum sits in a few channels gains most from calibration, and is the first that a low format breaks.
 // Source: compute_statistics() and compute_cossim() of tools/imatrix/imatrix.cpp, llama.cpp v0.5.0, and the share of the largest.
 
-import type { MatrixEntry } from './matrix-file.ts';
+import type { MatrixEntry } from './matrix.ts';
 
 /** Of the mean squares of a tensor's channels; matrices that no row went to are left out. */
 export interface TensorStatistics {

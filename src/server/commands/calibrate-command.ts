@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CalibrationWish } from '../../precision/calibrate/calibrate.ts';
-import type { MatrixFile } from '../../precision/calibrate/matrix-file.ts';
+import type { MatrixFile } from '../../precision/calibrate/matrix.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 import { createEtaProgress } from './eta-progress.ts';
 import { interruptedExitCode, watchInterruption } from './interruption.ts';

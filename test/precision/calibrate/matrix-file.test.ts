@@ -1,10 +1,11 @@
 // Importance matrix files: what is written is read again, in llama.cpp's form; what is broken is refused with its place.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { meanSquares, readMatrixFile, writeMatrixFile } from '../../../src/precision/calibrate/matrix-file.ts';
+import { meanSquares } from '../../../src/precision/calibrate/matrix.ts';
+import { readMatrixFile, writeMatrixFile } from '../../../src/precision/calibrate/matrix-file.ts';
 import { matrixStatistics } from '../../../src/precision/calibrate/statistics.ts';
 import { formatStatistics } from '../../../src/precision/calibrate/statistics-table.ts';
 import type { ActivationSums } from '../../../src/precision/calibrate/sums.ts';
@@ -66,6 +67,27 @@ test('means: an expert that no row went to is as important everywhere', () => {
   expect([...meanSquares(entry)]).toEqual([0.25, 0.5, 1, 1]);
 });
 
+/** As llama-imatrix --output-format dat writes it: a name, windows, sums; then windows and the text. */
+function olderForm(sums: readonly number[], dataset = 'wiki.txt'): Buffer {
+  const int = (value: number) => Buffer.from(Int32Array.of(value).buffer);
+  const text = (value: string) => [int(value.length), Buffer.from(value)];
+  const floats = Buffer.from(Float32Array.from(sums).buffer);
+  return Buffer.concat([int(1), ...text('blk.0.w'), int(5), int(sums.length), floats, int(5), ...text(dataset)]);
+}
+
+test('the older form is read as well', async () => {
+  const path = join(folder, 'older.dat');
+  writeFileSync(path, olderForm([10, 20]));
+  const file = await readMatrixFile(path);
+  expect(file).toMatchObject({ datasets: ['wiki.txt'], chunkCount: 5, chunkTokens: undefined });
+  const [[name, entry] = []] = [...file.entries];
+  expect([name, entry && [...meanSquares(entry)]]).toEqual(['blk.0.w', [2, 4]]);
+  writeFileSync(path, olderForm([10, Number.NaN]));
+  await expect(readMatrixFile(path)).rejects.toThrow(/blk\.0\.w must have finite sums of squares. Given: NaN at 1/);
+  writeFileSync(path, olderForm([10, 20]).subarray(0, 20));
+  await expect(readMatrixFile(path)).rejects.toThrow(/must be a file as llama-imatrix or octet calibrate writes it/);
+});
+
 describe('what is broken', () => {
   async function written(tensors: Readonly<Record<string, readonly number[]>>): Promise<string> {
     const path = join(folder, `broken-${Object.keys(tensors).join('-')}-${Object.values(tensors).join('-')}.gguf`);
@@ -87,7 +109,9 @@ describe('what is broken', () => {
       /finite sums of squares. Given: -2 at 1/,
     );
     await expect(readMatrixFile(tinyModelPath)).rejects.toThrow(/holds no importance matrix/);
-    await expect(readMatrixFile(join(folder, 'none.gguf'))).rejects.toThrow(/must be a GGUF file as llama-imatrix/);
+    await expect(readMatrixFile(join(folder, 'none.gguf'))).rejects.toThrow(
+      /cannot read the importance matrix: ENOENT/,
+    );
   });
 });
 
