@@ -67,7 +67,7 @@ test('makes a matrix that quantizing and serving use, and tells what it says', a
   const quantize = ['quantize', tinyModel, inFolder('q.gguf'), '--to', 'iq4_nl', '--threads', '1'];
   expect(await octet(...quantize, '--imatrix', inFolder('tiny.gguf'))).toMatchObject({ code: 0 });
   const server = await serverForTest([
-    ...['--model', tinyModel, '--weights', 'iq4_nl', '--imatrix', inFolder('tiny.gguf')],
+    ...['--model', tinyModel, '--kv', 'f16', '--weights', 'iq4_nl', '--imatrix', inFolder('tiny.gguf')],
     ...['--weights-cache', inFolder('cache'), '--weights-cache-max', '1GiB'],
   ]);
   expect(await server.logged('weights ready')).toMatchObject({ weights: { label: 'iq4_nl', reused: false } });
@@ -80,14 +80,14 @@ test('makes a matrix that quantizing and serving use, and tells what it says', a
 test('interrupted, it keeps what it has, and the same command goes on', async () => {
   const text = path.join(root, 'tools/demo-model/data/lm_valid.txt');
   const args = ['calibrate', '--model', tinyModel, '--text', text, '--out', inFolder('resumed.gguf'), '--threads', '1'];
-  const { child, texts, ended } = start(...args, '--chunks', '150');
-  await eventually('it has begun', () => texts.err.includes('calibrating on 150 windows of 512 tokens'));
+  const { child, texts, ended } = start(...args, '--context', '128', '--chunks', '40');
+  await eventually('it has begun', () => texts.err.includes('calibrating on 40 windows of 128 tokens'));
   child.kill('SIGINT');
   const stopped = await ended;
   expect(stopped).toMatchObject({ code: 130, out: '' });
-  expect(stopped.err).toMatch(/interrupted after \d+ of 150 windows; the same command goes on from there/);
+  expect(stopped.err).toMatch(/interrupted after \d+ of 40 windows; the same command goes on from there/);
   expect(existsSync(inFolder('resumed.gguf'))).toBe(false);
-  const resumed = await octet(...args, '--chunks', '150');
+  const resumed = await octet(...args, '--context', '128', '--chunks', '40');
   expect(resumed).toMatchObject({ code: 0, err: expect.stringMatching(/going on after \d+$/m) });
   expect(existsSync(inFolder('resumed.gguf'))).toBe(true);
   expect(existsSync(inFolder('resumed.gguf.partial'))).toBe(false);

@@ -140,7 +140,7 @@ async function run({ flags, model, target }: Chosen, terminal: Terminal): Promis
     libraries,
     progress,
     signal,
-    warn: tell,
+    tell,
   }).finally(() => {
     progress.end();
     interruption.stop();
