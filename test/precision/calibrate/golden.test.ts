@@ -9,7 +9,7 @@ import { must } from '../../../src/assert.ts';
 import { createTokenizer } from '../../../src/llama/tokenizer.ts';
 import { collectActivations } from '../../../src/precision/calibrate/collect.ts';
 import { cutCalibrationWindows } from '../../../src/precision/calibrate/cut-windows.ts';
-import { matrixEntry } from '../../../src/precision/calibrate/matrix-file.ts';
+import { matrixEntry } from '../../../src/precision/calibrate/matrix.ts';
 import type { SumsByTensor } from '../../../src/precision/calibrate/sums.ts';
 import recorded from '../../fixtures/calibrate/llama-imatrix.json' with { type: 'json' };
 import { loadTestModel } from '../../llama/loaded.ts';
