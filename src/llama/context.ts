@@ -25,6 +25,8 @@ export interface ContextOptions {
   readonly threads: number;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;
+  /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
+  readonly evaluationCallback?: bigint;
 }
 
 /** Native ids that have a slab (or a recurrent state) of their own. */
@@ -66,5 +68,6 @@ function contextParams(options: ContextOptions): ContextParams {
     kv_unified: options.layout === 'pooled',
     // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
     swa_full: false,
+    cb_eval: options.evaluationCallback ?? null,
   };
 }

@@ -1,11 +1,11 @@
-// Importance matrices: how much each input of a matrix product weighs, measured on text. Read from llama.cpp's GGUF form.
+// Importance matrices as quantizing uses them: how much each input of a matrix product weighs, and whether a plan can do with them.
 // Why averages: the file holds sums of squared activations and how many rows went into them, per expert.
-// Source: common/imatrix-loader.cpp and tools/quantize/quantize.cpp of llama.cpp v0.5.0.
+// Source: tools/quantize/quantize.cpp of llama.cpp v0.5.0.
 
 import { basename } from 'node:path';
 import type { TensorTypeName } from '../llama/tensor-types.ts';
-import { type GgufFile, metadataValue, readGguf, tensorPieces } from './gguf/read.ts';
-import { entryValues } from './gguf/values.ts';
+import { type MatrixFile, meanSquares } from './calibrate/matrix.ts';
+import { readMatrixFile } from './calibrate/matrix-file.ts';
 import type { PlannedTensor, WeightPlan } from './recipes/resolve.ts';
 
 export interface Importance {
@@ -15,63 +15,20 @@ export interface Importance {
   readonly metadata: Readonly<Record<string, string | number>>;
 }
 
-const sumsSuffix = '.in_sum2';
-const countsSuffix = '.counts';
-
 /** Reads the file; throws with a message for the operator when it is no importance matrix or a part is broken. */
 export async function readImportance(path: string): Promise<Importance> {
-  const file = await readGguf(path).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the importance matrix must be a GGUF file as llama-imatrix writes it: ${why}`);
-  });
-  const byTensor = new Map<string, Float32Array>();
-  for (const { name } of file.tensors) {
-    if (!name.endsWith(sumsSuffix)) continue;
-    const tensor = name.slice(0, -sumsSuffix.length);
-    byTensor.set(tensor, await readMeans(file, tensor, path));
-  }
-  if (byTensor.size === 0) throw new Error(`${path} holds no importance matrix: no tensor in it ends in ${sumsSuffix}`);
-  return { byTensor, metadata: originOf(file, path, byTensor.size) };
+  const file = await readMatrixFile(path);
+  const byTensor = new Map([...file.entries].map(([name, entry]) => [name, meanSquares(entry)]));
+  return { byTensor, metadata: originOf(file, path) };
 }
 
-async function readMeans(file: GgufFile, tensor: string, path: string): Promise<Float32Array> {
-  const sums = await readFloats(file, tensor + sumsSuffix, path);
-  const counts = await readFloats(file, tensor + countsSuffix, path);
-  const inputs = sums.length / counts.length;
-  if (!Number.isInteger(inputs))
-    throw new Error(
-      `${path}: ${tensor} must have as many sums for each of its ${counts.length} counts. Given: ${sums.length}`,
-    );
-  const means = sums.map((sum, index) => {
-    const count = Math.round(counts[Math.floor(index / inputs)] ?? 0);
-    // An expert that no token went to is as important everywhere.
-    return count > 0 ? sum / count : 1;
-  });
-  const broken = means.findIndex((mean) => !Number.isFinite(mean) || mean < 0);
-  if (broken >= 0)
-    throw new Error(`${path}: ${tensor} must have finite sums of squares. Given: ${means[broken]} at ${broken}`);
-  return means;
-}
-
-async function readFloats(file: GgufFile, name: string, path: string): Promise<Float32Array> {
-  const tensor = file.tensors.find((candidate) => candidate.name === name);
-  if (tensor?.type !== 'f32')
-    throw new Error(`${path} must have ${name} in f32. Found: ${tensor?.type ?? 'no such tensor'}`);
-  const parts: Uint8Array[] = [];
-  for await (const piece of tensorPieces(file, name)) parts.push(piece);
-  const bytes = new Uint8Array(Buffer.concat(parts));
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-}
-
-function originOf(file: GgufFile, path: string, entryCount: number): Record<string, string | number> {
-  const chunkCount = metadataValue(file, 'imatrix.chunk_count');
-  const datasets = file.entries.find(({ key }) => key === 'imatrix.datasets');
-  const dataset = datasets === undefined ? undefined : entryValues(datasets)[0];
+function originOf({ datasets, chunkCount, entries }: MatrixFile, path: string): Record<string, string | number> {
+  const [dataset] = datasets;
   return {
     'quantize.imatrix.file': basename(path),
-    ...(typeof dataset === 'string' ? { 'quantize.imatrix.dataset': basename(dataset) } : {}),
-    'quantize.imatrix.entries_count': entryCount,
-    ...(typeof chunkCount === 'number' ? { 'quantize.imatrix.chunks_count': chunkCount } : {}),
+    ...(dataset === undefined ? {} : { 'quantize.imatrix.dataset': basename(dataset) }),
+    'quantize.imatrix.entries_count': entries.size,
+    ...(chunkCount === undefined ? {} : { 'quantize.imatrix.chunks_count': chunkCount }),
   };
 }
 

@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { formatBytes } from '../format.ts';
 import type { Libraries } from '../llama/libraries.ts';
 import { tensorTypes } from '../llama/tensor-types.ts';
 import { contentHash } from './cache/content-hash.ts';
 import { markUsed, writeNote } from './cache/entries.ts';
 import { defaultWeightsFolder, writableFolder } from './cache/folder.ts';
+import { rememberLimit, trimEntries } from './cache/limit.ts';
 import { takeLock } from './cache/lock.ts';
 import { type GgufFile, metadataValue, readGguf } from './gguf/read.ts';
 import { labelKey, planWeights, type QuantizePlan } from './plan-weights.ts';
@@ -78,6 +80,8 @@ export interface PrepareOptions {
   readonly libraries: Libraries;
   /** Where prepared weights are kept; empty means the user's cache folder. */
   readonly cacheFolder?: string;
+  /** Bytes that all of them may take; 0, the default, means any. */
+  readonly cacheBytesMax?: number;
   /** 0 means all hardware threads. */
   readonly threads?: number;
   readonly onProgress?: (phase: 'reading' | 'quantizing', fraction: number) => void;
@@ -111,7 +115,23 @@ async function makeOrFind(plan: QuantizePlan, options: PrepareOptions): Promise<
   } finally {
     await lock.release();
   }
+  await keepWithinLimit(folder, path, options);
   return { path, label: plan.label, bytes: (await stat(path)).size, reused: false };
+}
+
+/** Makes room after a new entry, and remembers the limit for `octet cache`. */
+async function keepWithinLimit(
+  folder: string,
+  kept: string,
+  { cacheBytesMax = 0, warn }: PrepareOptions,
+): Promise<void> {
+  await rememberLimit(folder, cacheBytesMax);
+  if (cacheBytesMax === 0) return;
+  const { bytesLeft } = await trimEntries(folder, { bytesMax: cacheBytesMax, kept });
+  if (bytesLeft > cacheBytesMax)
+    warn?.(
+      `the weights cache must take at most ${formatBytes(cacheBytesMax)}. It takes ${formatBytes(bytesLeft)}, all of it used within the last three minutes: ${folder}`,
+    );
 }
 
 async function reuse(plan: QuantizePlan, path: string): Promise<PreparedWeights> {

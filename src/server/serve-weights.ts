@@ -20,6 +20,8 @@ export async function prepareServedWeights(
   settings: Settings,
   { libraries, logger, modelName, signal }: ServedWeightsParts,
 ): Promise<PreparedWeights> {
+  if (choice.kind === 'file' && settings.imatrix !== '')
+    logger.warn(`the importance matrix ${settings.imatrix} is not used: the weights are served as the file is`);
   if (choice.kind === 'made') logger.info({ weights: choice.label, model: modelName }, 'preparing weights');
   const lines = {
     reading: createProgressLine(`reading ${modelName}`),
@@ -29,6 +31,7 @@ export async function prepareServedWeights(
   const prepared = await prepareWeights(choice, {
     libraries,
     cacheFolder: settings.weightsCache,
+    cacheBytesMax: settings.weightsCacheMax,
     threads: settings.threads,
     signal,
     warn: (text) => logger.warn(text),

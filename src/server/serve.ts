@@ -61,7 +61,12 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
   const vocabulary = await loadVocabulary(modelPath, logger);
   const { libraries } = vocabulary;
-  const choice = await chooseWeights({ libraries, source: modelPath, weights: settings.weights });
+  const choice = await chooseWeights({
+    libraries,
+    source: modelPath,
+    weights: settings.weights,
+    ...(settings.imatrix === '' ? {} : { importancePath: settings.imatrix }),
+  });
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';

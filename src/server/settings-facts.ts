@@ -1,4 +1,5 @@
-// What is said of each setting beside its schema, for help and documents.
+// What is known of every setting besides its schema: group, unit, meaning, and bounds that a JSON schema cannot say.
+// Why a registry: the facts stand beside each setting's schema, and whoever walks over the settings finds them there.
 
 import { z } from 'zod';
 

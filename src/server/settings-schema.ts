@@ -60,6 +60,21 @@ const modelSettings = {
       unit: '',
       meaning: 'How the model marks its reasoning; auto reads it off the chat template, none leaves it in the content.',
     }),
+  weightsCacheMax: byteSize({ min: kibibyte, max: 64 * tebibyte, emptyMeans: 0 })
+    .prefault('')
+    .register(settingFacts, {
+      group: 'Model',
+      unit: 'bytes',
+      meaning:
+        'Size of that folder: past it, what was unused longest goes when new weights are made; empty means no limit.',
+      limit: 'empty, or a size from 1KiB to 64TiB such as 512MiB or 4GiB',
+    }),
+  imatrix: z.string().prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'path',
+    meaning: 'An importance matrix (octet calibrate, llama-imatrix) to make the weights with; empty means none.',
+    limit: 'a path or empty',
+  }),
   gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {
     group: 'Model',
     unit: '',

@@ -92,10 +92,21 @@ function settingNamed(name: string): SettingDescription {
 
 /** Rules that span settings, checked even while other settings are at fault. */
 function conflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  return [...cacheConflicts(values), ...weightsConflicts(values)];
+}
+
+function cacheConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
   const sizes = settingsSchema.pick({ kvBlocks: true, kvMemory: true }).safeParse(values);
   if (!sizes.success || sizes.data.kvBlocks === 0 || sizes.data.kvMemory === 0) return [];
   const reason = 'each of them fixes the size of the KV cache';
   return [{ kind: 'conflict', names: ['kvBlocks', 'kvMemory'], reason }];
+}
+
+function weightsConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  const wish = settingsSchema.pick({ weights: true, imatrix: true }).safeParse(values);
+  if (!wish.success || wish.data.weights !== 'file' || wish.data.imatrix === '') return [];
+  const reason = 'weights that are served as the file is are not made with an importance matrix';
+  return [{ kind: 'conflict', names: ['weights', 'imatrix'], reason }];
 }
 
 /** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */

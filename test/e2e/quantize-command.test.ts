@@ -127,14 +127,14 @@ test('interrupted, it leaves nothing behind', async () => {
 test('the cache is listed and cleared', async () => {
   const cache = mkdtempSync(path.join(folder, 'cache-'));
   const octetThere = (...args: string[]) => octet('cache', ...args, '--folder', cache);
-  expect(await octetThere()).toMatchObject({ code: 0, out: `0 files (0 B) in ${cache}\n` });
+  expect(await octetThere()).toMatchObject({ code: 0, out: `0 files (0 B) in ${cache}, no limit\n` });
   writeFileSync(path.join(cache, 'q8_0-1.gguf'), Buffer.alloc(2048));
   writeFileSync(
     path.join(cache, 'q8_0-1.json'),
     JSON.stringify({ model: 'm.gguf', source: '/m.gguf', format: 'q8_0' }),
   );
   expect((await octetThere('list')).out).toMatch(
-    /model +weights +size +last used\nm\.gguf +q8_0 +2\.0 KiB +\d{4}-.*\n1 file \(2\.0 KiB\) in /,
+    /model +weights +size +last used\nm\.gguf +q8_0 +2\.0 KiB +\d{4}-.*\n1 file \(2\.0 KiB\) in .*, no limit\n$/,
   );
   expect((await octetThere('clear')).out).toMatch(/removed 0 files .*\nkept 1 file .*--force/);
   expect((await octetThere('clear', '--older-than', '30', '--force')).out).toMatch(/removed 0 files/);

@@ -1,10 +1,11 @@
 // What is served for a wish: the file as it is, or weights that are made once and found again.
 
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listEntries } from '../../src/precision/cache/entries.ts';
+import { writeMatrixFile } from '../../src/precision/calibrate/matrix-file.ts';
 import { readGguf } from '../../src/precision/gguf/read.ts';
 import { chooseWeights, prepareWeights } from '../../src/precision/weights.ts';
 import { archModelPath } from '../arch-models.ts';
@@ -83,6 +84,45 @@ describe('preparing', () => {
     const three = await prepared('q8_0', cache);
     expect([one.label, two.label, three.label]).toEqual(['mine', 'mine', 'q8_0']);
     expect(new Set([one.path, two.path, three.path]).size).toBe(3);
+  });
+
+  test('weights made with another importance matrix are another entry, whatever it is called', async () => {
+    const cache = join(folder, 'importance');
+    const importancePath = join(folder, 'importance.gguf');
+    const made: string[] = [];
+    for (const large of [1, 1000]) {
+      const sums = {
+        inputCount: 64,
+        matrixCount: 1,
+        isRouted: false,
+        counts: Float64Array.of(1),
+        magnitudes: undefined,
+      };
+      const squares = Float64Array.from({ length: 64 }, (_, index) => (index === 0 ? large : 1));
+      const origin = { datasets: [], chunkCount: 1, chunkTokens: 1 };
+      await writeMatrixFile(importancePath, new Map([['blk.0.attn_q.weight', { ...sums, squares }]]), origin);
+      const choice = await chooseWeights({ libraries, source: tinyModelPath, weights: 'q4_0', importancePath });
+      made.push((await prepareWeights(choice, { libraries, cacheFolder: cache, threads: 1 })).path);
+    }
+    made.push((await prepared('q4_0', cache)).path);
+    expect(new Set(made).size).toBe(3);
+  });
+
+  test('past the limit of the cache, what was unused longest goes; what was made stays', async () => {
+    const cache = join(folder, 'limited');
+    const old = await prepared('q8_0', cache);
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    utimesSync(old.path.replace(/gguf$/, 'json'), hourAgo, hourAgo);
+    const warnings: string[] = [];
+    const made = await prepareWeights(await choose('q4_0'), {
+      libraries,
+      cacheFolder: cache,
+      cacheBytesMax: 1024,
+      threads: 1,
+      warn: (text) => warnings.push(text),
+    });
+    expect((await listEntries(cache)).map(({ path }) => path)).toEqual([made.path]);
+    expect(warnings).toEqual([expect.stringMatching(/must take at most 1\.0 KiB\. It takes .*three minutes/)]);
   });
 
   test('an entry that is no longer whole is made again', async () => {

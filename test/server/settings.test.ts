@@ -178,6 +178,8 @@ describe('faults', () => {
     ['--body-bytes-max 1', 'bodyBytesMax must be a size from 1KiB to 1GiB such as 10MiB. Given: "1" (flag'],
     ['--kv-blocks 8 --kv-memory 1G', 'kvBlocks and kvMemory exclude each other'],
     ['--kv-blocks 8 --kv-memory 1G --port x', 'kvBlocks and kvMemory exclude each other'],
+    ['--weights file --imatrix m.gguf', 'weights and imatrix exclude each other'],
+    ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],
     ['--api-keys 12345678', '--api-keys is not a setting (flag). Did you mean OCTET_API_KEYS?'],
     ['--config missing.json', 'missing.json cannot be read: ENOENT'],

@@ -93,14 +93,21 @@ export async function clearEntries(
 ): Promise<Cleared> {
   const now = Date.now();
   const old = (await listEntries(folder)).filter(({ lastUsedMs }) => now - lastUsedMs >= olderThanMs);
-  const inUse = force ? [] : old.filter(({ lastUsedMs }) => now - lastUsedMs < inUseMs);
+  const inUse = force ? [] : old.filter((entry) => isInUse(entry, now));
   const removed = old.filter((entry) => !inUse.includes(entry));
-  for (const { path } of removed) {
-    await rm(path, { force: true });
-    await rm(notePath(path), { force: true });
-  }
+  for (const entry of removed) await removeEntry(entry);
   await removeAbandoned(folder);
   return { removed, inUse };
+}
+
+/** Whether a server has said lately that it uses the entry. */
+export function isInUse({ lastUsedMs }: CacheEntry, nowMs: number): boolean {
+  return nowMs - lastUsedMs < inUseMs;
+}
+
+export async function removeEntry({ path }: CacheEntry): Promise<void> {
+  await rm(path, { force: true });
+  await rm(notePath(path), { force: true });
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

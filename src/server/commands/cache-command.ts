@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { formatBytes, formatColumns } from '../../format.ts';
 import type { CacheEntry } from '../../precision/cache/entries.ts';
+import { parseByteSize } from '../settings-forms.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
 
 interface Options {
@@ -45,12 +46,22 @@ async function folderOf({ folder }: Options): Promise<string> {
 }
 
 async function list(options: Options, { print }: Terminal): Promise<number> {
-  const { listEntries } = await import('../../precision/cache/entries.ts');
+  const [{ listEntries }, { recallLimit }] = await Promise.all([
+    import('../../precision/cache/entries.ts'),
+    import('../../precision/cache/limit.ts'),
+  ]);
   const folder = await folderOf(options);
   const entries = await listEntries(folder);
-  if (options.json) print(JSON.stringify({ folder, entries }, null, 2));
-  else print(formatEntries(folder, entries));
+  const bytesMax = limitFromEnvironment() ?? (await recallLimit(folder));
+  if (options.json) print(JSON.stringify({ folder, bytesMax, entries }, null, 2));
+  else print(formatEntries({ folder, bytesMax, entries }));
   return 0;
+}
+
+/** The limit that the next server would have; undefined when the environment says nothing. */
+function limitFromEnvironment(): number | undefined {
+  const text = process.env['OCTET_WEIGHTS_CACHE_MAX'];
+  return text === undefined || text === '' ? undefined : parseByteSize(text);
 }
 
 async function clear(options: Options, { print }: Terminal): Promise<number> {
@@ -68,7 +79,14 @@ function countOf(entries: readonly CacheEntry[]): string {
   return `${entries.length} ${entries.length === 1 ? 'file' : 'files'} (${formatBytes(bytes)})`;
 }
 
-function formatEntries(folder: string, entries: readonly CacheEntry[]): string {
+interface Listing {
+  readonly folder: string;
+  /** 0 means any. */
+  readonly bytesMax: number;
+  readonly entries: readonly CacheEntry[];
+}
+
+function formatEntries({ folder, bytesMax, entries }: Listing): string {
   const rows = [
     ['model', 'weights', 'size', 'last used'],
     ...entries.map(({ model, format, bytes, lastUsedMs }) => [
@@ -79,5 +97,6 @@ function formatEntries(folder: string, entries: readonly CacheEntry[]): string {
     ]),
   ];
   const lines = formatColumns(rows, [2]);
-  return [...(entries.length === 0 ? [] : lines), `${countOf(entries)} in ${folder}`].join('\n');
+  const limit = bytesMax === 0 ? 'no limit' : `limit ${formatBytes(bytesMax)}`;
+  return [...(entries.length === 0 ? [] : lines), `${countOf(entries)} in ${folder}, ${limit}`].join('\n');
 }

@@ -1,9 +1,16 @@
 // Every command besides `serve`, in the order of --help.
 
 import { cacheCommand } from './cache-command.ts';
+import { calibrateCommand } from './calibrate-command.ts';
 import type { ToolCommand } from './command.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import { numbersCommand } from './numbers-command.ts';
 import { quantizeCommand } from './quantize-command.ts';
 
-export const toolCommands: readonly ToolCommand[] = [quantizeCommand, cacheCommand, evaluateCommand, numbersCommand];
+export const toolCommands: readonly ToolCommand[] = [
+  quantizeCommand,
+  calibrateCommand,
+  cacheCommand,
+  evaluateCommand,
+  numbersCommand,
+];

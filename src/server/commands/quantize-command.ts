@@ -7,9 +7,7 @@ import type { QuantizePlan } from '../../precision/plan-weights.ts';
 import type { WriteOptions } from '../../precision/write-weights.ts';
 import { createProgressLine } from '../progress-line.ts';
 import type { Terminal, ToolCommand, ToolRun } from './command.ts';
-
-/** What a shell makes of a command that Ctrl-C ended. */
-const interruptedExitCode = 130;
+import { interruptedExitCode, watchInterruption } from './interruption.ts';
 
 interface Options {
   readonly to?: string;
@@ -152,18 +150,4 @@ async function planOf(source: string, options: Options): Promise<Planned> {
   const importance = options.imatrix === undefined ? {} : { importancePath: options.imatrix };
   const plan = await planWeights({ libraries, source, recipe, allowRequantize, ...importance });
   return { plan, write: (target, rest) => writeWeights(plan, target, { ...rest, libraries }) };
-}
-
-/** Aborts on the first signal, so that what is unfinished is removed before the command ends. */
-function watchInterruption(): { readonly signal: AbortSignal; readonly stop: () => void } {
-  const controller = new AbortController();
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const interrupt = (): void => controller.abort();
-  for (const name of signals) process.on(name, interrupt);
-  return {
-    signal: controller.signal,
-    stop() {
-      for (const name of signals) process.off(name, interrupt);
-    },
-  };
 }

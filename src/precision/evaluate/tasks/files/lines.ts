@@ -63,7 +63,7 @@ export function acceptItems<T>(
   const shown = faults.slice(0, faultsShown).map(({ line, reason }) => `  line ${line}: ${reason}`);
   const rest = faults.length > faultsShown ? [`  and ${faults.length - faultsShown} more`] : [];
   const list = [`${file} has ${faults.length} broken lines, beside ${items.length} good ones:`, ...shown, ...rest];
-  if (!skipBroken) throw new Error([...list, '  --skip-broken evaluates the good ones alone'].join('\n'));
+  if (!skipBroken) throw new Error([...list, '  --skip-broken takes the good ones alone'].join('\n'));
   warn([...list, '  left out because of --skip-broken'].join('\n'));
   return items;
 }
