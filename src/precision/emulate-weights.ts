@@ -59,6 +59,7 @@ export async function planEmulation({
     file,
     label,
     weights,
+    scaling: undefined,
     metadata,
     importancePath: undefined,
     allowRequantize,

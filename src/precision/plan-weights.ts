@@ -12,8 +12,9 @@ import { plannedFileBytes } from './gguf/write.ts';
 import { type Importance, importanceFaults, readImportance } from './importance.ts';
 import { fileTypes } from './recipes/formats.ts';
 import { mixes } from './recipes/mixes.ts';
-import type { QuantizeStep, Recipe } from './recipes/recipe.ts';
+import type { QuantizeStep, Recipe, ScalingStep } from './recipes/recipe.ts';
 import { requantized, resolveStep, type WeightPlan } from './recipes/resolve.ts';
+import { type PlannedScaling, planScaling, stepText } from './scaling/plan-scaling.ts';
 
 export interface PlanRequest {
   readonly libraries: Libraries;
@@ -31,6 +32,8 @@ export interface QuantizePlan {
   /** What the result is called. */
   readonly label: string;
   readonly weights: WeightPlan;
+  /** What moves scales before that, if anything does. */
+  readonly scaling: PlannedScaling | undefined;
   /** Metadata that the result has beyond the source's. */
   readonly metadata: Readonly<Record<string, string | number>>;
   readonly importancePath: string | undefined;
@@ -61,12 +64,18 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
   const weights = resolved.plan;
   const metadata = { ...metadataOf(recipe, step), ...importance?.metadata };
   const allowRequantize = request.allowRequantize ?? false;
+  const scalingSteps = scalingStepsOf(recipe);
+  const scaling =
+    scalingSteps.length === 0
+      ? undefined
+      : await planScaling(file, { steps: scalingSteps, importancePath, allowRequantize });
   const isSmallMix = step.base.kind === 'mix' && step.base.mix === 'q2_k_s';
   return {
     source,
     file,
     label: recipe.name,
     weights,
+    scaling: scaling?.scaling,
     metadata,
     importancePath,
     allowRequantize,
@@ -75,6 +84,7 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
       ...alignmentFaults(file),
       ...(allowRequantize ? [] : requantizeFaults(weights)),
       ...importanceFaults(weights, importance, isSmallMix),
+      ...(scaling?.faults ?? []),
     ],
   };
 }
@@ -82,8 +92,13 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
 /** What of a recipe says formats. */
 export function quantizeStepOf({ steps, name }: Recipe): QuantizeStep {
   const step = steps.at(-1);
-  if (step === undefined) throw new Error(`the recipe ${name} has no step`);
+  if (step?.kind !== 'quantize') throw new Error(`the recipe ${name} must end with the step that quantizes`);
   return step;
+}
+
+/** What of a recipe moves scales. */
+function scalingStepsOf({ steps }: Recipe): ScalingStep[] {
+  return steps.filter((step) => step.kind !== 'quantize');
 }
 
 /** llama.cpp's own choice, where the recipe leaves it the choice. */
@@ -100,9 +115,11 @@ async function mixTypesOf(
 }
 
 function metadataOf(recipe: Recipe, { base }: QuantizeStep): Record<string, string | number> {
+  const scaling = scalingStepsOf(recipe).map(stepText).join(', ');
   const fileType = base.kind === 'mix' ? mixes[base.mix] : fileTypes[base.type];
   return {
     [labelKey]: recipe.name,
+    ...(scaling === '' ? {} : { 'octet.scaling': scaling }),
     'general.quantization_version': quantizationVersion,
     ...(fileType === undefined ? {} : { 'general.file_type': fileType }),
   };

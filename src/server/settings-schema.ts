@@ -60,6 +60,13 @@ const modelSettings = {
       'Number format of the weights; made once and cached. auto: int8 for a file of 16 or 32 bits, else as the file is.',
     limit: `auto, file (as it is), a format such as q8_0, q4_k_m or mxfp4, a recipe (${shippedRecipeNames().join(', ')}) or a path that ends in .json`,
   }),
+  imatrix: z.string().prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'path',
+    meaning:
+      'An importance matrix (GGUF) for weights that are made: it steers their rounding, and tells recipes that scale how large activations are.',
+    limit: 'a path or empty',
+  }),
   weightsCache: z.string().prefault('').register(settingFacts, {
     group: 'Model',
     unit: 'path',

@@ -76,7 +76,7 @@ async function writeHere(plan: QuantizePlan, target: string): Promise<void> {
   await quantizeHere(
     libraries,
     { source, target, types, allowRequantize, importancePath, metadata, threads: 1 },
-    { onTensor: () => undefined },
+    { onScaled: () => undefined, onTensor: () => undefined },
   );
 }
 
