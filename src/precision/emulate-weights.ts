@@ -64,6 +64,7 @@ export async function planEmulation({
     importancePath: undefined,
     allowRequantize,
     fileBytes: plannedSize(file, metadata, weights),
+    warnings: [],
     faults: [...(allowRequantize ? [] : requantizeFaults(weights)), ...groupFaults(weights.tensors, format)],
   };
 }

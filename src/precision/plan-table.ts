@@ -40,7 +40,7 @@ export function formatSums({ label, weights, fileBytes }: QuantizePlan): string 
 }
 
 /** The same for programs; sizes in bytes. */
-export function planAsData({ source, label, scaling, weights, fileBytes, faults }: QuantizePlan) {
+export function planAsData({ source, label, scaling, weights, fileBytes, faults, warnings }: QuantizePlan) {
   const { fromBytes, bytes, valueCount } = weights;
   return {
     source,
@@ -51,12 +51,14 @@ export function planAsData({ source, label, scaling, weights, fileBytes, faults 
     bitsPerWeight: bitsPerWeight(bytes, valueCount),
     fileBytes,
     faults,
-    tensors: weights.tensors.map(({ name, shape, from, to, bytes: tensorBytes }) => ({
+    warnings,
+    tensors: weights.tensors.map(({ name, shape, from, to, bytes: tensorBytes, insteadOf }) => ({
       name,
       shape,
       from,
       to,
       bytes: tensorBytes,
+      ...(insteadOf === undefined ? {} : { insteadOf }),
     })),
   };
 }

@@ -42,6 +42,8 @@ export interface QuantizePlan {
   readonly fileBytes: number;
   /** Why it must not be made; each a sentence. */
   readonly faults: readonly string[];
+  /** What speaks against it without forbidding it; each a sentence. */
+  readonly warnings: readonly string[];
 }
 
 /** The metadata key under which a file says by which recipe it was made. */
@@ -86,6 +88,7 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
       ...importanceFaults(weights, importance, isSmallMix),
       ...(scaling?.faults ?? []),
     ],
+    warnings: scaleWarnings(weights),
   };
 }
 
@@ -101,7 +104,7 @@ function scalingStepsOf({ steps }: Recipe): ScalingStep[] {
   return steps.filter((step) => step.kind !== 'quantize');
 }
 
-/** llama.cpp's own choice, where the recipe leaves it the choice. */
+/** llama.cpp's own choice, where the recipe leaves it the choice; before it finds that rows do not fit. */
 async function mixTypesOf(
   { libraries, source }: PlanRequest,
   { base }: QuantizeStep,
@@ -111,7 +114,10 @@ async function mixTypesOf(
   const choice = { kind: 'mix', fileType: mixes[base.mix] } as const;
   // It chooses otherwise when there is an importance matrix, whatever is in it.
   const present = importance === undefined ? {} : { importance: importance.byTensor };
-  return nativeTypes({ libraries, source, choice, allowRequantize: true, ...present });
+  const wanted = new Map<string, TensorTypeName>();
+  const onFallback = (name: string, type: TensorTypeName) => wanted.set(name, type);
+  const types = await nativeTypes({ libraries, source, choice, allowRequantize: true, onFallback, ...present });
+  return new Map([...types, ...wanted]);
 }
 
 function metadataOf(recipe: Recipe, { base }: QuantizeStep): Record<string, string | number> {
@@ -154,6 +160,19 @@ function alignmentFaults({ parts }: GgufFile): string[] {
   if (odd === undefined) return [];
   return [
     `llama.cpp writes files whose general.alignment is ${alignmentDefault}. Given: ${odd.path} with ${odd.alignment}`,
+  ];
+}
+
+/** Blocks of nvfp4 whose largest value is smaller than this have a scale among the subnormal numbers of fp8 E4M3. */
+const nvfp4BlockSmall = 6 * 2 ** -6;
+
+function scaleWarnings({ tensors }: WeightPlan): string[] {
+  const made = tensors.filter(({ from, to }) => to === 'nvfp4' && from !== to);
+  const [first] = made;
+  if (first === undefined) return [];
+  return [
+    `nvfp4 is made without a scale for the whole tensor, which files made for it have: blocks whose largest weight is below ` +
+      `${nvfp4BlockSmall.toFixed(3)} lose precision. octet numbers --tensor FILE:${first.name} tells how much`,
   ];
 }
 

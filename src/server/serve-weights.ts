@@ -20,7 +20,10 @@ export async function prepareServedWeights(
   settings: Settings,
   { libraries, logger, modelName, signal }: ServedWeightsParts,
 ): Promise<PreparedWeights> {
-  if (choice.kind === 'made') logger.info({ weights: choice.label, model: modelName }, 'preparing weights');
+  if (choice.kind === 'made') {
+    for (const warning of choice.plan.warnings) logger.warn(warning);
+    logger.info({ weights: choice.label, model: modelName }, 'preparing weights');
+  }
   const lines = {
     reading: createProgressLine(`reading ${modelName}`),
     quantizing: createProgressLine(`${modelName} to ${choice.label}`),
