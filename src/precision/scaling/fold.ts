@@ -31,7 +31,10 @@ interface Factors {
   readonly rows?: Float32Array;
 }
 
-/** Writes the folded model under `path`, which must not exist; what is there when it throws is not whole. Runs on this thread; needs memory for a few pieces of a tensor. */
+/**
+ * Writes the folded model under `path`, which must not exist; what is there when it throws is not whole. Runs on this
+ * thread; needs memory for a few pieces of a tensor.
+ */
 export async function writeFolded(
   file: GgufFile,
   path: string,

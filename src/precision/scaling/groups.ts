@@ -91,16 +91,16 @@ function groupsOfLayer(file: GgufFile, layer: number, architecture: string): Sca
 }
 
 interface Ends {
-  /** The matrix or the norm's weights, first, and the bias. */
+  /** The matrix or the norm's weights, and the bias. */
   readonly makers: readonly GgufTensor[];
   readonly readers: readonly GgufTensor[];
   /** Values of a head, where several heads of the reader have the same channels. */
   readonly headValues?: number;
 }
 
-/** Undefined where the layer has not both ends. */
+/** Undefined where the layer has not both ends: a bias of values may stand beside a matrix that has queries and keys in it too. */
 function group(kind: GroupKind, layer: number, { makers, readers, headValues }: Ends): ScalingGroup | undefined {
-  const [maker] = makers;
+  const maker = makers.find(({ name }) => name.endsWith('.weight'));
   const columns = readers[0]?.shape[0];
   if (maker === undefined || columns === undefined) return undefined;
   const channelCount = maker.shape.at(-1) ?? 1;

@@ -114,6 +114,20 @@ test('heads of the embedded model that share values share scales', async () => {
   expect(distance(await foldedLogits(file, () => 2 ** (random() * 8 - 4)), plain)).toBeLessThan(0.03);
 });
 
+test('values that one matrix makes together with queries and keys keep their scale', async () => {
+  const file = await readGguf(demoModelPath);
+  const fused = file.tensors
+    .filter(({ name }) => !/attn_[kv]\.weight$/.test(name))
+    .map((tensor) => ({ ...tensor, name: tensor.name.replace('attn_q.', 'attn_qkv.') }));
+  const bias = { name: 'blk.0.attn_v.bias', shape: [128], type: 'f32', offset: 0, bytes: 512 } as const;
+  const kinds = groupsOf({ ...file, tensors: [...fused, bias] }).filter(({ layer }) => layer === 0);
+  expect(kinds.map(({ kind, columnsOf }) => [kind, columnsOf[0]])).toEqual([
+    ['attention-input', 'blk.0.attn_qkv.weight'],
+    ['ffn-input', 'blk.0.ffn_gate.weight'],
+    ['ffn-output', 'blk.0.ffn_down.weight'],
+  ]);
+});
+
 test('architectures whose graphs are others are refused by name', async () => {
   for (const name of ['gemma3-dense', 'qwen35-dense', 'mamba2-dense'] as const) {
     const found = findGroups(await readGguf(archModelPath(name)));
