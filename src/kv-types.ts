@@ -1,26 +1,13 @@
 // The number formats of K and V: reading `--kv`, what they cost, and whether a model and a device can use them.
 // Why K and V apart: attention is more sensitive to K than to V, so a smaller V alone is a choice worth having.
 // Why one table: `--kv`, the capacity plan and the native context must mean the same thing by "q8_0".
-// Source: enum ggml_type, the block structs of ggml-common.h and the flash attention kernels of ggml-cuda, llama.cpp v0.5.0.
+// Source: the flash attention kernels of ggml-cuda, llama.cpp v0.5.0.
 
-interface KvTypeRule {
-  /** enum ggml_type. */
-  readonly id: number;
-  /** Values per block; a head size must be a multiple of it. */
-  readonly blockValues: number;
-  readonly blockBytes: number;
-}
+import { numberFormats } from './number-formats.ts';
 
-export const kvTypes = {
-  f16: { id: 1, blockValues: 1, blockBytes: 2 },
-  bf16: { id: 30, blockValues: 1, blockBytes: 2 },
-  q8_0: { id: 8, blockValues: 32, blockBytes: 34 },
-  q5_1: { id: 7, blockValues: 32, blockBytes: 24 },
-  q5_0: { id: 6, blockValues: 32, blockBytes: 22 },
-  q4_1: { id: 3, blockValues: 32, blockBytes: 20 },
-  q4_0: { id: 2, blockValues: 32, blockBytes: 18 },
-  iq4_nl: { id: 20, blockValues: 32, blockBytes: 18 },
-} as const satisfies Record<string, KvTypeRule>;
+const { f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl } = numberFormats;
+
+export const kvTypes = { f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl } as const;
 
 export type KvTypeName = keyof typeof kvTypes;
 

@@ -3,13 +3,12 @@
 
 import { availableParallelism } from 'node:os';
 import { type KvTypes, kvTypeBytes, parseKvTypes } from '../../src/kv-types.ts';
-import { listTensors } from '../../src/llama/gguf-tensors.ts';
 import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { measureCacheCost } from '../../src/llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
-import { createTensorConversions } from '../../src/llama/tensor-conversions.ts';
 import type { SamplingParams } from '../../src/ports.ts';
+import { readGguf } from '../../src/precision/gguf/read.ts';
 import { choiceFlag, countFlag, describeFlags, numberFlag, parseFlags, textFlag } from '../flags.ts';
 import { median, sum } from '../statistics.ts';
 import { measureBandwidth } from './bandwidth.ts';
@@ -82,12 +81,12 @@ async function measureCeilings(flags: CeilingFlags): Promise<void> {
 /** What a step must read: every weight but the embedding table, of which it reads a row a token, and its sequences' K and V. */
 async function bytesRead(measured: LlamaModel, path: string, types: KvTypes): Promise<BytesRead> {
   const cost = await measureCacheCost(measured);
-  const tensors = await listTensors(path, createTensorConversions(measured.libraries));
+  const { tensors } = await readGguf(path);
   const isTied = !tensors.some(({ name }) => name === 'output.weight');
   const read = tensors.filter(({ name }) => isTied || name !== 'token_embd.weight');
   measured.dispose();
   return {
-    weightBytes: read.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    weightBytes: sum(read.map(({ bytes }) => bytes)),
     kvTokenBytes: cost.layerCount * (kvTypeBytes(types.k, cost.embeddingK) + kvTypeBytes(types.v, cost.embeddingV)),
   };
 }

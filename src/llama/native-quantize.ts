@@ -97,6 +97,8 @@ export interface NativeQuantizing {
   readonly threads?: number;
   /** Called as each tensor is begun. */
   readonly onTensor?: (name: string) => void;
+  /** Called for each tensor whose rows do not divide into the blocks of the format that a mix has for it. */
+  readonly onFallback?: (name: string, wanted: TensorTypeName) => void;
 }
 
 /** The tensor that llama.cpp works on, and what it makes of it. */
@@ -155,6 +157,8 @@ async function runAlone(
     }
     const to = readTargetLine(line);
     if (to !== undefined) onTarget?.(current, to);
+    const fallback = readFallbackLine(line);
+    if (fallback !== undefined) quantizing.onFallback?.(fallback.name, fallback.wanted);
   });
   libraries.nativeLog.takeErrors();
   try {
@@ -219,6 +223,14 @@ function readTensorLine(line: string): TensorLine | undefined {
 function readTargetLine(line: string): TensorTypeName | undefined {
   const found = /^size = +[\d.]+ MiB -> +[\d.]+ MiB \((\w+)\)/.exec(line);
   return found === null ? undefined : typeNamed(found[1] ?? '');
+}
+
+/** "warning: blk.0.attn_k.weight  - ncols     64 not divisible by 256 (required for type    q4_K) -> falling back to    q5_0" */
+function readFallbackLine(line: string): { name: string; wanted: TensorTypeName } | undefined {
+  const found = /^warning: (\S+) +- ncols +\d+ not divisible by +\d+ \(required for type +(\w+)\)/.exec(line);
+  if (found === null) return undefined;
+  const [, name = '', wanted = ''] = found;
+  return { name, wanted: typeNamed(wanted) };
 }
 
 function typeNamed(nativeName: string): TensorTypeName {

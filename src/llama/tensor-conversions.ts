@@ -1,5 +1,4 @@
 // Every tensor type of ggml: its name, the size of its blocks, and conversion from and to float32.
-// Why asked of the library and not written down: names and sizes then belong to the kernels that will read the bytes.
 // Why each size is checked here: ggml asserts, and a failed assertion ends the process.
 
 import { assert } from '../assert.ts';
@@ -8,6 +7,7 @@ import { findLibraryPackage, libraryFiles } from './library-packages.ts';
 import type { LogSink } from './native-log.ts';
 import { bindNumbers, type NativeNumbers, readTypeTraits, type ToFloat, toFloatFunction } from './native-numbers.ts';
 import { plainConversions } from './plain-types.ts';
+import { tensorTypeOf, tensorTypes } from './tensor-types.ts';
 
 /** Values are stored in blocks: a row's length must be a multiple of `blockValues`, and its bytes follow from that. */
 export interface TensorType {
@@ -96,14 +96,16 @@ interface TypeFound {
 
 function describeType(native: NativeNumbers, id: number): TypeFound {
   const traits = readTypeTraits(native, id);
-  if (traits.type_name === null || traits.blck_size === 0) return { type: undefined, read: undefined };
+  const known = tensorTypeOf(id);
+  if (traits.type_name === null || known === undefined) return { type: undefined, read: undefined };
+  const { blockValues, blockBytes, kind } = tensorTypes[known];
   const read = traits.to_float === null ? plainConversions[traits.type_name] : toFloatFunction(traits.to_float);
   const type: TensorType = {
     id,
     name: traits.type_name,
-    blockValues: traits.blck_size,
-    blockBytes: traits.type_size,
-    isQuantized: traits.is_quantized,
+    blockValues,
+    blockBytes,
+    isQuantized: kind === 'quantized',
     canDequantize: read !== undefined,
     // ggml_quantize_chunk knows exactly the types that have a way back, and float32 itself.
     canQuantize: traits.to_float !== null || traits.type_name === 'f32',

@@ -59,10 +59,12 @@ export async function planEmulation({
     file,
     label,
     weights,
+    scaling: undefined,
     metadata,
     importancePath: undefined,
     allowRequantize,
     fileBytes: plannedSize(file, metadata, weights),
+    warnings: [],
     faults: [...(allowRequantize ? [] : requantizeFaults(weights)), ...groupFaults(weights.tensors, format)],
   };
 }

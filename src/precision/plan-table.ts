@@ -3,6 +3,7 @@
 import { formatBytes, formatColumns, formatCount } from '../format.ts';
 import type { QuantizePlan } from './plan-weights.ts';
 import { bitsPerWeight, type PlannedTensor } from './recipes/resolve.ts';
+import { type PlannedScaling, stepText } from './scaling/plan-scaling.ts';
 
 /** A line per tensor, then the sums. */
 export function formatPlan(plan: QuantizePlan): string {
@@ -14,7 +15,16 @@ export function formatPlan(plan: QuantizePlan): string {
     noteOn(tensor),
   ]);
   const lines = formatColumns(rows, [3]);
-  return [...lines, '', formatSums(plan)].join('\n');
+  const steps = plan.scaling === undefined ? [] : [...formatScaling(plan.scaling), ''];
+  return [...steps, ...lines, '', formatSums(plan)].join('\n');
+}
+
+/** `awq: attention-input in 6 layers, ... by the statistics in importance.gguf`: a line per step that moves scales. */
+function formatScaling({ steps, groupCounts }: PlannedScaling): string[] {
+  return steps.map((step) => {
+    const places = step.groups.map((kind) => `${kind} in ${groupCounts.get(kind) ?? 0} layers`);
+    return `${stepText(step)}: ${places.join(', ')}; activations as ${step.statistics} has them`;
+  });
 }
 
 function noteOn({ insteadOf, shape }: PlannedTensor): string {
@@ -30,22 +40,25 @@ export function formatSums({ label, weights, fileBytes }: QuantizePlan): string 
 }
 
 /** The same for programs; sizes in bytes. */
-export function planAsData({ source, label, weights, fileBytes, faults }: QuantizePlan) {
+export function planAsData({ source, label, scaling, weights, fileBytes, faults, warnings }: QuantizePlan) {
   const { fromBytes, bytes, valueCount } = weights;
   return {
     source,
     weights: label,
+    steps: scaling?.steps ?? [],
     bytesBefore: fromBytes,
     bytesAfter: bytes,
     bitsPerWeight: bitsPerWeight(bytes, valueCount),
     fileBytes,
     faults,
-    tensors: weights.tensors.map(({ name, shape, from, to, bytes: tensorBytes }) => ({
+    warnings,
+    tensors: weights.tensors.map(({ name, shape, from, to, bytes: tensorBytes, insteadOf }) => ({
       name,
       shape,
       from,
       to,
       bytes: tensorBytes,
+      ...(insteadOf === undefined ? {} : { insteadOf }),
     })),
   };
 }

@@ -12,8 +12,9 @@ import { plannedFileBytes } from './gguf/write.ts';
 import { type Importance, importanceFaults, readImportance } from './importance.ts';
 import { fileTypes } from './recipes/formats.ts';
 import { mixes } from './recipes/mixes.ts';
-import type { QuantizeStep, Recipe } from './recipes/recipe.ts';
+import type { QuantizeStep, Recipe, ScalingStep } from './recipes/recipe.ts';
 import { requantized, resolveStep, type WeightPlan } from './recipes/resolve.ts';
+import { type PlannedScaling, planScaling, stepText } from './scaling/plan-scaling.ts';
 
 export interface PlanRequest {
   readonly libraries: Libraries;
@@ -31,6 +32,8 @@ export interface QuantizePlan {
   /** What the result is called. */
   readonly label: string;
   readonly weights: WeightPlan;
+  /** What moves scales before that, if anything does. */
+  readonly scaling: PlannedScaling | undefined;
   /** Metadata that the result has beyond the source's. */
   readonly metadata: Readonly<Record<string, string | number>>;
   readonly importancePath: string | undefined;
@@ -39,6 +42,8 @@ export interface QuantizePlan {
   readonly fileBytes: number;
   /** Why it must not be made; each a sentence. */
   readonly faults: readonly string[];
+  /** What speaks against it without forbidding it; each a sentence. */
+  readonly warnings: readonly string[];
 }
 
 /** The metadata key under which a file says by which recipe it was made. */
@@ -61,12 +66,18 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
   const weights = resolved.plan;
   const metadata = { ...metadataOf(recipe, step), ...importance?.metadata };
   const allowRequantize = request.allowRequantize ?? false;
+  const scalingSteps = scalingStepsOf(recipe);
+  const scaling =
+    scalingSteps.length === 0
+      ? undefined
+      : await planScaling(file, { steps: scalingSteps, importancePath, allowRequantize });
   const isSmallMix = step.base.kind === 'mix' && step.base.mix === 'q2_k_s';
   return {
     source,
     file,
     label: recipe.name,
     weights,
+    scaling: scaling?.scaling,
     metadata,
     importancePath,
     allowRequantize,
@@ -75,18 +86,25 @@ export async function planWeights(request: PlanRequest): Promise<QuantizePlan> {
       ...alignmentFaults(file),
       ...(allowRequantize ? [] : requantizeFaults(weights)),
       ...importanceFaults(weights, importance, isSmallMix),
+      ...(scaling?.faults ?? []),
     ],
+    warnings: scaleWarnings(weights),
   };
 }
 
 /** What of a recipe says formats. */
 export function quantizeStepOf({ steps, name }: Recipe): QuantizeStep {
   const step = steps.at(-1);
-  if (step === undefined) throw new Error(`the recipe ${name} has no step`);
+  if (step?.kind !== 'quantize') throw new Error(`the recipe ${name} must end with the step that quantizes`);
   return step;
 }
 
-/** llama.cpp's own choice, where the recipe leaves it the choice. */
+/** What of a recipe moves scales. */
+function scalingStepsOf({ steps }: Recipe): ScalingStep[] {
+  return steps.filter((step) => step.kind !== 'quantize');
+}
+
+/** llama.cpp's own choice, where the recipe leaves it the choice; before it finds that rows do not fit. */
 async function mixTypesOf(
   { libraries, source }: PlanRequest,
   { base }: QuantizeStep,
@@ -96,13 +114,18 @@ async function mixTypesOf(
   const choice = { kind: 'mix', fileType: mixes[base.mix] } as const;
   // It chooses otherwise when there is an importance matrix, whatever is in it.
   const present = importance === undefined ? {} : { importance: importance.byTensor };
-  return nativeTypes({ libraries, source, choice, allowRequantize: true, ...present });
+  const wanted = new Map<string, TensorTypeName>();
+  const onFallback = (name: string, type: TensorTypeName) => wanted.set(name, type);
+  const types = await nativeTypes({ libraries, source, choice, allowRequantize: true, onFallback, ...present });
+  return new Map([...types, ...wanted]);
 }
 
 function metadataOf(recipe: Recipe, { base }: QuantizeStep): Record<string, string | number> {
+  const scaling = scalingStepsOf(recipe).map(stepText).join(', ');
   const fileType = base.kind === 'mix' ? mixes[base.mix] : fileTypes[base.type];
   return {
     [labelKey]: recipe.name,
+    ...(scaling === '' ? {} : { 'octet.scaling': scaling }),
     'general.quantization_version': quantizationVersion,
     ...(fileType === undefined ? {} : { 'general.file_type': fileType }),
   };
@@ -137,6 +160,19 @@ function alignmentFaults({ parts }: GgufFile): string[] {
   if (odd === undefined) return [];
   return [
     `llama.cpp writes files whose general.alignment is ${alignmentDefault}. Given: ${odd.path} with ${odd.alignment}`,
+  ];
+}
+
+/** Blocks of nvfp4 whose largest value is smaller than this have a scale among the subnormal numbers of fp8 E4M3. */
+const nvfp4BlockSmall = 6 * 2 ** -6;
+
+function scaleWarnings({ tensors }: WeightPlan): string[] {
+  const made = tensors.filter(({ from, to }) => to === 'nvfp4' && from !== to);
+  const [first] = made;
+  if (first === undefined) return [];
+  return [
+    `nvfp4 is made without a scale for the whole tensor, which files made for it have: blocks whose largest weight is below ` +
+      `${nvfp4BlockSmall.toFixed(3)} lose precision. octet numbers --tensor FILE:${first.name} tells how much`,
   ];
 }
 

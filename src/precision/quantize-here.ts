@@ -4,22 +4,24 @@
 
 import type { Libraries } from '../llama/libraries.ts';
 import { nativeTypes, quantizeNatively } from '../llama/native-quantize.ts';
+import type { ImportanceMatrix } from '../llama/native-quantize-lists.ts';
+import { createTensorConversions } from '../llama/tensor-conversions.ts';
 import type { TensorTypeName } from '../llama/tensor-types.ts';
 import { readImportance } from './importance.ts';
 import type { QuantizeProgress, QuantizeRequest } from './quantize-request.ts';
+import { scaleModel } from './scaling/scale-model.ts';
 
 /** Writes `request.target`, and cannot be stopped before it is done. Throws with llama.cpp's own words. */
 export async function quantizeHere(
   libraries: Libraries,
   request: QuantizeRequest,
-  { onTensor }: Pick<QuantizeProgress, 'onTensor'>,
+  { onScaled, onTensor }: Omit<QuantizeProgress, 'signal'>,
 ): Promise<void> {
   const types = new Map(request.types);
-  const importance =
-    request.importancePath === undefined ? undefined : (await readImportance(request.importancePath)).byTensor;
+  const { source, importance } = await scaledFirst(libraries, request, onScaled);
   const quantizing = {
     libraries,
-    source: request.source,
+    source,
     choice: { kind: 'types', base: mostCommon(types), types },
     allowRequantize: request.allowRequantize,
     metadata: request.metadata,
@@ -31,6 +33,25 @@ export async function quantizeHere(
     if (found.get(name) !== type)
       throw new Error(`llama.cpp would make ${name} ${found.get(name) ?? 'nothing'}, where ${type} is planned`);
   await quantizeNatively({ ...quantizing, onTensor }, request.target);
+}
+
+interface Start {
+  readonly source: string;
+  readonly importance: ImportanceMatrix | undefined;
+}
+
+/** The request's source and importance, or what scaling makes of them. */
+async function scaledFirst(
+  libraries: Libraries,
+  { source, scaling, importancePath, types }: QuantizeRequest,
+  onProgress: (fraction: number) => void,
+): Promise<Start> {
+  const importance = importancePath === undefined ? undefined : (await readImportance(importancePath)).byTensor;
+  if (scaling === undefined) return { source, importance };
+  const { steps, foldedPath } = scaling;
+  const conversions = createTensorConversions(libraries);
+  const request = { conversions, source, steps, types: new Map(types), importance, target: foldedPath, onProgress };
+  return { source: foldedPath, importance: await scaleModel(request) };
 }
 
 function mostCommon(types: ReadonlyMap<string, TensorTypeName>): TensorTypeName {

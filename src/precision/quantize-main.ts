@@ -11,7 +11,10 @@ function post(message: QuantizerMessage): void {
 
 async function run(request: QuantizeRequest): Promise<void> {
   const libraries = loadHostLibraries(() => undefined);
-  await quantizeHere(libraries, request, { onTensor: (name) => post({ kind: 'tensor', name }) });
+  await quantizeHere(libraries, request, {
+    onScaled: (fraction) => post({ kind: 'scaled', fraction }),
+    onTensor: (name) => post({ kind: 'tensor', name }),
+  });
 }
 
 process.on('message', (request: QuantizeRequest) => {

@@ -4,19 +4,19 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Quantizer, quantizerMessage } from './quantize-request.ts';
+import { type QuantizeProgress, type Quantizer, quantizerMessage } from './quantize-request.ts';
 
 const outputKeptChars = 2000;
 
 /** Writes `request.target`; ends when `signal` aborts, and throws its reason then. The unfinished file is the caller's. */
-export const quantizeInProcess: Quantizer = async (request, { onTensor, signal }) => {
+export const quantizeInProcess: Quantizer = async (request, { signal, ...progress }) => {
   signal?.throwIfAborted();
   const child = fork(quantizerProgram(), [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   signal?.addEventListener('abort', kill, { once: true });
   try {
-    const outcome = awaitOutcome(child, onTensor);
+    const outcome = awaitOutcome(child, progress);
     child.send(request);
     await outcome;
   } catch (error) {
@@ -42,14 +42,15 @@ function quantizerProgram(): string {
   return fileURLToPath(built);
 }
 
-function awaitOutcome(child: ChildProcess, onTensor: (name: string) => void): Promise<void> {
+function awaitOutcome(child: ChildProcess, { onScaled, onTensor }: QuantizeProgress): Promise<void> {
   const output = keepOutput(child);
   return new Promise((resolve, reject) => {
     let isDone = false;
     let failure: Error | undefined;
     child.on('message', (message) => {
       const news = quantizerMessage.parse(message);
-      if (news.kind === 'tensor') onTensor(news.name);
+      if (news.kind === 'scaled') onScaled(news.fraction);
+      else if (news.kind === 'tensor') onTensor(news.name);
       else {
         isDone = news.kind === 'done';
         if (news.kind === 'failed') failure = new Error(news.message);

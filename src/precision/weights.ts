@@ -17,6 +17,7 @@ import { type GgufFile, metadataValue, readGguf } from './gguf/read.ts';
 import { labelKey, planWeights, type QuantizePlan } from './plan-weights.ts';
 import { findRecipe } from './recipes/find-recipe.ts';
 import { changesNothing } from './recipes/resolve.ts';
+import type { PlannedScaling } from './scaling/plan-scaling.ts';
 import { weightsLabel } from './weights-label.ts';
 import { checkWritten, writeWeights } from './write-weights.ts';
 
@@ -63,7 +64,7 @@ export async function chooseWeights(wish: WeightsWish): Promise<WeightsChoice> {
     recipe,
     ...(importancePath === undefined ? {} : { importancePath }),
   });
-  if (changesNothing(plan.weights)) return asItIs;
+  if (changesNothing(plan.weights) && plan.scaling === undefined) return asItIs;
   if (plan.faults.length === 0) return { kind: 'made', plan, label: recipe.name };
   throw new Error(
     `cannot serve ${basename(source)} at ${recipe.name} weights: ${plan.faults.join('; ')}. With "file" it is served as it is`,
@@ -160,9 +161,17 @@ async function entryName(plan: QuantizePlan, folder: string, options: PrepareOpt
     importance,
     plan.metadata,
     plan.weights.tensors.map(({ name, to }) => [name, to]),
+    ...(plan.scaling === undefined ? [] : [await scalingFacts(plan.scaling, folder)]),
   ]);
   const digest = createHash('sha256').update(facts).digest('hex').slice(0, 16);
   return `${plainName(plan.label)}-${digest}.gguf`;
+}
+
+/** What decides the scales: each step with the content of its statistics. */
+async function scalingFacts({ steps }: PlannedScaling, folder: string): Promise<unknown[]> {
+  const facts: unknown[] = [];
+  for (const step of steps) facts.push({ ...step, statistics: await contentHash(step.statistics, folder) });
+  return facts;
 }
 
 async function sourceHashes({ file }: QuantizePlan, folder: string, options: PrepareOptions): Promise<string[]> {

@@ -10,8 +10,7 @@ import { startPartialFile } from './partial-file.ts';
 import type { QuantizePlan } from './plan-weights.ts';
 import { quantizeHere } from './quantize-here.ts';
 import { hasQuantizerProgram, quantizeInProcess } from './quantize-process.ts';
-import type { Quantizer } from './quantize-request.ts';
-import type { WeightPlan } from './recipes/resolve.ts';
+import type { QuantizeProgress, QuantizeRequest, Quantizer } from './quantize-request.ts';
 
 export interface WriteOptions {
   readonly libraries: Libraries;
@@ -27,28 +26,39 @@ export async function writeWeights(plan: QuantizePlan, target: string, options: 
   if (plan.faults.length > 0) throw new Error(plan.faults.join('\n'));
   await checkDisk(plan, target);
   const partial = startPartialFile(target);
+  const folded = startPartialFile(target);
   try {
-    await quantizerFor(options.libraries)(
-      {
-        source: plan.source,
-        target: partial.path,
-        types: plan.weights.tensors.map(({ name, to }) => [name, to] as const),
-        allowRequantize: plan.allowRequantize,
-        importancePath: plan.importancePath,
-        metadata: plan.metadata,
-        threads: options.threads ?? 0,
-      },
-      {
-        onTensor: progressOf(plan.weights, options.onProgress),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      },
-    );
+    await quantizerFor(options.libraries)(requestOf(plan, { target: partial.path, folded: folded.path }, options), {
+      ...progressOf(plan, options.onProgress),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
     await checkWritten(plan, partial.path);
     await partial.commit();
   } catch (error) {
     await partial.discard();
     throw error;
+  } finally {
+    await folded.discard();
   }
+}
+
+interface RequestPaths {
+  readonly target: string;
+  readonly folded: string;
+}
+
+function requestOf(plan: QuantizePlan, paths: RequestPaths, { threads = 0 }: WriteOptions): QuantizeRequest {
+  const { source, scaling, allowRequantize, importancePath, metadata } = plan;
+  return {
+    source,
+    target: paths.target,
+    types: plan.weights.tensors.map(({ name, to }) => [name, to] as const),
+    allowRequantize,
+    ...(scaling === undefined ? {} : { scaling: { steps: scaling.steps, foldedPath: paths.folded } }),
+    importancePath,
+    metadata,
+    threads,
+  };
 }
 
 /** Another process where there is a program for it; sources that were not built have only this one. */
@@ -59,27 +69,44 @@ function quantizerFor(libraries: Libraries): Quantizer {
 /** Room that is left free: a file system without any is of no use to anybody else on it. */
 const spareBytes = 16 * 2 ** 20;
 
-/** Throws unless the file fits on the disk. */
-export async function checkDisk({ fileBytes }: Pick<QuantizePlan, 'fileBytes'>, target: string): Promise<void> {
+/** Throws unless the file fits on the disk, and what scaling makes on the way to it. */
+export async function checkDisk(
+  { fileBytes, scaling }: Pick<QuantizePlan, 'fileBytes' | 'scaling'>,
+  target: string,
+): Promise<void> {
   const folder = dirname(target);
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
-  if (free >= fileBytes + spareBytes) return;
+  const foldedBytes = scaling?.foldedBytes ?? 0;
+  const needed = fileBytes + foldedBytes + spareBytes;
+  if (free >= needed) return;
+  const folded =
+    scaling === undefined ? '' : `, ${formatBytes(foldedBytes)} for the scaled model until it is quantized,`;
   throw new Error(
-    `the disk must have ${formatBytes(fileBytes + spareBytes)} free (${formatBytes(fileBytes)} for the file and ` +
+    `the disk must have ${formatBytes(needed)} free (${formatBytes(fileBytes)} for the file${folded} and ` +
       `${formatBytes(spareBytes)} to spare). Found: ${formatBytes(free)} in ${folder}`,
   );
 }
 
+/** Scaling quantizes twenty times to choose. */
+const scalingShare = 0.8;
+
 /** Turns "this tensor is begun" into how far the whole is. */
-function progressOf({ tensors, fromBytes }: WeightPlan, onProgress: ((fraction: number) => void) | undefined) {
+function progressOf(
+  { weights: { tensors, fromBytes }, scaling }: QuantizePlan,
+  onProgress: ((fraction: number) => void) | undefined,
+): Omit<QuantizeProgress, 'signal'> {
+  const before = scaling === undefined ? 0 : scalingShare;
   const sizes = new Map(tensors.map((tensor) => [tensor.name, tensor.fromBytes]));
   let finishedBytes = 0;
   let currentBytes = 0;
-  return (name: string): void => {
-    finishedBytes += currentBytes;
-    currentBytes = sizes.get(name) ?? 0;
-    onProgress?.(fromBytes === 0 ? 0 : finishedBytes / fromBytes);
+  return {
+    onScaled: (fraction) => onProgress?.(fraction * before),
+    onTensor(name) {
+      finishedBytes += currentBytes;
+      currentBytes = sizes.get(name) ?? 0;
+      onProgress?.(before + (fromBytes === 0 ? 0 : ((1 - before) * finishedBytes) / fromBytes));
+    },
   };
 }
 

@@ -19,7 +19,8 @@ export type CommandLine =
   | { readonly kind: 'tool'; readonly run: ToolRun }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version'; readonly text: string }
-  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[] };
+  /** `command`: which one was used wrongly, where that is another than serve. */
+  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[]; readonly command?: string };
 
 const examples = `
 Every flag has an environment variable: --kv-blocks is OCTET_KV_BLOCKS. A flag wins over the environment, the
@@ -47,24 +48,29 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       outcome = { kind: 'tool', run };
     });
   }
+  let stopped = program;
   for (const command of [program, ...program.commands]) {
-    command.exitOverride().configureOutput({ writeOut: write, writeErr: write });
+    command.configureOutput({ writeOut: write, writeErr: write }).exitOverride((error) => {
+      stopped = command;
+      throw error;
+    });
   }
   try {
     program.parse(argv, { from: 'user' });
     return outcome;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return outcomeOfStop(error, output);
+    return outcomeOfStop(error, output, stopped === program ? undefined : stopped.name());
   }
 }
 
 /** Commander ends its parsing by throwing, also after printing help. */
-function outcomeOfStop(error: CommanderError, output: string): CommandLine {
+function outcomeOfStop(error: CommanderError, output: string, command: string | undefined): CommandLine {
   if (error.code === 'commander.version') return { kind: 'version', text: output.trim() };
   if (error.code.startsWith('commander.help')) return { kind: 'help', text: output };
-  const hint = error.code === 'commander.unknownOption' ? ' Flags follow a command: octet serve [flags].' : '';
   const reason = error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+  if (command !== undefined) return { kind: 'faults', faults: [{ kind: 'usage', reason }], command };
+  const hint = error.code === 'commander.unknownOption' ? ' Flags follow a command: octet serve [flags].' : '';
   return { kind: 'faults', faults: [{ kind: 'usage', reason: reason + hint }] };
 }
 

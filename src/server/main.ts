@@ -19,7 +19,7 @@ switch (loaded.kind) {
     process.stdout.write(`${loaded.text.trimEnd()}\n`);
     break;
   case 'faults':
-    process.stderr.write(`${describeFaults(loaded.faults)}\n`);
+    process.stderr.write(`${describeFaults(loaded.faults, loaded.command)}\n`);
     process.exitCode = 2;
     break;
 }

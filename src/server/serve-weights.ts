@@ -22,7 +22,10 @@ export async function prepareServedWeights(
 ): Promise<PreparedWeights> {
   if (choice.kind === 'file' && settings.imatrix !== '')
     logger.warn(`the importance matrix ${settings.imatrix} is not used: the weights are served as the file is`);
-  if (choice.kind === 'made') logger.info({ weights: choice.label, model: modelName }, 'preparing weights');
+  if (choice.kind === 'made') {
+    for (const warning of choice.plan.warnings) logger.warn(warning);
+    logger.info({ weights: choice.label, model: modelName }, 'preparing weights');
+  }
   const lines = {
     reading: createProgressLine(`reading ${modelName}`),
     quantizing: createProgressLine(`${modelName} to ${choice.label}`),

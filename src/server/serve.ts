@@ -61,12 +61,9 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
   const vocabulary = await loadVocabulary(modelPath, logger);
   const { libraries } = vocabulary;
-  const choice = await chooseWeights({
-    libraries,
-    source: modelPath,
-    weights: settings.weights,
-    ...(settings.imatrix === '' ? {} : { importancePath: settings.imatrix }),
-  });
+  const { weights, imatrix } = settings;
+  const importance = imatrix === '' ? {} : { importancePath: imatrix };
+  const choice = await chooseWeights({ libraries, source: modelPath, weights, ...importance });
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
@@ -239,7 +236,8 @@ function servedDialect(settings: Settings, vocabulary: LlamaModel, { showsTools 
 
 /** Changes whenever the numbers that a request gets may change. */
 function fingerprint(settings: Settings, release: string, choice: WeightsChoice): string {
-  const weights = choice.kind === 'made' ? choice.plan.weights.tensors.map(({ to }) => to) : choice.label;
+  const made = choice.kind === 'made' ? choice.plan : undefined;
+  const weights = made === undefined ? choice.label : [made.weights.tensors.map(({ to }) => to), made.scaling?.steps];
   const facts = JSON.stringify([packageVersion(), release, settings.model, weights, settings.kv, settings.gpu]);
   return `fp_${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`;
 }

@@ -44,10 +44,12 @@ export function describeFault(fault: SettingFault): string {
   }
 }
 
-/** All of them, for the terminal. */
-export function describeFaults(faults: readonly SettingFault[]): string {
+/** All of them, for the terminal. `command`: another one than serve, when it is that whose options are wrong. */
+export function describeFaults(faults: readonly SettingFault[], command?: string): string {
   const lines = faults.map((fault) => `  ${describeFault(fault)}`);
   const count = faults.length === 1 ? 'One fault' : `${faults.length} faults`;
+  if (command !== undefined)
+    return [`${count} in the command line:`, ...lines, `octet ${command} --help lists its options.`].join('\n');
   return [`${count} in the command line or settings:`, ...lines, 'octet serve --help lists every setting.'].join('\n');
 }
 

@@ -38,6 +38,13 @@ const modelSettings = {
       'Number format of the weights; made once and cached. auto: int8 for a file of 16 or 32 bits, else as the file is.',
     limit: `auto, file (as it is), a format such as q8_0, q4_k_m or mxfp4, a recipe (${shippedRecipeNames().join(', ')}) or a path that ends in .json`,
   }),
+  imatrix: z.string().prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'path',
+    meaning:
+      'An importance matrix (octet calibrate, llama-imatrix) for weights that are made: it steers their rounding, and tells recipes that scale how large activations are.',
+    limit: 'a path or empty',
+  }),
   weightsCache: z.string().prefault('').register(settingFacts, {
     group: 'Model',
     unit: 'path',
@@ -69,12 +76,6 @@ const modelSettings = {
         'Size of that folder: past it, what was unused longest goes when new weights are made; empty means no limit.',
       limit: 'empty, or a size from 1KiB to 64TiB such as 512MiB or 4GiB',
     }),
-  imatrix: z.string().prefault('').register(settingFacts, {
-    group: 'Model',
-    unit: 'path',
-    meaning: 'An importance matrix (octet calibrate, llama-imatrix) to make the weights with; empty means none.',
-    limit: 'a path or empty',
-  }),
   gpu: z.enum(['auto', 'cuda', 'vulkan', 'metal', 'off']).prefault('auto').register(settingFacts, {
     group: 'Model',
     unit: '',

@@ -16,7 +16,7 @@ export type SettingSources = Readonly<Record<string, string>>;
 
 export type LoadedSettings =
   | { readonly kind: 'settings'; readonly settings: Settings; readonly sources: SettingSources }
-  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[] }
+  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[]; readonly command?: string }
   /** Another command than serve: it has its own options. */
   | { readonly kind: 'tool'; readonly run: ToolRun }
   /** The text was asked for: print it and exit with 0. */

@@ -12,6 +12,7 @@ import { metadataValue, readGguf, tensorPieces } from '../../src/precision/gguf/
 import { arrayEntry, scalarEntry } from '../../src/precision/gguf/values.ts';
 import { writeGguf } from '../../src/precision/gguf/write.ts';
 import { readImportance } from '../../src/precision/importance.ts';
+import { formatPlan } from '../../src/precision/plan-table.ts';
 import { planWeights, type QuantizePlan } from '../../src/precision/plan-weights.ts';
 import { quantizeHere } from '../../src/precision/quantize-here.ts';
 import { hasQuantizerProgram } from '../../src/precision/quantize-process.ts';
@@ -72,12 +73,50 @@ function recipes(types: readonly TensorTypeName[]): fc.Arbitrary<Recipe> {
 async function writeHere(plan: QuantizePlan, target: string): Promise<void> {
   rmSync(target, { force: true });
   const types = plan.weights.tensors.map(({ name, to }) => [name, to] as const);
-  const { source, allowRequantize, importancePath, metadata } = plan;
+  const { source, scaling, allowRequantize, importancePath, metadata } = plan;
+  const foldedPath = `${target}.folded`;
   await quantizeHere(
     libraries,
-    { source, target, types, allowRequantize, importancePath, metadata, threads: 1 },
-    { onTensor: () => undefined },
+    {
+      source,
+      target,
+      types,
+      allowRequantize,
+      ...(scaling === undefined ? {} : { scaling: { steps: scaling.steps, foldedPath } }),
+      importancePath,
+      metadata,
+      threads: 1,
+    },
+    { onScaled: () => undefined, onTensor: () => undefined },
   );
+  rmSync(foldedPath, { force: true });
+}
+
+/** As llama-imatrix writes it: sums of squares and counts. */
+async function writeImportance(
+  name: string,
+  change: (tensor: string, inputs: number) => number = (_, inputs) => inputs,
+) {
+  const { tensors } = await readGguf(tinyModelPath);
+  const matrices = tensors.filter(({ name: tensor, shape }) => tensor.startsWith('blk.') && shape.length === 2);
+  const plans = matrices.flatMap(({ name: tensor, shape }) => [
+    { name: `${tensor}.in_sum2`, type: 'f32' as const, shape: [change(tensor, shape[0] ?? 1)] },
+    { name: `${tensor}.counts`, type: 'f32' as const, shape: [1] },
+  ]);
+  const entries = [
+    scalarEntry('general.type', 'string', 'imatrix'),
+    arrayEntry('imatrix.datasets', 'string', ['texts/sample.txt']),
+    scalarEntry('imatrix.chunk_count', 'uint32', 5),
+    scalarEntry('imatrix.chunk_size', 'uint32', 512),
+  ];
+  const path = join(folder, name);
+  await writeGguf(path, { entries, tensors: plans }, ({ name: tensor, shape }) => {
+    const values = tensor.endsWith('.counts')
+      ? [10]
+      : Array.from({ length: shape[0] ?? 1 }, (_, index) => 10 * (1 + (index % 7) ** 2));
+    return [new Uint8Array(Float32Array.from(values).buffer)];
+  });
+  return path;
 }
 
 /** The plan and the file that it led to must be alike in every byte count. */
@@ -109,7 +148,10 @@ describe('bytes predicted are bytes written', () => {
   const unneeded = formatNames.filter((name) => !/^(iq[123]_|iq3_|q2_k_s)/.test(name));
   test.each([...unneeded, ...shippedRecipeNames()])('%s', async (name) => {
     const target = join(folder, 'named.gguf');
-    const plan = await planWeights({ libraries, source: tinyModelPath, recipe: await findRecipe(name) });
+    const recipe = await findRecipe(name);
+    const scales = recipe.steps.some(({ kind }) => kind !== 'quantize');
+    const importancePath = await writeImportance('named-importance.gguf');
+    const plan = await planWeights({ libraries, source: tinyModelPath, recipe, ...(scales ? { importancePath } : {}) });
     await writeHere(plan, target);
     await expectAsPlanned(plan, target);
     const model = await loadTestModel(target);
@@ -140,6 +182,28 @@ async function contentOf(path: string): Promise<Map<string, string>> {
   return contents;
 }
 
+describe('what a plan says beyond formats', () => {
+  test('tensors that cannot have the format of their mix are marked', async () => {
+    const plan = await planWeights({ libraries, source: tinyModelPath, recipe: await findRecipe('q4_k_m') });
+    const marked = new Map(plan.weights.tensors.map(({ name, to, insteadOf }) => [name, `${to} for ${insteadOf}`]));
+    expect(marked.get('blk.0.attn_q.weight')).toBe('q5_0 for q4_k');
+    expect(marked.get('blk.0.ffn_down.weight')).toBe('f16 for q4_k');
+    expect(marked.get('blk.0.attn_norm.weight')).toBe('f32 for undefined');
+    expect(formatPlan(plan)).toMatch(/blk\.0\.ffn_down\.weight .* f16 .* not q4_k: rows of 172/);
+    const fitting = await planWeights({ libraries, source: demoModelPath, recipe: await findRecipe('q4_k_m') });
+    expect(fitting.weights.tensors.filter(({ insteadOf }) => insteadOf !== undefined)).toEqual([]);
+  });
+
+  test('nvfp4 comes with a warning', async () => {
+    const warnings = async (name: string) =>
+      (await planWeights({ libraries, source: demoModelPath, recipe: await findRecipe(name) })).warnings;
+    expect(await warnings('nvfp4')).toEqual([
+      expect.stringMatching(/without a scale for the whole tensor.* below 0\.094 .*FILE:blk\.0\./),
+    ]);
+    expect(await warnings('mxfp4')).toEqual([]);
+  });
+});
+
 describe('a mix is what llama-quantize makes of it, to the bit', () => {
   test.each([
     ['q4_k_m', demoModelPath],
@@ -159,33 +223,6 @@ describe('a mix is what llama-quantize makes of it, to the bit', () => {
 });
 
 describe('importance', () => {
-  /** As llama-imatrix writes it: sums of squares and counts. */
-  async function writeImportance(
-    name: string,
-    change: (tensor: string, inputs: number) => number = (_, inputs) => inputs,
-  ) {
-    const { tensors } = await readGguf(tinyModelPath);
-    const matrices = tensors.filter(({ name: tensor, shape }) => tensor.startsWith('blk.') && shape.length === 2);
-    const plans = matrices.flatMap(({ name: tensor, shape }) => [
-      { name: `${tensor}.in_sum2`, type: 'f32' as const, shape: [change(tensor, shape[0] ?? 1)] },
-      { name: `${tensor}.counts`, type: 'f32' as const, shape: [1] },
-    ]);
-    const entries = [
-      scalarEntry('general.type', 'string', 'imatrix'),
-      arrayEntry('imatrix.datasets', 'string', ['texts/sample.txt']),
-      scalarEntry('imatrix.chunk_count', 'uint32', 5),
-      scalarEntry('imatrix.chunk_size', 'uint32', 512),
-    ];
-    const path = join(folder, name);
-    await writeGguf(path, { entries, tensors: plans }, ({ name: tensor, shape }) => {
-      const values = tensor.endsWith('.counts')
-        ? [10]
-        : Array.from({ length: shape[0] ?? 1 }, (_, index) => 10 * (1 + (index % 7) ** 2));
-      return [new Uint8Array(Float32Array.from(values).buffer)];
-    });
-    return path;
-  }
-
   test('is read as means, and noted in the file that it shaped', async () => {
     const importancePath = await writeImportance('good.gguf');
     const importance = await readImportance(importancePath);

@@ -197,6 +197,18 @@ describe('faults', () => {
     expect(messagesOf(`--config ${configFile(content)}`).join('\n')).toContain(message);
   });
 
+  test('options of another command point to its own help', () => {
+    const text = (line: string) => {
+      const loaded = loadSettings({ argv: line.split(' '), env: {} });
+      return loaded.kind === 'faults' ? describeFaults(loaded.faults, loaded.command) : '';
+    };
+    expect(text('quantize in.gguf --bogus')).toMatch(
+      /^One fault in the command line:\n {2}unknown option '--bogus'\noctet quantize --help lists its options\.$/,
+    );
+    expect(text('cache burn')).toMatch(/the action must be list or clear.*\noctet cache --help lists its options\.$/);
+    expect(text('--bogus')).toMatch(/Flags follow a command.*\noctet serve --help lists every setting\.$/);
+  });
+
   test('a secret is never shown', () => {
     const text = describeFaults(faultsOf('', { OCTET_API_KEYS: 'short,a b c d e f' }));
     expect(text).toContain('apiKeys must be');

@@ -32,18 +32,22 @@ const version = 3;
 export async function writeGguf(path: string, plan: GgufPlan, content: TensorContent): Promise<number> {
   const partial = startPartialFile(path);
   try {
-    const file = await open(partial.path, 'wx');
-    let bytes: number;
-    try {
-      bytes = await writeAll(file, plan, content);
-    } finally {
-      await file.close();
-    }
+    const bytes = await writeGgufInto(partial.path, plan, content);
     await partial.commit();
     return bytes;
   } catch (error) {
     await partial.discard();
     throw error;
+  }
+}
+
+/** The same into a new file of just this name, of which the caller takes care when it throws. */
+export async function writeGgufInto(path: string, plan: GgufPlan, content: TensorContent): Promise<number> {
+  const file = await open(path, 'wx');
+  try {
+    return await writeAll(file, plan, content);
+  } finally {
+    await file.close();
   }
 }
 

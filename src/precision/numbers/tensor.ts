@@ -1,12 +1,12 @@
 // `octet numbers --tensor FILE:NAME` without its terminal: finds the tensor, reads it twice, sums up.
 // Why twice and in parts: a tensor of 1 GB must not need 10 GB, and its largest value is wanted before the errors.
 
-import { type GgufTensor, listTensors, readRows } from '../../llama/gguf-tensors.ts';
 import { createTensorConversions, loadHostLibraries, type TensorConversions } from '../../llama/tensor-conversions.ts';
 import { nearestName } from '../../nearest-name.ts';
 import { type ErrorTotals, type FormatTrip, findTrips, sumErrors } from './format-error.ts';
 import { type Extent, gatherExtent, gatherSpread, type Spread } from './statistics.ts';
 import type { FormatError, TensorReport } from './tensor-report.ts';
+import { type ListedTensor, listTensors, readRows } from './tensor-rows.ts';
 import { toJsonNumber } from './value-report.ts';
 
 export interface TensorOptions {
@@ -45,7 +45,7 @@ function parsePlace(place: string): { file: string; name: string } {
   return { file: place.slice(0, colon), name: place.slice(colon + 1) };
 }
 
-function findTensor(tensors: readonly GgufTensor[], { file, name }: { file: string; name: string }): GgufTensor {
+function findTensor(tensors: readonly ListedTensor[], { file, name }: { file: string; name: string }): ListedTensor {
   const found = tensors.find((tensor) => tensor.name === name);
   if (found !== undefined) return found;
   const names = tensors.map((tensor) => tensor.name);
@@ -61,7 +61,7 @@ function namesOf(names: readonly string[]): string {
 
 type Progress = (fraction: number) => void;
 
-async function readExtent(tensor: GgufTensor, conversions: TensorConversions, onProgress: Progress): Promise<Extent> {
+async function readExtent(tensor: ListedTensor, conversions: TensorConversions, onProgress: Progress): Promise<Extent> {
   const gatherer = gatherExtent();
   for await (const { firstRow, rowCount, values } of readRows(tensor, conversions, partValues)) {
     gatherer.add(values, firstRow * tensor.columns);
@@ -78,7 +78,7 @@ interface ErrorPass {
 }
 
 async function readErrors(
-  tensor: GgufTensor,
+  tensor: ListedTensor,
   { conversions, trips, extent, onProgress }: ErrorPass,
 ): Promise<{ spread: Spread; formats: FormatError[] }> {
   const { columns } = tensor;
@@ -127,7 +127,7 @@ function measured(
 
 interface Findings {
   readonly file: string;
-  readonly tensor: GgufTensor;
+  readonly tensor: ListedTensor;
   readonly extent: Extent;
   readonly spread: Spread;
   readonly formats: FormatError[];

@@ -2,11 +2,11 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { nearestName } from '../../nearest-name.ts';
 import { formatNames, formatRecipe } from './formats.ts';
 import { parseRecipe } from './parse-recipe.ts';
-import type { Recipe } from './recipe.ts';
+import type { Recipe, RecipeStep } from './recipe.ts';
 
 /** Reads the recipe; throws with a message for the operator, which names every fault of a file. */
 export async function findRecipe(text: string): Promise<Recipe> {
@@ -43,8 +43,17 @@ async function readRecipe(path: string): Promise<Recipe> {
     throw new Error(`the recipe ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   });
   const parsed = parseRecipe(text, basename(path).replace(/\.json$/i, ''));
-  if (parsed.kind === 'recipe') return parsed.recipe;
+  if (parsed.kind === 'recipe')
+    return { ...parsed.recipe, steps: parsed.recipe.steps.map(withPathsFrom(dirname(path))) };
   throw new Error(`the recipe ${path} has faults:\n${parsed.faults.map((fault) => `  ${fault}`).join('\n')}`);
+}
+
+/** A recipe names files as they lie from it. */
+function withPathsFrom(folder: string): (step: RecipeStep) => RecipeStep {
+  return (step) =>
+    step.kind === 'quantize' || step.statistics === undefined
+      ? step
+      : { ...step, statistics: resolve(folder, step.statistics) };
 }
 
 /** config/recipes of this package: the same code runs from src/ and from dist/src/. */

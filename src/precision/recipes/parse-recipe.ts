@@ -1,5 +1,6 @@
 // The JSON form of a recipe, checked whole: every fault at once, with its path, limit and given value.
-//   { "description": "...", "default": "q4_k", "rules": [{ "tensors": "attn_v", "layers": "first:2", "type": "q6_k" }] }
+//   { "description": "...", "steps": [{ "kind": "awq" }], "default": "q4_k",
+//     "rules": [{ "tensors": "attn_v", "layers": "first:2", "type": "q6_k" }] }
 // Why "default" and "mix" apart: q4_0 names a number format and a mix of llama.cpp, which are different files.
 
 import { z } from 'zod';
@@ -7,6 +8,7 @@ import { isTensorTypeName, type TensorTypeName, tensorTypes, weightTypes } from 
 import { nearestName } from '../../nearest-name.ts';
 import { isLayerRange } from './layers.ts';
 import { isMixName, mixes } from './mixes.ts';
+import { scalingSteps } from './parse-steps.ts';
 import { patternFault } from './patterns.ts';
 import type { Recipe, RecipeRule } from './recipe.ts';
 
@@ -66,6 +68,7 @@ const ruleSchema = z
 const fileSchema = z
   .strictObject({
     description: z.string().optional(),
+    steps: scalingSteps,
     default: typeName.optional(),
     mix: mixName.optional(),
     rules: z.array(ruleSchema).default([]),
@@ -84,9 +87,9 @@ export function parseRecipe(text: string, name: string): RecipeParsed {
   if (json.kind === 'faults') return json;
   const parsed = fileSchema.safeParse(json.value, { reportInput: true });
   if (!parsed.success) return { kind: 'faults', faults: parsed.error.issues.map(describe) };
-  const { default: type, mix, rules } = parsed.data;
+  const { steps, default: type, mix, rules } = parsed.data;
   const base = mix === undefined ? { kind: 'type' as const, type: type ?? 'f16' } : { kind: 'mix' as const, mix };
-  return { kind: 'recipe', recipe: { name, steps: [{ kind: 'quantize', base, rules }] } };
+  return { kind: 'recipe', recipe: { name, steps: [...steps, { kind: 'quantize', base, rules }] } };
 }
 
 function parseJson(text: string): { kind: 'value'; value: unknown } | { kind: 'faults'; faults: readonly string[] } {

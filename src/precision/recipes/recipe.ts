@@ -1,5 +1,5 @@
 // A recipe: which number format each tensor of a model gets.
-// Why steps: what changes weights before they are quantized (scaling, smoothing) becomes a step before the one there is now.
+// Why steps: what changes weights before they are quantized (scaling, smoothing) stands before what quantizes them.
 // Why the first rule that matches decides: read from the top, exceptions stand above what they are exceptions from, and
 // llama.cpp's own list of overrides works so.
 
@@ -13,7 +13,32 @@ export interface Recipe {
   readonly steps: readonly RecipeStep[];
 }
 
-export type RecipeStep = QuantizeStep;
+export type RecipeStep = ScalingStep | QuantizeStep;
+
+/** Places between which scales can be moved (scaling/groups.ts). */
+export const groupKinds = ['attention-input', 'attention-output', 'ffn-input', 'ffn-output'] as const;
+export type GroupKind = (typeof groupKinds)[number];
+
+/** Moves scales between tensors, so that rounding hurts less; the model computes the same before it is quantized. */
+export type ScalingStep = AwqStep | SmoothStep;
+
+interface StepOnActivations {
+  readonly groups: readonly GroupKind[];
+  /** Path of an importance matrix: how large activations are. Undefined takes the one that quantizing gets. */
+  readonly statistics: string | undefined;
+}
+
+/** Scales are a power of how large the activations are; for each group the power that rounds best is searched. */
+export interface AwqStep extends StepOnActivations {
+  readonly kind: 'awq';
+}
+
+/** Scales are `activations^strength / weights^(1 - strength)`. */
+export interface SmoothStep extends StepOnActivations {
+  readonly kind: 'smooth';
+  /** 0 evens out the weights, 1 the activations. */
+  readonly strength: number;
+}
 
 /** Gives each tensor a number format. */
 export interface QuantizeStep {

@@ -34,7 +34,7 @@ export type Resolved =
   /** Each a sentence: rules that mean nothing in this model. */
   | { readonly kind: 'faults'; readonly faults: readonly string[] };
 
-/** `mixTypes`: llama.cpp's choice for each tensor, where the step's base is a mix. */
+/** `mixTypes`: llama.cpp's choice for each tensor, whether or not its rows fit, where the step's base is a mix. */
 export function resolveStep(
   tensors: readonly GgufTensor[],
   step: QuantizeStep,

@@ -82,6 +82,7 @@ async function dryRun(source: string, options: Options, { print, tell }: Termina
   const { formatPlan, planAsData } = await import('../../precision/plan-table.ts');
   const { plan } = await planOf(source, options);
   print(options.json ? JSON.stringify(planAsData(plan), null, 2) : formatPlan(plan));
+  for (const warning of plan.warnings) tell(`warning: ${warning}`);
   for (const fault of plan.faults) tell(`would be refused: ${fault}`);
   return plan.faults.length === 0 ? 0 : 1;
 }
@@ -94,6 +95,7 @@ async function quantize(
   checkTarget(source, options);
   const { formatSums } = await import('../../precision/plan-table.ts');
   const { plan, write } = await planOf(source, options);
+  for (const warning of plan.warnings) tell(`warning: ${warning}`);
   const progress = createProgressLine(`to ${plan.label}`);
   const interruption = watchInterruption();
   const startedMs = performance.now();

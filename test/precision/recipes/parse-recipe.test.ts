@@ -61,9 +61,11 @@ test('every format and every shipped recipe can be found by its name', async () 
   expect(shippedRecipeNames()).toEqual([
     'int3-protected-edges',
     'int4',
+    'int4-awq',
     'int4-protected-edges',
     'int8',
     'int8-attention-int4-ffn',
+    'int8-smooth',
   ]);
   for (const name of [...formatNames, ...shippedRecipeNames()]) expect((await findRecipe(name)).name).toBe(name);
 });
