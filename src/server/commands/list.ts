@@ -4,6 +4,13 @@ import { cacheCommand } from './cache-command.ts';
 import type { ToolCommand } from './command.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import { numbersCommand } from './numbers-command.ts';
+import { planCommand } from './plan-command.ts';
 import { quantizeCommand } from './quantize-command.ts';
 
-export const toolCommands: readonly ToolCommand[] = [quantizeCommand, cacheCommand, evaluateCommand, numbersCommand];
+export const toolCommands: readonly ToolCommand[] = [
+  quantizeCommand,
+  cacheCommand,
+  evaluateCommand,
+  planCommand,
+  numbersCommand,
+];
