@@ -6,11 +6,13 @@ import { evaluateCommand } from './evaluate-command.ts';
 import { numbersCommand } from './numbers-command.ts';
 import { planCommand } from './plan-command.ts';
 import { quantizeCommand } from './quantize-command.ts';
+import { recommendCommand } from './recommend-command.ts';
 
 export const toolCommands: readonly ToolCommand[] = [
   quantizeCommand,
   cacheCommand,
   evaluateCommand,
   planCommand,
+  recommendCommand,
   numbersCommand,
 ];
