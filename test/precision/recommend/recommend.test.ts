@@ -4,7 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readGguf, tensorPieces } from '../../../src/precision/gguf/read.ts';
+import { type GgufFile, readGguf, tensorPieces } from '../../../src/precision/gguf/read.ts';
+import { scalarEntry } from '../../../src/precision/gguf/values.ts';
+import { writeGguf } from '../../../src/precision/gguf/write.ts';
+import { readImportance } from '../../../src/precision/importance.ts';
 import { planWeights } from '../../../src/precision/plan-weights.ts';
 import { findRecipe } from '../../../src/precision/recipes/find-recipe.ts';
 import { parseBudget } from '../../../src/precision/recommend/budget.ts';
@@ -121,12 +124,30 @@ describe('a recommendation', () => {
   });
 });
 
-test('parts hold the bytes that a written file holds', async () => {
+/** An importance matrix for the layers' matrices and not for the embeddings, as llama-imatrix writes it. */
+async function writeImportance(file: GgufFile, path: string): Promise<void> {
+  const matrices = file.tensors.filter(({ name, shape }) => name.startsWith('blk.') && shape.length === 2);
+  const tensors = matrices.flatMap(({ name, shape }) => [
+    { name: `${name}.in_sum2`, type: 'f32' as const, shape: [shape[0] ?? 1] },
+    { name: `${name}.counts`, type: 'f32' as const, shape: [1] },
+  ]);
+  const entries = [scalarEntry('general.type', 'string', 'imatrix')];
+  await writeGguf(path, { entries, tensors }, ({ shape }) => {
+    const values = Float32Array.from({ length: shape[0] ?? 1 }, (_, index) => 1 + (index % 7) ** 3);
+    return [new Uint8Array(values.buffer)];
+  });
+}
+
+test('parts hold the bytes that a written file holds, with an importance matrix too', async () => {
   const file = await readGguf(demoModelPath);
-  const plan = await planWeights({ libraries, source: demoModelPath, recipe: await findRecipe('q4_k_m') });
+  const importancePath = join(folder, 'importance.gguf');
+  await writeImportance(file, importancePath);
+  const recipe = await findRecipe('q4_k_m');
+  const plan = await planWeights({ libraries, source: demoModelPath, recipe, importancePath });
   const target = join(folder, 'mix.gguf');
   await writeWeights(plan, target, { libraries, threads: 1 });
-  const parts = await openMixParts({ file, libraries, folder, importance: undefined, spareBytesMax: 0 });
+  const importance = await readImportance(importancePath);
+  const parts = await openMixParts({ file, libraries, folder, importance, spareBytesMax: 0 });
   const types = new Map(plan.weights.tensors.map(({ name, to }) => [name, to]));
   const paths = await parts.pathsOf(types);
   const written = await readGguf(target);
