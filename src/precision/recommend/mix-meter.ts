@@ -21,7 +21,7 @@ export const mixLossSchema = z.object({
 export type MixLoss = Readonly<z.infer<typeof mixLossSchema>>;
 
 export interface MixMeter {
-  /** Measured now, or found. Throws when the model's output is broken in these formats. */
+  /** Measured now, or found. */
   measure(types: TensorTypes): Promise<MixLoss>;
 }
 
@@ -49,12 +49,21 @@ export function createMixMeter(options: MixMeterOptions): MixMeter {
     measure(types) {
       return options.partial.piece([options.key, topK, mixKey(types)], mixLossSchema, async () => {
         const base = await kept();
-        const found = await withMix(options, types, (run) => compareWithKept(run, base));
+        const found = await withMix(options, types, (run) => compareWithKept(run, base)).catch(ifBroken);
+        if (found === undefined) return { divergence: brokenLoss, standardError: 0, perplexity: Math.exp(brokenLoss) };
         const { value: divergence, standardError } = found.divergence;
         return { divergence, standardError, perplexity: found.perplexity.value };
       });
     },
   };
+}
+
+/** What a mix counts that makes the model's output infinite or NaN: more than any that speaks at all, and still a number. */
+const brokenLoss = 100;
+
+function ifBroken(error: unknown): undefined {
+  if (error instanceof Error && error.message.includes('not finite')) return undefined;
+  throw error;
 }
 
 /** A mix's name: the same for the same formats, whatever order they are given in. */

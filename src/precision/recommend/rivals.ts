@@ -23,9 +23,12 @@ export async function chooseRivals(
   const notes: string[] = [];
   const rivals: Rival[] = [];
   for (const name of wish.compare ?? [...shippedRecipeNames(), ...formatNames]) {
-    const { fileBytes, weights, faults, label } = await planWith(wish, await findRecipe(name));
-    if (faults.length > 0) {
-      if (wish.compare !== undefined) notes.push(`${name} is left out: ${faults.join('; ')}`);
+    const recipe = await findRecipe(name);
+    const { fileBytes, weights, faults, label } = await planWith(wish, recipe);
+    // A mix says formats and nothing else.
+    const obstacles = recipe.steps.length > 1 ? [...faults, 'it changes weights before it quantizes them'] : faults;
+    if (obstacles.length > 0) {
+      if (wish.compare !== undefined) notes.push(`${name} is left out: ${obstacles.join('; ')}`);
       continue;
     }
     const types = new Map(
