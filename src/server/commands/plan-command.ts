@@ -8,22 +8,7 @@ import type { PlanWish } from '../capacity/plan-grid.ts';
 import { packageRoot } from '../package-root.ts';
 import { byteSize } from '../settings-forms.ts';
 import type { Terminal, ToolCommand } from './command.ts';
-
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-);
-const whole = (min: number, max: number) =>
-  z.string().transform((text, context) => {
-    const value = Number(text);
-    if (/^-?\d+$/.test(text.trim()) && value >= min && value <= max) return value;
-    context.addIssue({ code: 'custom', message: `must be an integer from ${min} to ${max}. Given: ${text}` });
-    return z.NEVER;
-  });
-const oneOf = <const Name extends string>(names: readonly Name[]) =>
-  z.enum(names, { error: ({ input }) => `must be one of ${names.join(', ')}. Given: ${String(input)}` });
+import { commaList, flagFaults, oneOf, wholeNumber } from './flag-forms.ts';
 
 const flagsSchema = z.object({
   model: z.string().optional(),
@@ -39,10 +24,10 @@ const flagsSchema = z.object({
       return z.NEVER;
     })
     .optional(),
-  context: whole(0, 1 << 24),
-  concurrency: whole(1, 256),
-  weights: list.optional(),
-  kv: list.transform((texts, context): readonly KvTypes[] => {
+  context: wholeNumber(0, 1 << 24),
+  concurrency: wholeNumber(1, 256),
+  weights: commaList.optional(),
+  kv: commaList.transform((texts, context): readonly KvTypes[] => {
     if (texts.length === 0) context.addIssue({ code: 'custom', message: 'must name at least one KV type' });
     return texts.flatMap((text) => {
       const parsed = parseKvTypes(text);
@@ -52,11 +37,11 @@ const flagsSchema = z.object({
     });
   }),
   layout: oneOf(['auto', 'pooled', 'per-sequence']),
-  blockTokens: whole(1, 1024),
-  stepTokens: whole(1, 1_048_576),
-  microBatch: whole(1, 65_536),
+  blockTokens: wholeNumber(1, 1024),
+  stepTokens: wholeNumber(1, 1_048_576),
+  microBatch: wholeNumber(1, 65_536),
   gpu: oneOf(['auto', 'cuda', 'vulkan', 'metal', 'off']),
-  gpuLayers: whole(-1, 10_000),
+  gpuLayers: wholeNumber(-1, 10_000),
   json: z.boolean().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;
@@ -77,15 +62,10 @@ export const planCommand: ToolCommand = {
         command.error(`the model must be given once. Given: ${model} and --model ${String(given['model'])}`);
       const parsed = flagsSchema.safeParse({ ...given, model: model ?? given['model'] });
       if (parsed.success) choose((terminal) => run(parsed.data, terminal));
-      else command.error(parsed.error.issues.map(({ path, message }) => `--${flagName(path)} ${message}`).join('; '));
+      else command.error(flagFaults(parsed.error));
     });
   },
 };
-
-/** `stepTokens` is written --step-tokens. */
-function flagName(path: readonly PropertyKey[]): string {
-  return String(path[0] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
 
 function declareFlags(command: Command): Command {
   return command

@@ -12,24 +12,9 @@ import { packageRoot, packageVersion } from '../package-root.ts';
 import { parseByteSize } from '../settings-forms.ts';
 import type { Terminal, ToolCommand } from './command.ts';
 import { createEtaProgress } from './eta-progress.ts';
+import { commaList, flagFaults, oneOf, wholeNumber } from './flag-forms.ts';
 
-const names = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-);
-const whole = (min: number, max: number) =>
-  z.string().transform((text, context) => {
-    const value = Number(text);
-    if (/^-?\d+$/.test(text.trim()) && value >= min && value <= max) return value;
-    context.addIssue({ code: 'custom', message: `must be an integer from ${min} to ${max}. Given: ${text}` });
-    return z.NEVER;
-  });
-const oneOf = <const Name extends string>(known: readonly Name[]) =>
-  z.enum(known, { error: ({ input }) => `must be one of ${known.join(', ')}. Given: ${String(input)}` });
-
-const formats = names.transform((given, context): readonly TensorTypeName[] => {
+const formats = commaList.transform((given, context): readonly TensorTypeName[] => {
   if (given.length === 0) context.addIssue({ code: 'custom', message: 'must name at least one format' });
   return given.flatMap((name) => readType(name, context) ?? []);
 });
@@ -67,16 +52,16 @@ const flagsSchema = z.object({
   fix: fixed,
   text: z.string(),
   evalText: z.string().optional(),
-  context: whole(32, 1 << 20),
-  chunks: whole(1, 1 << 20),
-  evalChunks: whole(1, 1 << 20),
+  context: wholeNumber(32, 1 << 20),
+  chunks: wholeNumber(1, 1 << 20),
+  evalChunks: wholeNumber(1, 1 << 20),
   imatrix: z.string().optional(),
   allowRequantize: z.boolean().optional(),
-  compare: names.optional(),
-  rounds: whole(0, 100),
-  threads: whole(0, 1024),
+  compare: commaList.optional(),
+  rounds: wholeNumber(0, 100),
+  threads: wholeNumber(0, 1024),
   gpu: oneOf(['auto', 'cuda', 'vulkan', 'metal', 'off']),
-  gpuLayers: whole(-1, 10_000),
+  gpuLayers: wholeNumber(-1, 10_000),
   cache: z.string().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;
@@ -98,15 +83,10 @@ export const recommendCommand: ToolCommand = {
     declareFlags(command).action((given: unknown) => {
       const parsed = flagsSchema.safeParse(given);
       if (parsed.success) choose((terminal) => run(parsed.data, terminal));
-      else command.error(parsed.error.issues.map(({ path, message }) => `--${flagName(path)} ${message}`).join('; '));
+      else command.error(flagFaults(parsed.error));
     });
   },
 };
-
-/** `evalText` is written --eval-text. */
-function flagName(path: readonly PropertyKey[]): string {
-  return String(path[0] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
 
 function declareFlags(command: Command): Command {
   const collect = (value: string, before: readonly string[]) => [...before, value];
