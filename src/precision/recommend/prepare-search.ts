@@ -70,7 +70,7 @@ export async function prepareSearch(wish: SearchWish): Promise<PreparedSearch> {
 }
 
 function settle(file: GgufFile, rules: readonly RecipeRule[]): TensorTypes {
-  // No format for tensors without a rule: this only asks whether the rules mean something in this model.
+  // Whatever the others get: this only asks whether the rules mean something in this model.
   const resolved = resolveStep(file.tensors, { kind: 'quantize', base: { kind: 'mix', mix: 'q6_k' }, rules });
   if (resolved.kind === 'faults') throw new Error(`--fix does not fit this model:\n  ${resolved.faults.join('\n  ')}`);
   const names = new Set(file.tensors.map(({ name }) => name));
@@ -101,9 +101,12 @@ function formatFaults(
 
 /** A written file's bytes beside the groups' tensors: metadata, and tensors that are never quantized. */
 async function overheadOf(wish: SearchWish, groups: readonly TensorGroup[]): Promise<number> {
-  const smallest = new Map(groups.flatMap(({ choices }) => [...(choices.at(-1)?.types ?? [])]));
-  const [type = 'q8_0'] = smallest.values();
-  const rules = [...smallest].map(([name, to]): RecipeRule => ({ tensors: [name], layers: [], type: to }));
+  const rules = groups.flatMap(({ tensors, choices }) =>
+    tensors.map(({ name, type }): RecipeRule => {
+      return { tensors: [name], layers: [], type: choices.at(-1)?.types.get(name) ?? type };
+    }),
+  );
+  const type = rules[0]?.type ?? 'q8_0';
   const recipe: Recipe = { name: wish.name, steps: [{ kind: 'quantize', base: { kind: 'type', type }, rules }] };
   const plan = await planWith(wish, recipe);
   return plan.fileBytes - groups.reduce((sum, { choices }) => sum + (choices.at(-1)?.bytes ?? 0), 0);

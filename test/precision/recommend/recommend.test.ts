@@ -118,9 +118,16 @@ describe('a recommendation', () => {
   });
 
   test('leaves settled tensors as they were settled', async () => {
-    const fixed = [{ tensors: ['output'], layers: [], type: 'q8_0' as const }];
-    const { report } = await run(wishOf({ budgetGiven: '9bpw', fixed, roundsMax: 0, compare: [] }));
-    expect(report.mix.tensors.find(({ name }) => name === 'output.weight')?.type).toBe('q8_0');
+    const rule = (tensors: string, type: 'q8_0' | 'f16') => ({ tensors: [tensors], layers: [], type });
+    const fixed = [rule('output', 'q8_0'), rule('attn_k', 'f16')];
+    const { report, recipe } = await run(wishOf({ budgetGiven: '9bpw', fixed, roundsMax: 0, compare: [] }));
+    const typeOf = (wanted: string) => report.mix.tensors.find(({ name }) => name === wanted)?.type;
+    expect([typeOf('output.weight'), typeOf('blk.2.attn_k.weight')]).toEqual(['q8_0', 'f16']);
+    // The recipe's name is part of the file.
+    const path = join(folder, 'chosen.json');
+    writeFileSync(path, recipe);
+    const plan = await planWeights({ libraries, source: tinyModelPath, recipe: await findRecipe(path) });
+    expect(plan.fileBytes).toBe(report.mix.fileBytes);
   });
 });
 
