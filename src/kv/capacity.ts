@@ -20,7 +20,9 @@ export interface CapacityRequest {
   readonly shape: KvShape;
   readonly types: KvTypes;
   readonly weightBytes: number;
+  /** Compute buffers: so much in any case, and so much more for each cell (the mask of who sees whom). */
   readonly computeBytes: number;
+  readonly computeBytesPerCell: number;
   /** Memory that weights, compute buffers and KV together may take; undefined when the device does not tell. */
   readonly availableBytes: number | undefined;
   readonly layout: KvLayout;
@@ -75,11 +77,11 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
   positiveInteger('sequences max', request.sequencesMax);
   for (const [name, wish] of Object.entries(wishes)) if (wish !== undefined) positiveInteger(name, wish);
   const cellCount = cellsFor(request);
-  const kvBytesPerToken = bytesPerToken(request);
+  const kvBytesPerToken = cellBytes(request);
   if (cellCount < cellStep(request)) return refuseTooLittle(request);
   const kvBytes = cellCount * kvBytesPerToken;
   const { availableBytes } = request;
-  const totalBytes = request.weightBytes + request.computeBytes + kvBytes;
+  const totalBytes = request.weightBytes + computeBytesOf(request, cellCount) + kvBytes;
   if (availableBytes !== undefined && totalBytes > availableBytes) return refuseMemory(request, cellCount);
 
   const slabTokens = request.layout === 'pooled' ? cellCount : cellCount / request.sequencesMax;
@@ -97,8 +99,16 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
 }
 
 /** Bytes that K and V of one token take in all layers. */
-function bytesPerToken({ shape, types }: CapacityRequest): number {
+export function bytesPerToken(shape: Omit<KvShape, 'contextTokensTrained'>, types: KvTypes): number {
   return shape.layerCount * (kvTypeBytes(types.k, shape.embeddingK) + kvTypeBytes(types.v, shape.embeddingV));
+}
+
+function cellBytes({ shape, types }: CapacityRequest): number {
+  return bytesPerToken(shape, types);
+}
+
+function computeBytesOf({ computeBytes, computeBytesPerCell }: CapacityRequest, cellCount: number): number {
+  return Math.round(computeBytes + computeBytesPerCell * cellCount);
 }
 
 /** Cell counts are multiples of this. */
@@ -112,7 +122,7 @@ function cellsFor(request: CapacityRequest): number {
   const step = cellStep(request);
   const roundUp = (cells: number) => Math.ceil(cells / step) * step;
   if (wishes.blockCount !== undefined) return roundUp(wishes.blockCount * request.blockTokens);
-  if (wishes.kvBytes !== undefined) return cellsWithin(request, wishes.kvBytes);
+  if (wishes.kvBytes !== undefined) return cellsWithin(request, wishes.kvBytes, cellBytes(request));
   const context = wishes.contextTokens ?? shape.contextTokensTrained;
   if (request.layout === 'per-sequence') {
     const slabTokens = wishes.contextTokens ?? Math.min(context, slabTokensDefaultMax);
@@ -124,10 +134,14 @@ function cellsFor(request: CapacityRequest): number {
   return wishes.contextTokens === undefined ? fitting : Math.max(fitting, roundUp(wishes.contextTokens));
 }
 
-/** The most cells that take no more than `bytes`. */
-function cellsWithin(request: CapacityRequest, bytes: number): number {
+/** The most cells that take no more than `bytes`; each takes its K and V, and its share of the compute buffers. */
+function cellsWithin(
+  request: CapacityRequest,
+  bytes: number,
+  bytesPerCell = cellBytes(request) + request.computeBytesPerCell,
+): number {
   const step = cellStep(request);
-  return Math.max(Math.floor(bytes / (bytesPerToken(request) * step)), 0) * step;
+  return Math.max(Math.floor(bytes / (bytesPerCell * step)), 0) * step;
 }
 
 /** The most cells that a plan without a wish takes: a share of the memory left, but the least cache if only that fits. */
@@ -142,7 +156,7 @@ function leftBytes({ availableBytes, weightBytes, computeBytes }: CapacityReques
 
 function tableRows(
   request: CapacityRequest,
-  sizes: Pick<PlannedCapacity, 'blockCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
+  sizes: Pick<PlannedCapacity, 'blockCount' | 'cellCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
 ): CapacityRow[] {
   const { layout, sequencesMax, blockTokens, types } = request;
   const slabs = `${formatCount(sequencesMax)} slabs of ${formatCount(sizes.slabTokens)} tokens, `;
@@ -151,7 +165,7 @@ function tableRows(
     `${formatBytes(sizes.kvBytesPerToken)} a token (${types.k}:${types.v})`;
   return [
     { part: 'weights', bytes: request.weightBytes, detail: '' },
-    { part: 'compute buffers', bytes: request.computeBytes, detail: '' },
+    { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
   ];
 }
@@ -162,24 +176,25 @@ function refuse(message: string): CapacityPlan {
 
 /** Not even the least cache fits, into the memory or into what was allowed for it. */
 function refuseTooLittle(request: CapacityRequest): CapacityPlan {
-  const leastBytes = cellStep(request) * bytesPerToken(request);
+  const leastBytes = cellStep(request) * cellBytes(request);
   const { kvBytes } = request.wishes;
   if (kvBytes === undefined) return refuseMemory(request, cellStep(request));
   return refuse(
     `KV memory must be >= ${formatBytes(leastBytes)} (${formatCount(cellStep(request))} tokens of ` +
-      `${formatBytes(bytesPerToken(request))}). Given: ${formatBytes(kvBytes)}`,
+      `${formatBytes(cellBytes(request))}). Given: ${formatBytes(kvBytes)}`,
   );
 }
 
 /** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
 function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
-  const { weightBytes, computeBytes, types, availableBytes = 0 } = request;
-  const kvBytes = cellCount * bytesPerToken(request);
+  const { weightBytes, types, availableBytes = 0 } = request;
+  const kvBytes = cellCount * cellBytes(request);
+  const computeBytes = computeBytesOf(request, cellCount);
   const sum = weightBytes + computeBytes + kvBytes;
   const arithmetic =
     `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)} = ` +
     `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;
-  const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(bytesPerToken(request))} (${types.k}:${types.v})`;
+  const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(cellBytes(request))} (${types.k}:${types.v})`;
   return refuse(`${arithmetic}; ${kv}; ${adviceFor(request)}`);
 }
 
@@ -189,7 +204,7 @@ function adviceFor(request: CapacityRequest): string {
     const blocks = Math.floor(fitting / request.blockTokens);
     return `at most --kv-blocks ${blocks} (${formatCount(fitting)} tokens) fit`;
   }
-  const missing = cellStep(request) * bytesPerToken(request) - leftBytes(request);
+  const missing = cellStep(request) * (cellBytes(request) + request.computeBytesPerCell) - leftBytes(request);
   return `no cache fits beside the weights: ${formatBytes(missing)} are missing for ${formatCount(cellStep(request))} tokens`;
 }
 

@@ -13,6 +13,8 @@ export interface ModelOptions {
   readonly libraries: Libraries;
   /** A GGUF file; of a split model, its first part. */
   readonly path: string;
+  /** Every part of a split model, first part first, where their names do not tell; `path` is the first then. */
+  readonly parts?: readonly string[];
   /**
    * `weights` loads everything; `vocabulary` loads no weights; `measure` reads the header alone and pretends to have
    * allocated, so that contexts on it report their size without taking memory (memory.ts).
@@ -49,7 +51,7 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
   nativeLog.takeErrors();
   const progress = registerProgress(options.onProgress);
   try {
-    const pointer = await callAsync(native.llama_model_load_from_file, options.path, {
+    const params = {
       ...native.llama_model_default_params(),
       n_gpu_layers: libraries.gpu === 'off' ? 0 : options.gpuLayers,
       vocab_only: options.load === 'vocabulary',
@@ -57,7 +59,12 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
       // A model that is only measured cannot be mapped.
       ...(options.load === 'measure' ? { load_mode: 0 } : {}),
       progress_callback: progress,
-    });
+    };
+    const { path, parts } = options;
+    const pointer =
+      parts === undefined
+        ? await callAsync(native.llama_model_load_from_file, path, params)
+        : await callAsync(native.llama_model_load_from_splits, parts, parts.length, params);
     if (pointer === null)
       throw new Error(
         `cannot load the model ${options.path}: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`,

@@ -39,6 +39,10 @@ export interface Native {
 
   llama_model_default_params(): ModelParams;
   readonly llama_model_load_from_file: NativeFunction<[path: string, params: ModelParams], ModelPointer | null>;
+  readonly llama_model_load_from_splits: NativeFunction<
+    [paths: readonly string[], count: number, params: ModelParams],
+    ModelPointer | null
+  >;
   llama_model_free(model: ModelPointer): void;
   llama_model_get_vocab(model: ModelPointer): VocabularyPointer;
   llama_model_n_ctx_train(model: ModelPointer): number;
@@ -149,6 +153,7 @@ const llamaPrototypes = {
   llama_supports_gpu_offload: ['bool', []],
   llama_model_default_params: [modelParamsStruct, []],
   llama_model_load_from_file: ['void*', ['str', modelParamsStruct]],
+  llama_model_load_from_splits: ['void*', [koffi.pointer('str'), 'size_t', modelParamsStruct]],
   llama_model_free: ['void', ['void*']],
   llama_model_get_vocab: ['void*', ['void*']],
   llama_model_n_ctx_train: ['int32_t', ['void*']],

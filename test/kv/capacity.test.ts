@@ -15,6 +15,7 @@ const request: CapacityRequest = {
   types: { k: 'q8_0', v: 'q8_0' },
   weightBytes: 7.9 * gibibyte,
   computeBytes: 0.5 * gibibyte,
+  computeBytesPerCell: 0,
   availableBytes: 24 * gibibyte,
   layout: 'pooled',
   blockTokens: 16,
@@ -42,6 +43,13 @@ describe('a plan without wishes', () => {
         },
       ],
     });
+  });
+
+  it('counts what the compute buffers need for each cell', () => {
+    const plan = planned({ ...request, availableBytes: 8.8 * gibibyte, computeBytesPerCell: 17 * kibibyte });
+    // 0.9 of 0.4 GiB in steps of 256 cells of 68 + 17 KiB.
+    expect(plan.cellCount).toBe(4352);
+    expect(plan.rows[1]).toMatchObject({ part: 'compute buffers', bytes: 0.5 * gibibyte + 4352 * 17 * kibibyte });
   });
 
   it('takes less when memory is short, and then the longest sequence is shorter', () => {
@@ -157,6 +165,7 @@ it('every plan keeps its promises', () => {
     types: fc.constantFrom({ k: 'q8_0' as const, v: 'q8_0' as const }, { k: 'f16' as const, v: 'q4_0' as const }),
     weightBytes: fc.nat(20 * gibibyte),
     computeBytes: fc.nat(gibibyte),
+    computeBytesPerCell: fc.nat(4096),
     availableBytes: fc.option(fc.nat(40 * gibibyte), { nil: undefined }),
     layout: fc.constantFrom('pooled' as const, 'per-sequence' as const),
     blockTokens: size(300),
@@ -184,7 +193,8 @@ it('every plan keeps its promises', () => {
       expect(plan.contextTokensMax).toBeLessThanOrEqual(plan.slabTokens);
       expect(plan.kvBytes).toBe(plan.cellCount * plan.kvBytesPerToken);
       if (availableBytes !== undefined) {
-        expect(asked.weightBytes + asked.computeBytes + plan.kvBytes).toBeLessThanOrEqual(availableBytes);
+        const computeBytes = asked.computeBytes + asked.computeBytesPerCell * plan.cellCount;
+        expect(asked.weightBytes + computeBytes + plan.kvBytes).toBeLessThanOrEqual(availableBytes);
       }
       if (wishes.kvBytes !== undefined) expect(plan.kvBytes).toBeLessThanOrEqual(wishes.kvBytes);
       if (wishes.contextTokens !== undefined) expect(plan.contextTokensMax).toBe(wishes.contextTokens);

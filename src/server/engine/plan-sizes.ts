@@ -2,11 +2,17 @@
 // Why the model is measured before its weights are loaded: a refusal after a minute of loading is a refusal too late.
 
 import { availableParallelism } from 'node:os';
-import { type CapacityRequest, type PlannedCapacity, planCapacity } from '../../kv/capacity.ts';
+import {
+  bytesPerToken,
+  type CapacityPlan,
+  type CapacityRequest,
+  type PlannedCapacity,
+  planCapacity,
+} from '../../kv/capacity.ts';
 import { checkKvTypes, type KvTypes, parseKvTypes } from '../../kv-types.ts';
 import type { KernelOptions } from '../../llama/kernel.ts';
 import type { Libraries } from '../../llama/libraries.ts';
-import { type BufferSizes, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';
+import { type CacheCost, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import type { KvLayout, MemoryPlan } from '../../ports.ts';
@@ -21,41 +27,34 @@ export interface Sizes {
   readonly warnings: readonly string[];
 }
 
-/** Sizes everything; `measured` is the model loaded to `measure`. Throws an Error with the arithmetic when it does not fit. */
-export async function planSizes(configuration: EngineConfiguration, measured: LlamaModel): Promise<Sizes> {
-  const { types, warnings } = readKvTypes(configuration, measured);
-  const cost = await measureCacheCost(measured);
-  const threads = configuration.threads || availableParallelism();
-  const sizing = { configuration, measured, types, threads };
-  const request = (layout: KvLayout, buffers: BufferSizes): CapacityRequest => ({
-    shape: { ...cost, contextTokensTrained: measured.shape.contextTokensTrained },
-    types,
-    weightBytes: measured.weightBytes,
-    computeBytes: buffers.computeBytes + buffers.outputBytes + buffers.stateBytes,
-    availableBytes: availableBytes(configuration, measured.libraries),
-    layout,
-    blockTokens: configuration.blockTokens,
-    sequencesMax: configuration.sequencesMax,
-    wishes: {
-      blockCount: configuration.kvBlocks || undefined,
-      kvBytes: configuration.kvMemoryBytes || undefined,
-      contextTokens: configuration.contextTokens || undefined,
-    },
-  });
+/** What is not to be found out here: sizes of another file, or of another machine. */
+export interface SizesGiven {
+  readonly weightBytes?: number;
+  /** Memory for everything together, in place of what is free now. */
+  readonly availableBytes?: number;
+}
+
+/**
+ * Sizes everything; `measured` is the model loaded to `measure`, at any precision of its weights. Throws an Error with the
+ * arithmetic when it does not fit.
+ */
+export async function planSizes(
+  configuration: EngineConfiguration,
+  measured: LlamaModel,
+  given: SizesGiven = {},
+): Promise<Sizes> {
+  const { sizing, memory, warnings } = await startSizing(configuration, measured, given);
+  const { types } = sizing;
   const layouts = candidateLayouts(configuration, measured);
   let refusal = '';
   for (const layout of layouts) {
-    const buffers = await measureBuffers({
-      model: measured,
-      ...kernelOptions(sizing, { layout, cellCount: probeCells(configuration) }),
-    });
-    const plan = planCapacity(request(layout, buffers));
+    const plan = await planLayout(sizing, layout, memory);
     if (plan.kind === 'refused') refusal = plan.message;
     else if (suffices(plan, { configuration, measured, isLast: layout === layouts.at(-1) })) {
       return {
         kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
         plan,
-        memory: describeMemory(configuration, measured, plan),
+        memory: describeMemory(measured.libraries, plan, memory.availableBytes),
         blockTokens: configuration.blockTokens,
         kvTypes: types,
         warnings,
@@ -65,7 +64,108 @@ export async function planSizes(configuration: EngineConfiguration, measured: Ll
   throw new Error(refusal);
 }
 
-/** Cells to measure the compute buffers with: they hardly depend on it, but the batch must fit. */
+export type LargestCache = PlannedCapacity & { readonly layout: KvLayout };
+
+/**
+ * The largest cache that the memory holds, whatever is wished for, in the layout that holds more; undefined when nothing fits,
+ * or when the cache does not grow with the text.
+ */
+export async function planLargest(
+  configuration: EngineConfiguration,
+  measured: LlamaModel,
+  given: SizesGiven & { readonly availableBytes: number },
+): Promise<LargestCache | undefined> {
+  const { sizing, memory } = await startSizing({ ...configuration, contextTokens: 0 }, measured, given);
+  if (bytesPerToken(sizing.cost, sizing.types) === 0) return undefined;
+  let largest: LargestCache | undefined;
+  for (const layout of candidateLayouts(configuration, measured)) {
+    const plan = await fillMemory(sizing, layout, { ...memory, availableBytes: given.availableBytes });
+    if (plan !== undefined && plan.cellCount > (largest?.cellCount ?? 0)) largest = { ...plan, layout };
+  }
+  return largest;
+}
+
+async function fillMemory(
+  sizing: Sizing,
+  layout: KvLayout,
+  memory: Memory & { readonly availableBytes: number },
+): Promise<PlannedCapacity | undefined> {
+  const { configuration, cost, types } = sizing;
+  const perToken = bytesPerToken(cost, types);
+  const { computeBytes, computeBytesPerCell } = await fitCompute(sizing, layout);
+  const left = memory.availableBytes - memory.weightBytes - computeBytes;
+  // The line through two sizes is not exact: a little less is tried where the whole does not fit.
+  for (const share of [1, 0.99, 0.95, 0.9]) {
+    const kvMemoryBytes = Math.floor((share * left * perToken) / (perToken + computeBytesPerCell));
+    if (kvMemoryBytes <= 0) return undefined;
+    const filled = { ...sizing, configuration: { ...configuration, kvBlocks: 0, kvMemoryBytes } };
+    const plan = await planLayout(filled, layout, memory);
+    if (plan.kind === 'planned') return plan;
+  }
+  return undefined;
+}
+
+async function startSizing(configuration: EngineConfiguration, measured: LlamaModel, given: SizesGiven) {
+  const { types, warnings } = readKvTypes(configuration, measured);
+  const cost = await measureCacheCost(measured);
+  const threads = configuration.threads || availableParallelism();
+  const memory: Memory = {
+    weightBytes: given.weightBytes ?? measured.weightBytes,
+    availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
+  };
+  const sizing: Sizing = { configuration, measured, types, threads, cost };
+  return { sizing, memory, warnings };
+}
+
+type Memory = Pick<CapacityRequest, 'weightBytes' | 'availableBytes'>;
+
+/** Plans with buffers fitted through two sizes, then once more with what a cache of the planned size really needs. */
+async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Promise<CapacityPlan> {
+  const { configuration, measured, types, cost } = sizing;
+  const request = (compute: ComputeCost): CapacityRequest => ({
+    shape: { ...cost, contextTokensTrained: measured.shape.contextTokensTrained },
+    types,
+    ...memory,
+    ...compute,
+    layout,
+    blockTokens: configuration.blockTokens,
+    sequencesMax: configuration.sequencesMax,
+    wishes: {
+      blockCount: configuration.kvBlocks || undefined,
+      kvBytes: configuration.kvMemoryBytes || undefined,
+      contextTokens: configuration.contextTokens || undefined,
+    },
+  });
+  const fitted = await fitCompute(sizing, layout);
+  const first = planCapacity(request(fitted));
+  if (first.kind === 'refused') return first;
+  const bytes = await computeBytesAt(sizing, layout, first.cellCount);
+  return planCapacity(request({ ...fitted, computeBytes: bytes - fitted.computeBytesPerCell * first.cellCount }));
+}
+
+type ComputeCost = Pick<CapacityRequest, 'computeBytes' | 'computeBytesPerCell'>;
+
+/** The line through what a small and a larger cache need. */
+async function fitCompute(sizing: Sizing, layout: KvLayout): Promise<ComputeCost> {
+  const small = probeCells(sizing.configuration);
+  const large = 4 * small;
+  const atSmall = await computeBytesAt(sizing, layout, small);
+  const atLarge = await computeBytesAt(sizing, layout, large);
+  const computeBytesPerCell = Math.max(0, (atLarge - atSmall) / (large - small));
+  return { computeBytes: Math.max(0, atSmall - computeBytesPerCell * small), computeBytesPerCell };
+}
+
+/** Everything that a cache of this size needs beside K and V of every token: scratch, logits, states, windows. */
+async function computeBytesAt(sizing: Sizing, layout: KvLayout, cellCount: number): Promise<number> {
+  const { measured } = sizing;
+  const buffers = await measureBuffers({ model: measured, ...kernelOptions(sizing, { layout, cellCount }) });
+  // Layers that keep only a window have cells of their own. Sizes are read in hundredths of a MiB: less than that is none.
+  const rest = buffers.cacheBytes - cellCount * bytesPerToken(sizing.cost, sizing.types);
+  const windowBytes = rest > 0.001 * buffers.cacheBytes ? rest : 0;
+  return buffers.computeBytes + buffers.outputBytes + buffers.stateBytes + windowBytes;
+}
+
+/** Cells to measure with: the batch must fit. */
 function probeCells({ stepTokensMax, sequencesMax }: EngineConfiguration): number {
   return Math.max(stepTokensMax, 512) * sequencesMax;
 }
@@ -96,10 +196,11 @@ interface Sizing {
   readonly measured: LlamaModel;
   readonly types: KvTypes;
   readonly threads: number;
+  readonly cost: CacheCost;
 }
 
 function kernelOptions(
-  { configuration, measured, types, threads }: Sizing,
+  { configuration, measured, types, threads }: Omit<Sizing, 'cost'>,
   { layout, cellCount }: { layout: KvLayout; cellCount: number },
 ): Omit<KernelOptions, 'model'> {
   const batchTokensMax = Math.max(configuration.stepTokensMax, configuration.sequencesMax);
@@ -142,11 +243,6 @@ function availableBytes({ gpuLayers }: EngineConfiguration, libraries: Libraries
   return libraries.gpu !== 'off' && gpuLayers >= 0 ? undefined : memoryRoom(libraries).freeBytes;
 }
 
-function describeMemory(configuration: EngineConfiguration, model: LlamaModel, plan: PlannedCapacity): MemoryPlan {
-  const { libraries } = model;
-  return {
-    device: libraries.gpu === 'off' ? 'the host' : libraries.gpu,
-    rows: plan.rows,
-    availableBytes: availableBytes(configuration, libraries),
-  };
+function describeMemory({ gpu }: Libraries, { rows }: PlannedCapacity, available: number | undefined): MemoryPlan {
+  return { device: gpu === 'off' ? 'the host' : gpu, rows, availableBytes: available };
 }

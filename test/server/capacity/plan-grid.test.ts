@@ -1,0 +1,199 @@
+// What `octet plan` says of a model, against the engine that is then loaded and against what llama.cpp allocates for it.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseKvTypes } from '../../../src/kv-types.ts';
+import { chooseWeights, prepareWeights } from '../../../src/precision/weights.ts';
+import { type PairPlan, type PlanWish, planGrid } from '../../../src/server/capacity/plan-grid.ts';
+import { assembleEngine } from '../../../src/server/engine/assemble-engine.ts';
+import type { EngineConfiguration } from '../../../src/server/engine/engine-configuration.ts';
+import { archModelPath } from '../../arch-models.ts';
+import { loadForTests } from '../../llama/loaded.ts';
+import { demoModelPath } from '../../precision/models.ts';
+
+const libraries = loadForTests();
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'octet-plan-test-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const engine: PlanWish['engine'] = {
+  gpu: 'off',
+  gpuLayers: -1,
+  threads: 1,
+  kvLayout: 'auto',
+  blockTokens: 16,
+  stepTokensMax: 512,
+  microBatchTokens: 256,
+  itlTargetMs: 0,
+  policy: 'fcfs',
+  preemption: 'auto',
+  parkBytesMax: 0,
+  nice: 0,
+  grammarTimeoutMs: 1000,
+};
+
+function kvOf(text: string) {
+  const parsed = parseKvTypes(text);
+  if (parsed.kind === 'refused') throw new Error(parsed.message);
+  return parsed.types;
+}
+
+interface Settings {
+  readonly model?: string;
+  readonly source?: string;
+  readonly weights: string;
+  readonly kv: string;
+  readonly contextTokens: number;
+  readonly concurrency: number;
+  readonly kvLayout?: EngineConfiguration['kvLayout'];
+  readonly memoryBytes?: number;
+}
+
+async function planOne(settings: Settings): Promise<PairPlan> {
+  const { source = demoModelPath, weights, kv, contextTokens, concurrency, kvLayout = 'auto' } = settings;
+  const plan = await planGrid({
+    libraries,
+    source,
+    memoryBytes: settings.memoryBytes,
+    weights: [weights],
+    kv: [kvOf(kv)],
+    contextTokens,
+    concurrency,
+    engine: { ...engine, kvLayout },
+  });
+  const [pair] = plan.pairs;
+  if (pair === undefined) throw new Error('no pair was planned');
+  return pair;
+}
+
+/** Loads the engine with the same settings; answers its capacity, and the bytes of the buffers that llama.cpp reports. */
+async function loadEngine({ source = demoModelPath, weights, kv, contextTokens, concurrency, kvLayout }: Settings) {
+  const choice = await chooseWeights({ libraries, source, weights });
+  const { path } = await prepareWeights(choice, { libraries, cacheFolder: folder, threads: 1 });
+  const lines: string[] = [];
+  const stop = libraries.nativeLog.listen((line) => lines.push(line));
+  const assembled = await assembleEngine(
+    {
+      ...engine,
+      modelPath: path,
+      kvTypes: kv,
+      kvLayout: kvLayout ?? 'auto',
+      contextTokens,
+      sequencesMax: concurrency,
+      kvBlocks: 0,
+      kvMemoryBytes: 0,
+    },
+    { log: () => undefined, onProgress: () => undefined },
+  ).finally(stop);
+  assembled.dispose();
+  // Contexts before the weights were loaded only measured.
+  const loaded = lines.slice(lines.findLastIndex((line) => line.includes('loaded meta data')));
+  const sum = (pattern: RegExp) =>
+    loaded.reduce((total, line) => total + Number(pattern.exec(line)?.[1] ?? 0), 0) * 2 ** 20;
+  return {
+    capacity: assembled.capacity,
+    kvBytes: sum(/ KV buffer size = +([\d.]+) MiB/),
+    buffersBytes: sum(/ (?:KV|compute|output|RS) buffer size = +([\d.]+) MiB/),
+  };
+}
+
+const within = (share: number, actual: number, expected: number) => Math.abs(actual / expected - 1) <= share;
+
+describe('the plan is what the engine does', () => {
+  test.each<Settings>([
+    { weights: 'q8_0', kv: 'q8_0', contextTokens: 512, concurrency: 8 },
+    { weights: 'q4_k_m', kv: 'f16', contextTokens: 2048, concurrency: 4, kvLayout: 'pooled' },
+    { weights: 'file', kv: 'q8_0:q4_0', contextTokens: 1000, concurrency: 16, kvLayout: 'per-sequence' },
+    {
+      model: 'gemma3',
+      source: archModelPath('gemma3-dense'),
+      weights: 'file',
+      kv: 'f16',
+      contextTokens: 4096,
+      concurrency: 4,
+    },
+    {
+      model: 'qwen35',
+      source: archModelPath('qwen35-dense'),
+      weights: 'file',
+      kv: 'f16',
+      contextTokens: 512,
+      concurrency: 4,
+    },
+    {
+      model: 'mamba2',
+      source: archModelPath('mamba2-dense'),
+      weights: 'file',
+      kv: 'f16',
+      contextTokens: 256,
+      concurrency: 4,
+    },
+  ])('$weights weights, $kv KV, $concurrency x $contextTokens, $model model', async (settings) => {
+    const plan = await planOne(settings);
+    const { capacity, kvBytes, buffersBytes } = await loadEngine(settings);
+    const { serve } = plan;
+    if (serve.kind !== 'planned') throw new Error(serve.reason);
+    expect(capacity).toMatchObject({
+      blockCount: serve.blocks,
+      contextTokensMax: serve.contextTokensMax,
+      kvLayout: serve.layout,
+      kvBytesPerToken: plan.kvBytesPerToken,
+      weightBytes: plan.weightBytes,
+    });
+    expect(capacity.memory.rows.map(({ bytes }) => bytes)).toEqual([
+      plan.weightBytes,
+      serve.computeBytes,
+      serve.kvBytes,
+    ]);
+    // And what was planned is what was allocated. Windows of window layers are planned with the buffers.
+    expect(within(0.02, serve.computeBytes + serve.kvBytes, buffersBytes)).toBe(true);
+    if (kvBytes > 0 && settings.model !== 'gemma3') expect(within(0.02, serve.kvBytes, kvBytes)).toBe(true);
+    expect(plan.fits).toBe(true);
+  });
+});
+
+describe('where memory is short', () => {
+  const short = { weights: 'q8_0', kv: 'q8_0', contextTokens: 2048, concurrency: 16 } as const;
+
+  test('what fits is less, never more than there is, and grows with the memory', async () => {
+    const tokens: number[] = [];
+    for (const mebibytes of [24, 40, 64, 128]) {
+      const memoryBytes = mebibytes * 2 ** 20;
+      const { serve, largest, fits } = await planOne({ ...short, memoryBytes });
+      tokens.push(largest?.tokens ?? 0);
+      if (serve.kind === 'planned') expect(serve.totalBytes).toBeLessThanOrEqual(memoryBytes);
+      expect(fits).toBe(Math.max(largest?.requests ?? 0, serve.kind === 'planned' ? serve.requests : 0) >= 16);
+    }
+    expect(tokens).toEqual([...tokens].sort((a, b) => a - b));
+    expect(tokens[0]).toBeLessThan(tokens[3] ?? 0);
+  });
+
+  test('weights that do not fit are said to, with the arithmetic', async () => {
+    const { serve, largest, fits } = await planOne({ ...short, memoryBytes: 12 * 2 ** 20 });
+    expect(serve).toMatchObject({ kind: 'refused', reason: expect.stringMatching(/weights 13\.3 MiB .* > 12\.0 MiB/) });
+    expect([largest, fits]).toEqual([undefined, false]);
+  });
+});
+
+test('weights that the file does not allow are a note; alone, an error', async () => {
+  const wish: PlanWish = {
+    libraries,
+    source: demoModelPath,
+    memoryBytes: 2 ** 30,
+    weights: ['iq1_s', 'q8_0'],
+    kv: [kvOf('f16')],
+    contextTokens: 0,
+    concurrency: 2,
+    engine,
+  };
+  const { pairs, notes, contextTokens } = await planGrid(wish);
+  expect(pairs.map(({ weights }) => weights)).toEqual(['q8_0']);
+  expect(notes).toEqual([expect.stringMatching(/iq1_s cannot be made of this file: .*importance matrix/)]);
+  expect(contextTokens).toBe(2048);
+  await expect(planGrid({ ...wish, weights: ['iq1_s'] })).rejects.toThrow(/importance matrix/);
+  await expect(planGrid({ ...wish, weights: ['q9'] })).rejects.toThrow(/Given: q9/);
+});
