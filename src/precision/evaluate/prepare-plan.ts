@@ -71,8 +71,9 @@ const recallMarginTokens = 128;
 
 export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Promise<EvaluationPlan> {
   const rule = wish.suite === undefined ? undefined : suiteRules[wish.suite];
-  const cells = await readGrid({ ...wish, kv: wish.kv ?? rule?.kv ?? ['f16'], resolve: ports.resolve });
-  const reference = findReference(cells, wish.reference);
+  const kv = wish.kv ?? rule?.kv ?? ['f16'];
+  const cells = await readGrid({ ...wish, kv, resolve: ports.resolve, addsModel: wantsModel(wish) });
+  const reference = findReference(cells, wish.reference, wish.modelPath);
   const itemsMax = wish.itemsMax ?? rule?.itemsMax;
   const tasks = await readTasks({ ...wish, itemsMax }, { rule, reference, ports });
   const wanted = wish.metrics ?? (rule === undefined ? impliedMetrics(cells, tasks) : [...metrics]);
@@ -100,6 +101,11 @@ export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Pr
     streamCount,
     command: wish.command,
   };
+}
+
+/** What is made from the model is compared with it, unless nothing is compared or something else is the reference. */
+function wantsModel({ reference, metrics: wanted }: EvaluationWish): boolean {
+  return reference === undefined && (wanted === undefined || wanted.includes('kl') || wanted.includes('tasks'));
 }
 
 function impliedMetrics(cells: readonly Cell[], tasks: readonly Task[]): Metric[] {

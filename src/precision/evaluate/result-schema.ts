@@ -95,6 +95,14 @@ export const runSchema = z.object({
   weights: z.object({
     label: z.string(),
     path: z.string(),
+    /** Given as a file, or made from the model for the evaluation. */
+    origin: z.enum(['file', 'made']).optional(),
+    /** What the file says it holds: a format, or the name of the recipe that made it. */
+    format: z.string().optional(),
+    /** The format that the values were rounded through; they are stored at 16 bits, and size and speed are those of 16 bits. */
+    emulated: z.string().optional(),
+    /** The importance matrix that it was quantized with. */
+    importance: z.string().optional(),
     sha256: z.string(),
     fileBytes: count,
     tensorBytes: count,

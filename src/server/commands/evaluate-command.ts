@@ -30,6 +30,8 @@ const oneOf = <const Name extends string>(names: readonly Name[]) =>
 const flagsSchema = z.object({
   model: z.string(),
   weights: list,
+  imatrix: z.string().optional(),
+  weightsCache: z.string(),
   kv: list.optional(),
   reference: z.string().optional(),
   text: z.string().optional(),
@@ -73,9 +75,15 @@ function declareFlags(command: Command): Command {
   return command
     .description('Measure quality, speed and memory of weights and KV types against a reference.')
     .option('--model <path>', 'the GGUF model', join(packageRoot(), 'models', 'octet-demo-f16.gguf'))
-    .option('--weights <list>', 'weights to compare: `file` (the model as it is) or GGUF files', 'file')
+    .option(
+      '--weights <list>',
+      'weights to compare: `file` (the model as it is), GGUF files, formats and recipes as in `octet quantize`, emulated formats',
+      'file',
+    )
+    .option('--imatrix <file>', 'an importance matrix for formats and recipes')
+    .option('--weights-cache <folder>', "where weights that are made are kept (default: the user's cache folder)", '')
     .option('--kv <list>', 'KV types to compare: f16, q8_0, q4_0, ... or K:V pairs (default: f16; a suite takes three)')
-    .option('--reference <cell>', 'WEIGHTS, KV or WEIGHTS/KV to compare with (default: the first of the grid)')
+    .option('--reference <cell>', 'WEIGHTS, KV or WEIGHTS/KV to compare with (default: the model as it is)')
     .option('--text <path>', 'text to measure perplexity and divergence on: a file or a URL')
     .option('--context <tokens>', 'tokens of one window', '512')
     .option('--chunks <count>', 'windows at most (default: all)')
@@ -103,17 +111,19 @@ function declareFlags(command: Command): Command {
 Examples:
   octet evaluate --suite quick --json out.json
   octet evaluate --model m-f16.gguf --weights file,m-q8_0.gguf,m-q4_k_m.gguf --text wiki.test.raw --json out.json
+  octet evaluate --model m-bf16.gguf --weights q8_0,q4_k_m,int4-protected-edges,fp8_e4m3 --suite standard --json out.json
   octet evaluate --kv f16,q8_0,q4_0 --tasks hellaswag:hellaswag_val_full.txt --items 1000`,
     );
 }
 
 async function run(flags: Flags, terminal: Terminal): Promise<number> {
   // Loaded only here: `octet serve` must not wait for it.
-  const [{ loadLibraries }, { resolveModelSource, defaultModelDirectory }, { weightsFromFile }] = await Promise.all([
-    import('../../llama/libraries.ts'),
-    import('../../llama/source.ts'),
-    import('../../precision/evaluate/cells.ts'),
-  ]);
+  const [{ loadLibraries }, { resolveModelSource, defaultModelDirectory }, { createWeightsResolver }] =
+    await Promise.all([
+      import('../../llama/libraries.ts'),
+      import('../../llama/source.ts'),
+      import('../../precision/evaluate/resolve-weights.ts'),
+    ]);
   const [{ preparePlan }, { evaluate }, { formatEvaluation }, { openPartialResults }] = await Promise.all([
     import('../../precision/evaluate/prepare-plan.ts'),
     import('../../precision/evaluate/evaluate.ts'),
@@ -121,15 +131,22 @@ async function run(flags: Flags, terminal: Terminal): Promise<number> {
     import('../../precision/evaluate/partial-results.ts'),
   ]);
   const libraries = loadLibraries({ gpu: flags.gpu, log: (level, text) => level === 'error' && terminal.tell(text) });
+  const progress = createEtaProgress(terminal);
   const modelPath = await resolveModelSource(flags.model, { directory: defaultModelDirectory() });
   const plan = await preparePlan(wishOf(flags, modelPath), {
     libraries,
-    resolve: weightsFromFile,
+    resolve: createWeightsResolver({
+      libraries,
+      threads: flags.threads,
+      cacheFolder: flags.weightsCache,
+      importancePath: flags.imatrix,
+      progress,
+      warn: terminal.tell,
+    }),
     shippedFolder: join(packageRoot(), 'config', 'evals'),
     warn: terminal.tell,
   });
   const partial = openPartialResults(flags.json === undefined ? undefined : `${resolve(flags.json)}.partial`);
-  const progress = createEtaProgress(terminal);
   const ports = { libraries, progress, partial, version: packageVersion(), openEngine: engineOpener(flags, terminal) };
   const result = await evaluate(plan, ports);
   progress.end();
