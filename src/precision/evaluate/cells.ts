@@ -16,6 +16,7 @@ export interface WeightsFile {
   readonly importance?: string;
   /** Of all its parts. */
   readonly fileBytes: number;
+  /** Of a split model, of its first part. */
   readonly sha256: string;
 }
 

@@ -72,7 +72,7 @@ const recallMarginTokens = 128;
 export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Promise<EvaluationPlan> {
   const rule = wish.suite === undefined ? undefined : suiteRules[wish.suite];
   const kv = wish.kv ?? rule?.kv ?? ['f16'];
-  const cells = await readGrid({ ...wish, kv, resolve: ports.resolve, addsModel: wantsModel(wish) });
+  const cells = await readGrid({ ...wish, kv, resolve: ports.resolve, addsModel: wantsModel(wish, kv) });
   const reference = findReference(cells, wish.reference, wish.modelPath);
   const itemsMax = wish.itemsMax ?? rule?.itemsMax;
   const tasks = await readTasks({ ...wish, itemsMax }, { rule, reference, ports });
@@ -103,9 +103,14 @@ export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Pr
   };
 }
 
-/** What is made from the model is compared with it, unless nothing is compared or something else is the reference. */
-function wantsModel({ reference, metrics: wanted }: EvaluationWish): boolean {
-  return reference === undefined && (wanted === undefined || wanted.includes('kl') || wanted.includes('tasks'));
+/**
+ * What is made from the model is compared with it, unless nothing is compared or something else is the reference. One kind of
+ * weights at several KV types is about the cache: its own first cell is the reference then.
+ */
+function wantsModel({ reference, metrics: wanted, weights }: EvaluationWish, kv: readonly string[]): boolean {
+  const isAboutWeights = weights.length > 1 || kv.length < 2;
+  const isCompared = wanted === undefined || wanted.includes('kl') || wanted.includes('tasks');
+  return reference === undefined && isAboutWeights && isCompared;
 }
 
 function impliedMetrics(cells: readonly Cell[], tasks: readonly Task[]): Metric[] {

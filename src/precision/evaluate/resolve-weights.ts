@@ -2,7 +2,6 @@
 // Why through the weights cache: what `octet serve` made is evaluated as it is served, and what is made here is served later.
 // Why all wishes are looked at before the first file is made: a typing error must not show after minutes of quantizing.
 
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Libraries } from '../../llama/libraries.ts';
@@ -99,13 +98,11 @@ async function describe(
   const file = await readGguf(path);
   const emulated = textValue(file, 'octet.emulated');
   const importance = textValue(file, 'quantize.imatrix.file');
-  const hashes: string[] = [];
-  for (const part of file.parts) hashes.push(await contentHash(part.path, cacheFolder || defaultWeightsFolder()));
   return {
     ...named,
     path,
     fileBytes: file.fileBytes,
-    sha256: hashes.length === 1 ? (hashes[0] ?? '') : createHash('sha256').update(hashes.join()).digest('hex'),
+    sha256: await contentHash(path, cacheFolder || defaultWeightsFolder()),
     format: weightsLabel(file),
     ...(emulated === undefined ? {} : { emulated }),
     ...(importance === undefined ? {} : { importance }),

@@ -50,6 +50,7 @@ const flagsSchema = z.object({
   gpuLayers: whole(-1, 10_000),
   memory: byteSize({ min: 1024, max: 64 * 1024 ** 4 }),
   json: z.string().optional(),
+  html: z.string().optional(),
   skipBroken: z.boolean().optional(),
 });
 
@@ -104,6 +105,7 @@ function declareFlags(command: Command): Command {
     .option('--gpu-layers <count>', 'layers on the GPU; -1 means all', '-1')
     .option('--memory <size>', 'memory to count contexts for, such as 24GiB', '8GiB')
     .option('--json <path>', 'write the result here; an interrupted run goes on from OUT.json.partial')
+    .option('--html <path>', 'write a report here: one file that needs no network')
     .option('--skip-broken', 'leave out broken lines of item files instead of refusing the file')
     .addHelpText(
       'after',
@@ -111,7 +113,7 @@ function declareFlags(command: Command): Command {
 Examples:
   octet evaluate --suite quick --json out.json
   octet evaluate --model m-f16.gguf --weights file,m-q8_0.gguf,m-q4_k_m.gguf --text wiki.test.raw --json out.json
-  octet evaluate --model m-bf16.gguf --weights q8_0,q4_k_m,int4-protected-edges,fp8_e4m3 --suite standard --json out.json
+  octet evaluate --model m-bf16.gguf --weights q8_0,q4_k_m,int4-protected-edges,fp8_e4m3 --suite standard --html out.html
   octet evaluate --kv f16,q8_0,q4_0 --tasks hellaswag:hellaswag_val_full.txt --items 1000`,
     );
 }
@@ -146,13 +148,20 @@ async function run(flags: Flags, terminal: Terminal): Promise<number> {
     shippedFolder: join(packageRoot(), 'config', 'evals'),
     warn: terminal.tell,
   });
-  const partial = openPartialResults(flags.json === undefined ? undefined : `${resolve(flags.json)}.partial`);
+  const partial = openPartialResults(
+    flags.json === undefined ? undefined : `${resolve(flags.json)}.partial`,
+    plan.cells.map(({ weights }) => weights.sha256),
+  );
   const ports = { libraries, progress, partial, version: packageVersion(), openEngine: engineOpener(flags, terminal) };
   const result = await evaluate(plan, ports);
   progress.end();
   if (partial.reusedCount() > 0) terminal.tell(`${partial.reusedCount()} pieces were measured by an earlier run`);
   terminal.print(formatEvaluation(result));
   if (flags.json !== undefined) writeWhole(resolve(flags.json), `${JSON.stringify(result, null, 1)}\n`);
+  if (flags.html !== undefined) {
+    const { renderReport } = await import('../../precision/report/render-report.ts');
+    writeWhole(resolve(flags.html), renderReport(result));
+  }
   const hasFaults = result.runs.some(({ faults }) => faults.length > 0);
   // A faulty cell is measured again at the next start.
   if (!hasFaults) partial.discard();

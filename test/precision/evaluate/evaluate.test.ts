@@ -158,6 +158,11 @@ describe('weights that are made from the model', () => {
       return [plan.reference.id, ...plan.cells.map(({ id }) => id)];
     };
     expect(await cellsOf({ metrics: ['perplexity'] })).toEqual(['int8 / f16', 'int8 / f16', 'q4_k_m / f16']);
+    expect(await cellsOf({ weights: ['int8'], kv: ['q8_0', 'f16'] })).toEqual([
+      'int8 / f16',
+      'int8 / q8_0',
+      'int8 / f16',
+    ]);
     expect(await cellsOf({ reference: 'int8' })).toEqual(['int8 / f16', 'int8 / f16', 'q4_k_m / f16']);
     expect(await cellsOf({ weights: ['int8', 'file'], kv: ['q8_0', 'f16'] })).toEqual([
       'octet-demo-f16 / f16',

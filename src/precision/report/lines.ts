@@ -1,0 +1,48 @@
+// Lines over the page's width: a cell's values at several places, such as positions in the window or quantiles.
+
+import { type Axis, colorClass, drawAxes, frameChart, plot } from './chart.ts';
+import { escapeHtml } from './html.ts';
+import { createScale } from './scale.ts';
+
+export interface Line {
+  /** Index of the cell, for its colour. */
+  readonly cell: number;
+  readonly points: readonly {
+    readonly x: number;
+    readonly y: number;
+    /** Shown when pointed at. */
+    readonly label: string;
+  }[];
+}
+
+export interface LineChart {
+  readonly description: string;
+  readonly lines: readonly Line[];
+  readonly x: Axis;
+  readonly y: Omit<Axis, 'scale'>;
+}
+
+/** Values that span more than this are drawn on a logarithmic axis. */
+const logSpan = 8;
+
+export function drawLines({ description, lines, x, y }: LineChart): string {
+  const values = lines.flatMap(({ points }) => points.map((point) => point.y));
+  const positive = values.filter((value) => value > 0);
+  const isLog = positive.length > 0 && Math.max(...positive) > logSpan * Math.min(...positive);
+  const yScale = createScale(isLog ? positive : [0, ...values], {
+    from: plot.bottom,
+    to: plot.top,
+    kind: isLog ? 'log' : 'linear',
+  });
+  const drawn = lines.map(({ cell, points }) => {
+    // A logarithm has no place for zero.
+    const shown = points.filter((point) => !isLog || point.y > 0);
+    const places = shown.map((point) => `${x.scale.at(point.x).toFixed(1)},${yScale.at(point.y).toFixed(1)}`);
+    const dots = shown.map(
+      (point) =>
+        `<circle class="dot ${colorClass(cell)}" cx="${x.scale.at(point.x).toFixed(1)}" cy="${yScale.at(point.y).toFixed(1)}" r="2.6"><title>${escapeHtml(point.label)}</title></circle>`,
+    );
+    return `<polyline class="line ${colorClass(cell)}" points="${places.join(' ')}"/>${dots.join('')}`;
+  });
+  return frameChart(description, [drawAxes(x, { ...y, scale: yScale }), ...drawn]);
+}
