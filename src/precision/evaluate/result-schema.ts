@@ -31,6 +31,8 @@ export const divergenceSchema = z.object({
     p99: z.number(),
     p999: z.number(),
     max: z.number(),
+    /** Standard errors of the percentiles. */
+    errors: z.object({ median: z.number(), p90: z.number(), p99: z.number(), p999: z.number() }).optional(),
   }),
   sameTop: estimate,
   shift: z.object({

@@ -2,7 +2,7 @@
 
 import { formatBytes, formatCount } from '../../format.ts';
 import { kvName } from '../evaluate/cells.ts';
-import type { Evaluation, EvaluationRun } from '../evaluate/result-schema.ts';
+import type { Divergence, Evaluation, EvaluationRun } from '../evaluate/result-schema.ts';
 import { normal95 } from '../evaluate/statistics.ts';
 import { isNearLossless } from '../evaluate/warnings.ts';
 import { escapeHtml, percent, shortNumber } from './html.ts';
@@ -75,6 +75,12 @@ export function qualityTable({ runs }: Evaluation): string {
   ]);
 }
 
+function percentileText({ divergence }: Divergence, key: 'median' | 'p99' | 'p999'): string {
+  const error = divergence.errors?.[key];
+  const value = shortNumber(divergence[key]);
+  return error === undefined ? value : withError(value, shortNumber(normal95 * error));
+}
+
 /** Empty when nothing was compared. */
 export function divergenceTable({ runs }: Evaluation): string {
   const compared = runs.filter(({ divergence }) => divergence !== undefined);
@@ -88,9 +94,9 @@ export function divergenceTable({ runs }: Evaluation): string {
         return found && soft(run, withError(shortNumber(found.value), shortNumber(normal95 * found.standardError)));
       },
     },
-    { title: 'KL median', read: ({ divergence: found }) => found && shortNumber(found.divergence.median) },
-    { title: 'KL 99 %', read: ({ divergence: found }) => found && shortNumber(found.divergence.p99) },
-    { title: 'KL 99.9 %', read: ({ divergence: found }) => found && shortNumber(found.divergence.p999) },
+    { title: 'KL median', read: ({ divergence: found }) => found && percentileText(found, 'median') },
+    { title: 'KL 99 %', read: ({ divergence: found }) => found && percentileText(found, 'p99') },
+    { title: 'KL 99.9 %', read: ({ divergence: found }) => found && percentileText(found, 'p999') },
     { title: 'KL max', read: ({ divergence: found }) => found && shortNumber(found.divergence.max) },
   ]);
 }

@@ -186,6 +186,7 @@ describe('wishes that are refused before anything is measured', () => {
     ['kl with one cell', { metrics: ['kl'] }, /name at least two/],
     ['perplexity without a text', { text: undefined }, /need a text/],
     ['a task of unknown kind', { tasks: ['winogrande:x'] }, /KIND one of .*Given: winogrande:x/],
+    ['every missing task file', { tasks: ['arc:a.jsonl', 'gsm8k:b.jsonl'] }, /exist: a.jsonl.*exist: b.jsonl/s],
     ['a missing task file', { tasks: ['arc:nowhere.jsonl'] }, /does not exist: nowhere.jsonl/],
     ['an unknown format', { weights: ['q4_km'] }, /did you mean q4_k_m/],
     ['every fault of the weights', { weights: ['q9_9', 'nowhere.gguf'] }, /Given: q9_9.*nowhere.gguf/s],
