@@ -52,3 +52,9 @@ test('what an interrupted evaluation of another model left is an error, and stay
   );
   expect(existsSync(partial)).toBe(true);
 });
+
+test('a result that could not be written is refused before anything is measured', async () => {
+  expect((await octetEvaluate('--suite', 'full', '--html', folder)).err).toMatch(
+    /--html must be the path of a file\. Given: .*, which is a folder/,
+  );
+});

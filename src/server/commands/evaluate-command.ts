@@ -1,6 +1,6 @@
 // `octet evaluate`: quality, speed and memory over a grid of weights and KV types, against a reference.
 
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -119,6 +119,8 @@ Examples:
 }
 
 async function run(flags: Flags, terminal: Terminal): Promise<number> {
+  checkTarget('--json', flags.json);
+  checkTarget('--html', flags.html);
   // Loaded only here: `octet serve` must not wait for it.
   const [{ loadLibraries }, { resolveModelSource, defaultModelDirectory }, { createWeightsResolver }] =
     await Promise.all([
@@ -222,6 +224,21 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
       { log: (level, text) => level === 'error' && terminal.tell(text), onProgress: () => undefined },
     );
   };
+}
+
+/** Throws before anything is measured when the result could not be written. */
+function checkTarget(flag: string, path: string | undefined): void {
+  if (path === undefined) return;
+  const folder = dirname(resolve(path));
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${flag} must be a path that can be written. Given: ${path} (${reason})`);
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new Error(`${flag} must be the path of a file. Given: ${path}, which is a folder`);
 }
 
 /** Renamed when whole, so that nobody reads half a result. */
