@@ -1,6 +1,6 @@
-// Lines over the page's width: a cell's values at several places, such as positions in the window or quantiles.
+// Lines: a cell's values at several places, such as positions in the window or quantiles.
 
-import { type Axis, colorClass, drawAxes, frameChart, plot } from './chart.ts';
+import { type Axis, cellLetter, colorClass, drawAxes, frameChart, plot } from './chart.ts';
 import { escapeHtml } from './html.ts';
 import { createScale } from './scale.ts';
 
@@ -34,9 +34,9 @@ export function drawLines({ description, lines, x, y }: LineChart): string {
     to: plot.top,
     kind: isLog ? 'log' : 'linear',
   });
-  const drawn = lines.map(({ cell, points }) => {
-    // A logarithm has no place for zero.
-    const shown = points.filter((point) => !isLog || point.y > 0);
+  // A logarithm has no place for zero.
+  const all = lines.map(({ cell, points }) => ({ cell, points: points.filter((point) => !isLog || point.y > 0) }));
+  const drawn = all.map(({ cell, points: shown }) => {
     const places = shown.map((point) => `${x.scale.at(point.x).toFixed(1)},${yScale.at(point.y).toFixed(1)}`);
     const dots = shown.map(
       (point) =>
@@ -44,5 +44,29 @@ export function drawLines({ description, lines, x, y }: LineChart): string {
     );
     return `<polyline class="line ${colorClass(cell)}" points="${places.join(' ')}"/>${dots.join('')}`;
   });
-  return frameChart(description, [drawAxes(x, { ...y, scale: yScale }), ...drawn]);
+  const ends = all.flatMap(({ cell, points }) => {
+    const last = points.at(-1);
+    return last === undefined ? [] : [{ cell, left: x.scale.at(last.x), top: yScale.at(last.y) }];
+  });
+  return frameChart(description, [drawAxes(x, { ...y, scale: yScale }), ...drawn, ...placeEnds(ends)]);
+}
+
+interface End {
+  readonly cell: number;
+  readonly left: number;
+  readonly top: number;
+}
+
+const letterHeight = 12;
+
+/** The letter of each line behind its end, moved down where it would cover the one above. */
+function placeEnds(ends: readonly End[]): string[] {
+  let free = Number.NEGATIVE_INFINITY;
+  return [...ends]
+    .sort((a, b) => a.top - b.top)
+    .map(({ cell, left, top }) => {
+      const place = Math.max(top + 4, free);
+      free = place + letterHeight;
+      return `<text class="label ${colorClass(cell)}" x="${(left + 6).toFixed(1)}" y="${place.toFixed(1)}">${cellLetter(cell)}</text>`;
+    });
 }
