@@ -3,12 +3,12 @@
 // Source of the colours: Okabe and Ito's palette, lightened for the dark page.
 
 export const styleSheet = `
-:root{color-scheme:light dark;--page:#f7f7f5;--card:#fff;--ink:#1d1f23;--soft:#5d636d;--rule:#dfe1e5;--grid:#e9ebee;--warn:#fff6df;--warnline:#e3b341;
+:root{color-scheme:light dark;--paper:#f7f7f5;--card:#fff;--ink:#1d1f23;--soft:#5d636d;--rule:#dfe1e5;--grid:#e9ebee;--warn:#fff6df;--warnline:#e3b341;
 --c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#8a6d00;--c5:#3a9bdc;--c6:#7a5195;--c7:#555b66}
-@media (prefers-color-scheme:dark){:root{--page:#14161a;--card:#1c1f25;--ink:#e8eaee;--soft:#a1a8b3;--rule:#333842;--grid:#2a2f38;--warn:#2b2615;--warnline:#a8842a;
+@media (prefers-color-scheme:dark){:root{--paper:#14161a;--card:#1c1f25;--ink:#e8eaee;--soft:#a1a8b3;--rule:#333842;--grid:#2a2f38;--warn:#2b2615;--warnline:#a8842a;
 --c0:#56b4e9;--c1:#ff9248;--c2:#35c79a;--c3:#e79ac6;--c4:#e0c341;--c5:#8ecbff;--c6:#b697d8;--c7:#a9b0bc}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1180px;margin:0 auto;padding:32px 24px 64px}
 header p{margin:4px 0 0;color:var(--soft)}
 h1{font-size:1.75rem;line-height:1.2;margin:0;letter-spacing:-.01em}

@@ -140,26 +140,26 @@ function makeEvaluation(runs: EvaluationRun[]): Evaluation {
 }
 
 describe('the page', () => {
-  const page = renderReport(
+  const report = renderReport(
     makeEvaluation([makeRun('base', undefined), makeRun('small', 0.02), makeRun('<img src=x>', 0.3)]),
   );
 
   test('asks nothing of the network and runs nothing', () => {
-    expect(page).not.toMatch(/<script|<link|<img|@import|url\(|https?:\/\//i);
+    expect(report).not.toMatch(/<script|<link|<img|@import|url\(|https?:\/\//i);
   });
 
   test('writes what it is given as text', () => {
-    expect(page).toContain('&lt;img src=x&gt; / f16');
-    expect(page).toContain('a &amp; b');
-    expect(page).toContain('octet evaluate &quot;&lt;b&gt;&quot;');
+    expect(report).toContain('&lt;img src=x&gt; / f16');
+    expect(report).toContain('a &amp; b');
+    expect(report).toContain('octet evaluate &quot;&lt;b&gt;&quot;');
   });
 
   test('has the charts, the tables and the notes', () => {
-    expect(page).toContain('Quality against memory');
-    expect(page).toContain('KL by position');
-    expect(page).toContain('KL over the tokens');
-    expect(page).toContain('Read this first');
-    expect(page.match(/<svg /g)).toHaveLength(3);
+    expect(report).toContain('Quality against memory');
+    expect(report).toContain('KL by position');
+    expect(report).toContain('KL over the tokens');
+    expect(report).toContain('Read this first');
+    expect(report.match(/<svg /g)).toHaveLength(3);
   });
 
   test('near-lossless divergence is marked as no ranking, in the table of the terminal too', () => {
@@ -172,15 +172,15 @@ describe('the page', () => {
 
   test('says which cells have faults, and compares only what was measured alike', () => {
     const { perplexity: _, perplexityDetail: __, ...rest } = makeRun('broken', 0.2);
-    const page = renderReport(
+    const report = renderReport(
       makeEvaluation([
         makeRun('base', undefined),
         makeRun('small', 0.1),
         { ...rest, faults: ['likelihood: no memory'] },
       ]),
     );
-    expect(page).toContain('broken / f16 has no complete result: likelihood: no memory');
-    expect(page.match(/class="point/g)).toHaveLength(2);
+    expect(report).toContain('broken / f16 has no complete result: likelihood: no memory');
+    expect(report.match(/class="point/g)).toHaveLength(2);
   });
 
   test('of one cell alone has no comparison, and is still a page', () => {
@@ -228,9 +228,9 @@ describe('warnings', () => {
     const run = makeRun('fp8', 0.02);
     const emulated = { ...run, weights: { ...run.weights, emulated: 'fp8_e4m3' } };
     expect(findWarnings([makeRun('base', undefined), emulated]).at(-1)).toMatch(/^fp8: emulated/);
-    const page = renderReport(makeEvaluation([makeRun('base', undefined), makeRun('small', 0.1), emulated]));
-    expect(page.match(/class="point/g)).toHaveLength(2);
-    expect(page).toContain('Emulated formats have no size and speed');
+    const report = renderReport(makeEvaluation([makeRun('base', undefined), makeRun('small', 0.1), emulated]));
+    expect(report.match(/class="point/g)).toHaveLength(2);
+    expect(report).toContain('Emulated formats have no size and speed');
   });
 
   test('a lower bound says so', () => {
