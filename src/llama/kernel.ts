@@ -9,7 +9,7 @@ import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createLogitsView, type LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
-import { allocateBatch, type BatchMemory } from './native-batch.ts';
+import { allocateBatch, type BatchMemory, type SharedRun } from './native-batch.ts';
 import { createSampler, type Sampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
@@ -25,6 +25,11 @@ export interface KernelOptions extends ContextOptions {
 export interface NativeKernel extends Kernel {
   /** The logits of a row of the last decode, shape (vocabularySize,); valid until the next decode, changed by `sample`. */
   logitsOf(batchIndex: number): Float32Array;
+  /**
+   * Gives runs of the batch's rows to several native sequences at once, for the next decode alone: what they have in common
+   * is computed and kept once. Pooled layout only.
+   */
+  shareRows(runs: readonly SharedRun[]): void;
   /** All rows of the last decode and where they lie, for threads that score them. */
   readonly logits: Pick<LogitsView, 'address' | 'values' | 'rowOf'>;
 }
@@ -114,7 +119,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     limits,
     batch: batch.step,
     async decode(tokenCount) {
-      const outcome = await decode(parts, tokenCount);
+      const outcome = await decode(parts, tokenCount).finally(batch.unshare);
       if (outcome.kind !== 'done') return outcome;
       settled();
       logits.refresh(batch.step, tokenCount);
@@ -125,6 +130,10 @@ function assembleKernel(parts: Parts): NativeKernel {
     keepLogits: scorer.keep,
     score: scorer.score,
     logits,
+    shareRows(runs) {
+      assert(limits.layout === 'pooled' && limits.sharesPrefixes, 'rows are shared in a pool of full attention alone');
+      batch.share(runs);
+    },
     logitsOf,
     dispose() {
       if (disposed) return;

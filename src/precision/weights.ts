@@ -13,6 +13,8 @@ import { markUsed, writeNote } from './cache/entries.ts';
 import { defaultWeightsFolder, writableFolder } from './cache/folder.ts';
 import { rememberLimit, trimEntries } from './cache/limit.ts';
 import { takeLock } from './cache/lock.ts';
+import { writeEmulated } from './emulate-weights.ts';
+import type { EmulatedFormat } from './formats/emulate.ts';
 import { type GgufFile, metadataValue, readGguf } from './gguf/read.ts';
 import { labelKey, planWeights, type QuantizePlan } from './plan-weights.ts';
 import { findRecipe } from './recipes/find-recipe.ts';
@@ -36,6 +38,14 @@ export type WeightsChoice =
   | { readonly kind: 'file'; readonly source: string; readonly label: string; readonly bytes: number }
   /** Another file has to be made of it, or found. */
   | { readonly kind: 'made'; readonly plan: QuantizePlan; readonly label: string };
+
+/** Weights that went through a format which the kernels lack: to evaluate, never chosen for serving. */
+export interface EmulatedChoice {
+  readonly kind: 'emulated';
+  readonly plan: QuantizePlan;
+  readonly label: string;
+  readonly format: EmulatedFormat;
+}
 
 export interface PreparedWeights {
   readonly path: string;
@@ -94,12 +104,18 @@ export interface PrepareOptions {
  * The file to load for a choice, made first unless it is in the cache. Concurrent calls, also of other processes, make it
  * once. Throws when it cannot be made, or `options.signal` aborts.
  */
-export async function prepareWeights(choice: WeightsChoice, options: PrepareOptions): Promise<PreparedWeights> {
-  if (choice.kind === 'made') return makeOrFind(choice.plan, options);
-  return { path: choice.source, label: choice.label, bytes: choice.bytes, reused: true };
+export async function prepareWeights(
+  choice: WeightsChoice | EmulatedChoice,
+  options: PrepareOptions,
+): Promise<PreparedWeights> {
+  if (choice.kind === 'file') return { path: choice.source, label: choice.label, bytes: choice.bytes, reused: true };
+  return makeOrFind(choice, options);
 }
 
-async function makeOrFind(plan: QuantizePlan, options: PrepareOptions): Promise<PreparedWeights> {
+type Made = Exclude<WeightsChoice | EmulatedChoice, { readonly kind: 'file' }>;
+
+async function makeOrFind(made: Made, options: PrepareOptions): Promise<PreparedWeights> {
+  const { plan } = made;
   const wished = options.cacheFolder || defaultWeightsFolder();
   const name = await entryName(plan, wished, options);
   const found = join(wished, name);
@@ -111,7 +127,8 @@ async function makeOrFind(plan: QuantizePlan, options: PrepareOptions): Promise<
   if (lock === undefined) return reuse(plan, path);
   try {
     const onProgress = (fraction: number) => options.onProgress?.('quantizing', fraction);
-    await writeWeights(plan, path, { ...options, onProgress });
+    if (made.kind === 'made') await writeWeights(plan, path, { ...options, onProgress });
+    else await writeEmulated(plan, path, { ...options, onProgress, format: made.format });
     await writeNote(path, { model: basename(plan.source), source: plan.source, format: plan.label });
   } finally {
     await lock.release();

@@ -79,6 +79,39 @@ describe('logits', () => {
     }),
   );
 
+  test('of rows that several sequences share are those of each alone, and the next step is plain again', () =>
+    withKernel({}, async (kernel) => {
+      const { batch } = kernel;
+      const tokens = someTokens(20);
+      tokens.forEach((token, row) => {
+        batch.tokens[row] = token;
+        batch.positions[row] = row;
+        batch.cacheSeqs[row] = 9;
+        batch.outputs[row] = 0;
+      });
+      // A trunk of 18 tokens, and one leaf for each sequence.
+      batch.positions[19] = 18;
+      batch.outputs[18] = 1;
+      batch.outputs[19] = 1;
+      kernel.shareRows([
+        { from: 0, to: 18, seqs: seqs(3, 5) },
+        { from: 18, to: 19, seqs: seqs(3) },
+        { from: 19, to: 20, seqs: seqs(5) },
+      ]);
+      expect(await kernel.decode(20)).toEqual({ kind: 'done' });
+      const shared = [kernel.logitsOf(18).slice(), kernel.logitsOf(19).slice()];
+      expect(seqs(3, 5, 9).map((seq) => kernel.positions(seq)?.max)).toEqual([18, 18, undefined]);
+      const alone = await step(kernel, [
+        { seq: 0, from: 0, tokens: tokens.slice(0, 19) },
+        { seq: 1, from: 0, tokens: [...tokens.slice(0, 18), tokens[19] ?? 0] },
+      ]);
+      shared.forEach((logits, index) => {
+        expect(distance(logits, alone.logits[index] as Float32Array)).toBeLessThan(0.05);
+      });
+      expect(kernel.positions(zero)?.max).toBe(18);
+      expect(() => kernel.shareRows([{ from: 0, to: 1, seqs: [] }])).toThrow(/has a sequence/);
+    }));
+
   test('do not depend on how a prompt is cut into steps', () =>
     withKernel({}, async (kernel) => {
       const tokens = someTokens(60);

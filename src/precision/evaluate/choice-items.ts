@@ -47,6 +47,6 @@ function commonLength(sequences: readonly Int32Array[]): number {
 }
 
 /** Cache cells that an item needs: its prefix once, and each choice without its last token, which is only predicted. */
-export function cellsOf({ prefix, tails }: ChoiceTokens): number {
+export function cellsOf({ prefix, tails }: Pick<ChoiceTokens, 'prefix' | 'tails'>): number {
   return tails.reduce((sum, tail) => sum + tail.length - 1, prefix.length);
 }

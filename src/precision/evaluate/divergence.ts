@@ -5,7 +5,15 @@
 
 import { summarizeLosses } from './perplexity.ts';
 import type { PairScore, RowPlace } from './score-windows.ts';
-import { type Estimate, meanCovariance, meanOf, percentile, proportionOf, rootMeanSquare } from './statistics.ts';
+import {
+  type Estimate,
+  meanCovariance,
+  meanOf,
+  percentile,
+  percentileError,
+  proportionOf,
+  rootMeanSquare,
+} from './statistics.ts';
 
 /** The columns that are kept of a comparison, a number for each scored token. */
 export interface DivergenceColumns {
@@ -33,6 +41,8 @@ export interface DivergenceSummary {
     readonly p99: number;
     readonly p999: number;
     readonly max: number;
+    /** Standard errors of the percentiles. */
+    readonly errors: { readonly median: number; readonly p90: number; readonly p99: number; readonly p999: number };
   };
   /** Share of tokens whose first choice is the reference's. */
   readonly sameTop: Estimate;
@@ -130,6 +140,12 @@ export function summarizeDivergence(columns: DivergenceColumns): DivergenceSumma
       p99: percentile(ascending, 0.99),
       p999: percentile(ascending, 0.999),
       max: percentile(ascending, 1),
+      errors: {
+        median: percentileError(ascending, 0.5),
+        p90: percentileError(ascending, 0.9),
+        p99: percentileError(ascending, 0.99),
+        p999: percentileError(ascending, 0.999),
+      },
     },
     sameTop: { value: agreement.value, standardError: agreement.standardError },
     shift: {

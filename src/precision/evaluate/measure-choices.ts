@@ -3,14 +3,18 @@
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
+import { type ChoiceTokens, cellsOf, tokenizeChoices } from './choice-items.ts';
 import { type Lane, openLane, openRowScorer } from './lane.ts';
 import type { CellContext } from './plan.ts';
 import { type TaskResult, taskResultSchema } from './result-schema.ts';
 import { runChoiceTask } from './tasks/run-choice.ts';
 import type { ChoiceTask } from './tasks/task.ts';
 
-/** Cells of a pooled lane: more items a step are no faster, and items of few-shot prompts fit. */
-const pooledTokens = 2048;
+/**
+ * Tokens of a step: on a CPU every row looks through the whole step's cells, and what a micro-batch holds is the fastest; a GPU
+ * wants more. Longer items get longer steps, up to the most.
+ */
+const stepTokens = { cpu: 512, gpu: 2048, max: 2048 } as const;
 /** Without sharing: choices at once, and the longest. */
 const wholeSequences = 8;
 const wholeTokens = 1024;
@@ -34,6 +38,9 @@ export async function measureChoices(context: CellContext): Promise<readonly Tas
 
 async function onLane({ plan, ports, cell }: CellContext, model: LlamaModel, task: ChoiceTask): Promise<TaskResult> {
   const { threads } = plan;
+  const startedMs = performance.now();
+  const tokenizer = createTokenizer(model);
+  const items = task.items.map((item) => tokenizeChoices(item, tokenizer));
   const shares = prefixSharing(model.shape).kind === 'blocks';
   const lane: Lane = await openLane({
     model,
@@ -41,17 +48,24 @@ async function onLane({ plan, ports, cell }: CellContext, model: LlamaModel, tas
     threads,
     layout: shares ? 'pooled' : 'per-sequence',
     sequenceCount: shares ? 1 : wholeSequences,
-    sequenceTokens: shares ? pooledTokens : wholeTokens,
+    sequenceTokens: shares ? pooledTokens(items, model) : wholeTokens,
   });
   try {
     const scorer = await openRowScorer(lane, threads);
     try {
-      const tokenizer = createTokenizer(model);
-      return await runChoiceTask({ lane, scorer, tokenizer, task, onProgress: (done) => ports.progress.advance(done) });
+      const onProgress = (done: number) => ports.progress.advance(done);
+      const result = await runChoiceTask({ lane, scorer, items, task, onProgress });
+      return { ...result, seconds: (performance.now() - startedMs) / 1000 };
     } finally {
       await scorer.dispose();
     }
   } finally {
     lane.dispose();
   }
+}
+
+function pooledTokens(items: readonly ChoiceTokens[], { libraries }: LlamaModel): number {
+  const usual = libraries.gpu === 'off' ? stepTokens.cpu : stepTokens.gpu;
+  const longest = items.reduce((most, item) => Math.max(most, cellsOf(item)), 0);
+  return Math.min(stepTokens.max, Math.max(usual, longest));
 }

@@ -17,9 +17,16 @@ export interface PartialResults {
 
 const line = z.object({ key: z.string(), value: z.unknown() });
 
-/** Keeps pieces in a file; without a path nothing is kept. */
-export function openPartialResults(path: string | undefined): PartialResults {
+/** The weights files that a run is about: the key of the line that names them by their SHA-256. */
+const aboutKey = 'weights';
+
+/**
+ * Keeps pieces in a file; without a path nothing is kept. Throws when the file is about other weights alone than `about`
+ * names, which may be left out: nothing in it could be used, and it may still be wanted.
+ */
+export function openPartialResults(path: string | undefined, about: readonly string[] = []): PartialResults {
   const known = path === undefined ? new Map<string, unknown>() : readPieces(path);
+  if (path !== undefined && about.length > 0) noteWeights(path, known, about);
   let reusedCount = 0;
   return {
     async piece(key, schema, measure) {
@@ -39,6 +46,20 @@ export function openPartialResults(path: string | undefined): PartialResults {
       if (path !== undefined) rmSync(path, { force: true });
     },
   };
+}
+
+function noteWeights(path: string, known: Map<string, unknown>, about: readonly string[]): void {
+  const before = z.array(z.string()).safeParse(known.get(aboutKey)).data ?? [];
+  if (before.length > 0 && !before.some((sha256) => about.includes(sha256)))
+    throw new Error(
+      `${path} was left by an interrupted evaluation of other weights (SHA-256 ${short(before)}). Given: ${short(about)}; remove it, or name another --json`,
+    );
+  const all = [...new Set([...before, ...about])];
+  if (all.length > before.length) appendFileSync(path, `${JSON.stringify({ key: aboutKey, value: all })}\n`);
+}
+
+function short(digests: readonly string[]): string {
+  return digests.map((sha256) => sha256.slice(0, 12)).join(', ');
 }
 
 /** A last line that was cut off by a kill is no piece. */

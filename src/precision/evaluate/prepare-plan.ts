@@ -9,7 +9,7 @@ import { createTokenizer } from '../../llama/tokenizer.ts';
 import { type Cell, findReference, type ResolveWeights, readGrid } from './cells.ts';
 import { readEvaluationFile } from './fetch-file.ts';
 import { type EvaluationPlan, type Metric, metrics } from './plan.ts';
-import { findTasks, loadTask, parseTaskWish, recallTask, type TaskWish } from './tasks/load-tasks.ts';
+import { findTasks, loadTask, parseTaskWish, recallTask, type TaskLimits, type TaskWish } from './tasks/load-tasks.ts';
 import type { Task } from './tasks/task.ts';
 
 export const suites = ['quick', 'standard', 'full'] as const;
@@ -71,8 +71,9 @@ const recallMarginTokens = 128;
 
 export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Promise<EvaluationPlan> {
   const rule = wish.suite === undefined ? undefined : suiteRules[wish.suite];
-  const cells = await readGrid({ ...wish, kv: wish.kv ?? rule?.kv ?? ['f16'], resolve: ports.resolve });
-  const reference = findReference(cells, wish.reference);
+  const kv = wish.kv ?? rule?.kv ?? ['f16'];
+  const cells = await readGrid({ ...wish, kv, resolve: ports.resolve, addsModel: wantsModel(wish, kv) });
+  const reference = findReference(cells, wish.reference, wish.modelPath);
   const itemsMax = wish.itemsMax ?? rule?.itemsMax;
   const tasks = await readTasks({ ...wish, itemsMax }, { rule, reference, ports });
   const wanted = wish.metrics ?? (rule === undefined ? impliedMetrics(cells, tasks) : [...metrics]);
@@ -102,6 +103,16 @@ export async function preparePlan(wish: EvaluationWish, ports: PreparePorts): Pr
   };
 }
 
+/**
+ * What is made from the model is compared with it, unless nothing is compared or something else is the reference. One kind of
+ * weights at several KV types is about the cache: its own first cell is the reference then.
+ */
+function wantsModel({ reference, metrics: wanted, weights }: EvaluationWish, kv: readonly string[]): boolean {
+  const isAboutWeights = weights.length > 1 || kv.length < 2;
+  const isCompared = wanted === undefined || wanted.includes('kl') || wanted.includes('tasks');
+  return reference === undefined && isAboutWeights && isCompared;
+}
+
 function impliedMetrics(cells: readonly Cell[], tasks: readonly Task[]): Metric[] {
   return [
     'perplexity',
@@ -128,14 +139,24 @@ async function readTasks(wish: EvaluationWish, { rule, reference, ports }: TaskS
     ...wish.tasks.filter((text) => text !== 'recall').map(parseTaskWish),
   ];
   const { itemsMax, seed, skipBroken, codeSamples } = wish;
-  const tasks: Task[] = [];
-  for (const each of wishes)
-    tasks.push(await loadTask(each, { itemsMax, seed, skipBroken, codeSamples, warn: ports.warn }));
+  const limits = { itemsMax, seed, skipBroken, codeSamples, warn: ports.warn };
+  const tasks = await loadAll(wishes, limits);
   const recallRule = rule ?? (wish.tasks.includes('recall') ? suiteRules.standard : undefined);
   if (recallRule !== undefined) tasks.push(await makeRecall(wish, recallRule, { reference, ports }));
   const twice = tasks.find(({ name }, index) => tasks.findIndex((task) => task.name === name) !== index);
   if (twice !== undefined) throw new Error(`each task must have its own name. Given twice: ${twice.name}`);
   return tasks;
+}
+
+/** Every task; throws with the faults of all files at once. */
+async function loadAll(wishes: readonly TaskWish[], limits: TaskLimits): Promise<Task[]> {
+  const loaded = await Promise.allSettled(wishes.map((wish) => loadTask(wish, limits)));
+  const faults = loaded.flatMap((result) => {
+    if (result.status === 'fulfilled') return [];
+    return [result.reason instanceof Error ? result.reason.message : String(result.reason)];
+  });
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+  return loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
 async function makeRecall(

@@ -31,6 +31,8 @@ export const divergenceSchema = z.object({
     p99: z.number(),
     p999: z.number(),
     max: z.number(),
+    /** Standard errors of the percentiles. */
+    errors: z.object({ median: z.number(), p90: z.number(), p99: z.number(), p999: z.number() }).optional(),
   }),
   sameTop: estimate,
   shift: z.object({
@@ -95,6 +97,14 @@ export const runSchema = z.object({
   weights: z.object({
     label: z.string(),
     path: z.string(),
+    /** Given as a file, or made from the model for the evaluation. */
+    origin: z.enum(['file', 'made']).optional(),
+    /** What the file says it holds: a format, or the name of the recipe that made it. */
+    format: z.string().optional(),
+    /** The format that the values were rounded through; they are stored at 16 bits, and size and speed are those of 16 bits. */
+    emulated: z.string().optional(),
+    /** The importance matrix that it was quantized with. */
+    importance: z.string().optional(),
     sha256: z.string(),
     fileBytes: count,
     tensorBytes: count,

@@ -1,15 +1,17 @@
 // Multiple choice by likelihood: which choice does the model find most probable behind the context.
-// Why two steps for many items: the first computes every prefix once, the second all choices of all items behind copies of
-// them. Copies in the pool are by reference, so that a prefix costs its tokens once, and full steps keep the kernels busy.
-// Models that share no prefixes compute each choice whole.
+// Why one tree of tokens a step: what choices, and also items, begin with in common is computed once, as rows that belong to
+// all of their sequences; and full steps keep the kernels busy.
+// Models that share no prefixes compute each choice whole (tasks/run-choice.ts).
 
-import { assert, must } from '../../assert.ts';
+import { must } from '../../assert.ts';
 import { cacheSeqId } from '../../ids.ts';
 import { field } from '../../llama/scoring/row-math.ts';
 import type { RowScorer } from '../../llama/scoring/row-scorer.ts';
-import { type ChoiceTokens, cellsOf } from './choice-items.ts';
+import { type ChoicePart, groupParts, splitItem } from './choice-groups.ts';
+import type { ChoiceTokens } from './choice-items.ts';
 import type { Lane } from './lane.ts';
 import { decodeOrThrow } from './score-windows.ts';
+import { plantTree, type TokenTree } from './token-tree.ts';
 
 /** Log-probabilities of an item's choices; both have shape (choices,). */
 export interface ChoiceScore {
@@ -25,13 +27,27 @@ export interface ChoiceRun {
   readonly onProgress?: (itemCount: number) => void;
 }
 
-/** Scores every item, in order. */
+/** Scores every item; the scores are in the items' order. */
 export async function scoreChoices(run: ChoiceRun): Promise<readonly ChoiceScore[]> {
   const { lane, items } = run;
-  const scores: ChoiceScore[] = [];
-  for (const group of groupItems(items, lane)) {
-    scores.push(...(await scoreGroup(run, group)));
-    run.onProgress?.(scores.length);
+  const parts = items.flatMap((tokens, item) => splitItem(tokens, lane).map((part) => ({ item, part })));
+  const itemOf = new Map(parts.map(({ item, part }) => [part, item]));
+  const scores = items.map(({ tails }) => ({
+    sum: new Float64Array(tails.length),
+    tokenCounts: Int32Array.from(tails, (tail) => tail.length),
+  }));
+  let partCount = 0;
+  const groups = groupParts(
+    parts.map(({ part }) => part),
+    lane,
+  );
+  for (const group of groups) {
+    for (const { part, sums } of await scoreGroup(run, group)) {
+      const item = must(itemOf.get(part), 'every part belongs to an item');
+      scores[item]?.sum.set(sums, part.firstChoice);
+    }
+    partCount += group.length;
+    run.onProgress?.(Math.floor((items.length * partCount) / parts.length));
   }
   return scores;
 }
@@ -45,130 +61,70 @@ export function bestChoice({ sum, tokenCounts }: ChoiceScore, by: 'sum' | 'mean'
   return best;
 }
 
-/** Runs of items that fit the lane together. Throws when one does not fit alone. */
-export function groupItems(items: readonly ChoiceTokens[], { kernel, outputsMax }: Lane): ChoiceTokens[][] {
-  const { cellCount, cacheSeqCount, batchTokensMax } = kernel.limits;
-  const groups: ChoiceTokens[][] = [];
-  let room = { cells: 0, seqs: 0, outputs: 0 };
-  for (const tokens of items) {
-    const cells = cellsOf(tokens);
-    const seqs = tokens.tails.length;
-    const outputs = cells - tokens.prefix.length;
-    if (cells > Math.min(cellCount, batchTokensMax) || outputs > outputsMax || seqs > cacheSeqCount)
-      throw new Error(
-        `item ${tokens.item.id} must fit ${Math.min(cellCount, batchTokensMax)} tokens. Given: ${cells} in ${seqs} choices`,
-      );
-    if (cells > room.cells || seqs > room.seqs || outputs > room.outputs) {
-      groups.push([]);
-      room = { cells: Math.min(cellCount, batchTokensMax), seqs: cacheSeqCount, outputs: outputsMax };
-    }
-    groups.at(-1)?.push(tokens);
-    room = { cells: room.cells - cells, seqs: room.seqs - seqs, outputs: room.outputs - outputs };
-  }
-  return groups;
+interface PartSums {
+  readonly part: ChoicePart;
+  /** Log-probability of each of its choices. */
+  readonly sums: Float64Array;
 }
 
-/** A token whose log-probability is wanted from a batch row. */
-interface Wanted {
-  readonly batchIndex: number;
-  readonly target: number;
-  readonly itemIndex: number;
-  readonly choice: number;
-}
-
-async function scoreGroup(
-  { lane, scorer }: ChoiceRun,
-  group: readonly ChoiceTokens[],
-): Promise<readonly ChoiceScore[]> {
+async function scoreGroup({ lane, scorer }: ChoiceRun, group: readonly ChoicePart[]): Promise<readonly PartSums[]> {
   const { kernel } = lane;
-  const scores = group.map(({ tails }) => ({
-    sum: new Float64Array(tails.length),
-    tokenCounts: Int32Array.from(tails, (tail) => tail.length),
-  }));
-  const seqStarts = firstSeqs(group);
-  const seqCount = group.reduce((sum, { tails }) => sum + tails.length, 0);
-  const first = writePrefixes(lane, group, seqStarts);
-  await decodeOrThrow(kernel, first.rowCount);
-  addScores(lane, scorer, { wanted: first.wanted, scores });
-  group.forEach(({ prefix, tails }, itemIndex) => {
-    const own = seqStarts[itemIndex] as number;
-    for (let choice = 1; choice < tails.length; choice++)
-      kernel.copyPrefix(cacheSeqId(own), cacheSeqId(own + choice), prefix.length);
+  // One sequence a choice, part by part.
+  const choices = group.flatMap(({ prefix, tails }) => tails.map((tail) => ({ prefix, tail })));
+  const tree = plantTree(choices.map(({ prefix, tail }) => [prefix, tail.subarray(0, -1)]));
+  const firstRows = choices.map(({ prefix }) => prefix.length - 1);
+  writeTree(lane, tree, firstRows);
+  await decodeOrThrow(kernel, tree.tokens.length);
+  const sums = sumChoices(lane, scorer, { tree, firstRows, tails: choices.map(({ tail }) => tail) });
+  choices.forEach((_, seq) => {
+    kernel.truncate(cacheSeqId(seq), 0);
   });
-  const second = writeTails(lane, group, seqStarts);
-  if (second.rowCount > 0) await decodeOrThrow(kernel, second.rowCount);
-  addScores(lane, scorer, { wanted: second.wanted, scores });
-  for (let seq = 0; seq < seqCount; seq++) kernel.truncate(cacheSeqId(seq), 0);
-  return scores;
-}
-
-function firstSeqs(group: readonly ChoiceTokens[]): number[] {
-  let next = 0;
-  return group.map(({ tails }) => {
-    const own = next;
-    next += tails.length;
-    return own;
+  let seq = 0;
+  return group.map((part) => {
+    const first = seq;
+    seq += part.tails.length;
+    return { part, sums: sums.subarray(first, seq) };
   });
 }
 
-interface Written {
-  readonly rowCount: number;
-  readonly wanted: readonly Wanted[];
-}
-
-/** Each prefix once, for its first choice; its last row predicts the first token of every choice. */
-function writePrefixes({ kernel }: Lane, group: readonly ChoiceTokens[], seqStarts: readonly number[]): Written {
+/** Writes a row for each token of the tree; logits are wanted from each path's row `firstRows` on. */
+function writeTree({ kernel }: Lane, tree: TokenTree, firstRows: readonly number[]): void {
   const { batch } = kernel;
-  const wanted: Wanted[] = [];
-  let row = 0;
-  group.forEach(({ prefix, tails }, itemIndex) => {
-    for (let position = 0; position < prefix.length; position++, row++) {
-      batch.tokens[row] = prefix[position] as number;
-      batch.positions[row] = position;
-      batch.cacheSeqs[row] = seqStarts[itemIndex] as number;
-      batch.outputs[row] = position === prefix.length - 1 ? 1 : 0;
-    }
-    tails.forEach((tail, choice) => {
-      wanted.push({ batchIndex: row - 1, target: tail[0] as number, itemIndex, choice });
-    });
+  const rowCount = tree.tokens.length;
+  batch.tokens.set(tree.tokens);
+  batch.positions.set(tree.positions);
+  batch.outputs.fill(0, 0, rowCount);
+  tree.paths.forEach((path, seq) => {
+    for (const row of path.subarray(firstRows[seq])) batch.outputs[row] = 1;
   });
-  return { rowCount: row, wanted };
+  kernel.shareRows(tree.runs.map(({ from, to, paths }) => ({ from, to, seqs: paths.map(cacheSeqId) })));
 }
 
-/** Every choice but its last token, each row of which predicts the next. */
-function writeTails({ kernel }: Lane, group: readonly ChoiceTokens[], seqStarts: readonly number[]): Written {
-  const { batch } = kernel;
-  const wanted: Wanted[] = [];
-  let row = 0;
-  group.forEach(({ prefix, tails }, itemIndex) => {
-    tails.forEach((tail, choice) => {
-      for (let offset = 0; offset < tail.length - 1; offset++, row++) {
-        batch.tokens[row] = tail[offset] as number;
-        batch.positions[row] = prefix.length + offset;
-        batch.cacheSeqs[row] = (seqStarts[itemIndex] as number) + choice;
-        batch.outputs[row] = 1;
-        wanted.push({ batchIndex: row, target: tail[offset + 1] as number, itemIndex, choice });
-      }
-    });
-  });
-  return { rowCount: row, wanted };
+interface TreeSums {
+  readonly tree: TokenTree;
+  readonly firstRows: readonly number[];
+  readonly tails: readonly Int32Array[];
 }
 
-interface Scores {
-  readonly wanted: readonly Wanted[];
-  readonly scores: readonly ChoiceScore[];
-}
-
-/** Adds the log-probability of each wanted token to its choice; each row is scored once, however often it is wanted. */
-function addScores({ kernel }: Lane, scorer: RowScorer, { wanted, scores }: Scores): void {
-  const batchIndices = [...new Set(wanted.map(({ batchIndex }) => batchIndex))];
-  const results = scorer.score({ logits: kernel.logits, reference: undefined, batchIndices });
-  const places = new Map(batchIndices.map((batchIndex, row) => [batchIndex, row * field.length]));
-  for (const { batchIndex, target, itemIndex, choice } of wanted) {
-    const logSum = results[must(places.get(batchIndex), 'every wanted row was scored') + field.logSum] as number;
-    const logit = must(kernel.logitsOf(batchIndex)[target], 'the target is in the vocabulary');
-    const { sum } = must(scores[itemIndex], 'every item has its scores');
-    assert(choice < sum.length, 'the choice exists');
-    sum[choice] = (sum[choice] as number) + logit - logSum;
+/** Log-probability of each path's tail; each row is scored once, however many paths it belongs to. */
+function sumChoices({ kernel }: Lane, scorer: RowScorer, { tree, firstRows, tails }: TreeSums): Float64Array {
+  const rowCount = tree.tokens.length;
+  const batchIndices: number[] = [];
+  /** Where a row's result begins. Shape (rowCount,). */
+  const places = new Int32Array(rowCount);
+  for (let row = 0; row < rowCount; row++) {
+    if (kernel.batch.outputs[row] === 0) continue;
+    places[row] = batchIndices.length * field.length;
+    batchIndices.push(row);
   }
+  const results = scorer.score({ logits: kernel.logits, reference: undefined, batchIndices });
+  return Float64Array.from(tails, (tail, seq) => {
+    const rows = must(tree.paths[seq], 'every choice has a path').subarray(firstRows[seq]);
+    let sum = 0;
+    tail.forEach((target, index) => {
+      const row = rows[index] as number;
+      sum += (kernel.logitsOf(row)[target] as number) - (results[(places[row] as number) + field.logSum] as number);
+    });
+    return sum;
+  });
 }

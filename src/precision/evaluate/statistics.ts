@@ -45,6 +45,16 @@ export function percentile(ascending: ArrayLike<number>, fraction: number): numb
   return rest === 0 ? low : (1 - rest) * low + rest * (ascending[Math.min(below + 1, last)] ?? 0);
 }
 
+/**
+ * Standard error of a percentile of independent values, without an assumption on their distribution: half of what lies between
+ * the ranks one binomial standard deviation below and above. Too small where few values lie beyond it; nothing for the largest.
+ */
+export function percentileError(ascending: ArrayLike<number>, fraction: number): number {
+  const count = ascending.length;
+  const reach = Math.sqrt((fraction * (1 - fraction)) / Math.max(1, count));
+  return (percentile(ascending, fraction + reach) - percentile(ascending, fraction - reach)) / 2;
+}
+
 /** A share of independent trials. */
 export interface Proportion extends Estimate {
   readonly count: number;

@@ -3,7 +3,8 @@
 import { formatBytes, formatCount } from '../../format.ts';
 import { kvName } from './cells.ts';
 import type { Evaluation, EvaluationRun } from './result-schema.ts';
-import { normal95 } from './statistics.ts';
+import { type Estimate, normal95 } from './statistics.ts';
+import { isNearLossless } from './warnings.ts';
 
 interface Column {
   readonly title: string;
@@ -18,12 +19,17 @@ export function formatEvaluation({ runs, warnings }: Evaluation): string {
   const rows = runs.map((run) => columns.map(({ read }) => read(run) ?? '-'));
   const table = align([columns.map(({ title }) => title), ...rows]);
   const faults = runs.flatMap(({ id, faults: own }) => own.map((fault) => `fault: ${id}: ${fault}`));
-  const notes = ['± is the 95 % interval. * marks the reference.'];
+  const isNear = runs.some(isNearLossless);
+  const notes = [
+    `± is the 95 % interval. * marks the reference.${isNear ? ' ~ marks what is near lossless: divergence does not rank it.' : ''}`,
+  ];
   return [table, '', ...notes, ...faults, ...warnings.map((warning) => `note: ${warning}`)].join('\n');
 }
 
 const percent = (share: number, digits = 2) => `${(100 * share).toFixed(digits)}%`;
 const spread = (standardError: number, digits: number) => (normal95 * standardError).toFixed(digits);
+
+const share = ({ value, standardError }: Estimate) => `${percent(value)} ± ${percent(normal95 * standardError)}`;
 
 const likelihoodColumns: readonly Column[] = [
   { title: 'weights', read: ({ weights, isReference }) => `${weights.label}${isReference ? ' *' : ''}` },
@@ -42,12 +48,16 @@ const likelihoodColumns: readonly Column[] = [
   },
   {
     title: 'KL mean',
-    read: ({ divergence: found }) =>
-      found && `${found.divergence.value.toFixed(5)} ± ${spread(found.divergence.standardError, 5)}`,
+    read(run) {
+      const found = run.divergence?.divergence;
+      return found && `${isNearLossless(run) ? '~' : ''}${found.value.toFixed(5)} ± ${spread(found.standardError, 5)}`;
+    },
   },
-  { title: 'KL 99.9%', read: ({ divergence: found }) => found?.divergence.p999.toFixed(3) },
-  { title: 'same top', read: ({ divergence: found }) => found && percent(found.sameTop.value) },
-  { title: 'RMS Δp', read: ({ divergence: found }) => found && percent(found.shift.rootMeanSquare.value) },
+  { title: 'median', read: ({ divergence: found }) => found?.divergence.median.toFixed(5) },
+  { title: '99.9%', read: ({ divergence: found }) => found?.divergence.p999.toFixed(3) },
+  { title: 'max', read: ({ divergence: found }) => found?.divergence.max.toFixed(2) },
+  { title: 'same top', read: ({ divergence: found }) => found && share(found.sameTop) },
+  { title: 'RMS Δp', read: ({ divergence: found }) => found && share(found.shift.rootMeanSquare) },
 ];
 
 const servingColumns: readonly Column[] = [

@@ -1,6 +1,6 @@
 // `octet evaluate`: quality, speed and memory over a grid of weights and KV types, against a reference.
 
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -30,6 +30,8 @@ const oneOf = <const Name extends string>(names: readonly Name[]) =>
 const flagsSchema = z.object({
   model: z.string(),
   weights: list,
+  imatrix: z.string().optional(),
+  weightsCache: z.string(),
   kv: list.optional(),
   reference: z.string().optional(),
   text: z.string().optional(),
@@ -48,6 +50,7 @@ const flagsSchema = z.object({
   gpuLayers: whole(-1, 10_000),
   memory: byteSize({ min: 1024, max: 64 * 1024 ** 4 }),
   json: z.string().optional(),
+  html: z.string().optional(),
   skipBroken: z.boolean().optional(),
 });
 
@@ -73,9 +76,15 @@ function declareFlags(command: Command): Command {
   return command
     .description('Measure quality, speed and memory of weights and KV types against a reference.')
     .option('--model <path>', 'the GGUF model', join(packageRoot(), 'models', 'octet-demo-f16.gguf'))
-    .option('--weights <list>', 'weights to compare: `file` (the model as it is) or GGUF files', 'file')
+    .option(
+      '--weights <list>',
+      'weights to compare: `file` (the model as it is), GGUF files, formats and recipes as in `octet quantize`, emulated formats',
+      'file',
+    )
+    .option('--imatrix <file>', 'an importance matrix for formats and recipes')
+    .option('--weights-cache <folder>', "where weights that are made are kept (default: the user's cache folder)", '')
     .option('--kv <list>', 'KV types to compare: f16, q8_0, q4_0, ... or K:V pairs (default: f16; a suite takes three)')
-    .option('--reference <cell>', 'WEIGHTS, KV or WEIGHTS/KV to compare with (default: the first of the grid)')
+    .option('--reference <cell>', 'WEIGHTS, KV or WEIGHTS/KV to compare with (default: the model as it is)')
     .option('--text <path>', 'text to measure perplexity and divergence on: a file or a URL')
     .option('--context <tokens>', 'tokens of one window', '512')
     .option('--chunks <count>', 'windows at most (default: all)')
@@ -96,6 +105,7 @@ function declareFlags(command: Command): Command {
     .option('--gpu-layers <count>', 'layers on the GPU; -1 means all', '-1')
     .option('--memory <size>', 'memory to count contexts for, such as 24GiB', '8GiB')
     .option('--json <path>', 'write the result here; an interrupted run goes on from OUT.json.partial')
+    .option('--html <path>', 'write a report here: one file that needs no network')
     .option('--skip-broken', 'leave out broken lines of item files instead of refusing the file')
     .addHelpText(
       'after',
@@ -103,17 +113,21 @@ function declareFlags(command: Command): Command {
 Examples:
   octet evaluate --suite quick --json out.json
   octet evaluate --model m-f16.gguf --weights file,m-q8_0.gguf,m-q4_k_m.gguf --text wiki.test.raw --json out.json
+  octet evaluate --model m-bf16.gguf --weights q8_0,q4_k_m,int4-protected-edges,fp8_e4m3 --suite standard --html out.html
   octet evaluate --kv f16,q8_0,q4_0 --tasks hellaswag:hellaswag_val_full.txt --items 1000`,
     );
 }
 
 async function run(flags: Flags, terminal: Terminal): Promise<number> {
+  checkTarget('--json', flags.json);
+  checkTarget('--html', flags.html);
   // Loaded only here: `octet serve` must not wait for it.
-  const [{ loadLibraries }, { resolveModelSource, defaultModelDirectory }, { weightsFromFile }] = await Promise.all([
-    import('../../llama/libraries.ts'),
-    import('../../llama/source.ts'),
-    import('../../precision/evaluate/cells.ts'),
-  ]);
+  const [{ loadLibraries }, { resolveModelSource, defaultModelDirectory }, { createWeightsResolver }] =
+    await Promise.all([
+      import('../../llama/libraries.ts'),
+      import('../../llama/source.ts'),
+      import('../../precision/evaluate/resolve-weights.ts'),
+    ]);
   const [{ preparePlan }, { evaluate }, { formatEvaluation }, { openPartialResults }] = await Promise.all([
     import('../../precision/evaluate/prepare-plan.ts'),
     import('../../precision/evaluate/evaluate.ts'),
@@ -121,21 +135,35 @@ async function run(flags: Flags, terminal: Terminal): Promise<number> {
     import('../../precision/evaluate/partial-results.ts'),
   ]);
   const libraries = loadLibraries({ gpu: flags.gpu, log: (level, text) => level === 'error' && terminal.tell(text) });
+  const progress = createEtaProgress(terminal);
   const modelPath = await resolveModelSource(flags.model, { directory: defaultModelDirectory() });
   const plan = await preparePlan(wishOf(flags, modelPath), {
     libraries,
-    resolve: weightsFromFile,
+    resolve: createWeightsResolver({
+      libraries,
+      threads: flags.threads,
+      cacheFolder: flags.weightsCache,
+      importancePath: flags.imatrix,
+      progress,
+      warn: terminal.tell,
+    }),
     shippedFolder: join(packageRoot(), 'config', 'evals'),
     warn: terminal.tell,
   });
-  const partial = openPartialResults(flags.json === undefined ? undefined : `${resolve(flags.json)}.partial`);
-  const progress = createEtaProgress(terminal);
+  const partial = openPartialResults(
+    flags.json === undefined ? undefined : `${resolve(flags.json)}.partial`,
+    plan.cells.map(({ weights }) => weights.sha256),
+  );
   const ports = { libraries, progress, partial, version: packageVersion(), openEngine: engineOpener(flags, terminal) };
   const result = await evaluate(plan, ports);
   progress.end();
   if (partial.reusedCount() > 0) terminal.tell(`${partial.reusedCount()} pieces were measured by an earlier run`);
   terminal.print(formatEvaluation(result));
   if (flags.json !== undefined) writeWhole(resolve(flags.json), `${JSON.stringify(result, null, 1)}\n`);
+  if (flags.html !== undefined) {
+    const { renderReport } = await import('../../precision/report/render-report.ts');
+    writeWhole(resolve(flags.html), renderReport(result));
+  }
   const hasFaults = result.runs.some(({ faults }) => faults.length > 0);
   // A faulty cell is measured again at the next start.
   if (!hasFaults) partial.discard();
@@ -197,6 +225,21 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
       { log: (level, text) => level === 'error' && terminal.tell(text), onProgress: () => undefined },
     );
   };
+}
+
+/** Throws before anything is measured when the result could not be written. */
+function checkTarget(flag: string, path: string | undefined): void {
+  if (path === undefined) return;
+  const folder = dirname(resolve(path));
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${flag} must be a path that can be written. Given: ${path} (${reason})`);
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new Error(`${flag} must be the path of a file. Given: ${path}, which is a folder`);
 }
 
 /** Renamed when whole, so that nobody reads half a result. */

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LlamaModel } from '../../../src/llama/model.ts';
 import { createTokenizer } from '../../../src/llama/tokenizer.ts';
-import { type ChoiceTokens, cellsOf, tokenizeChoices } from '../../../src/precision/evaluate/choice-items.ts';
+import { groupParts, splitItem } from '../../../src/precision/evaluate/choice-groups.ts';
+import { type ChoiceTokens, tokenizeChoices } from '../../../src/precision/evaluate/choice-items.ts';
 import { type Lane, openLane, openRowScorer } from '../../../src/precision/evaluate/lane.ts';
-import { bestChoice, groupItems, scoreChoices } from '../../../src/precision/evaluate/score-choices.ts';
+import { bestChoice, scoreChoices } from '../../../src/precision/evaluate/score-choices.ts';
 import { scoreWindows } from '../../../src/precision/evaluate/score-windows.ts';
 import { parseHellaswag } from '../../../src/precision/evaluate/tasks/files/choice-files.ts';
+import { plantTree } from '../../../src/precision/evaluate/token-tree.ts';
 import { loadTestModel } from '../../llama/loaded.ts';
 
 let model: LlamaModel;
@@ -87,18 +89,47 @@ test('the order and the grouping of items change no choice', async () => {
   expect(together).toEqual(many.map((_, index) => alone[index % items.length]));
 });
 
-test('groups fit the lane, and an item that never fits is refused by name', () =>
+test('groups fit the lane, of neighbours what they begin with counts once, and all parts are in them', () =>
   withLane('pooled', async (lane) => {
     const many = Array.from({ length: 20 }, (_, index) => items[index % items.length]).filter(
       (item) => item !== undefined,
     );
-    const groups = groupItems(many, lane);
-    expect(groups.flat()).toHaveLength(20);
-    for (const group of groups)
-      expect(group.reduce((sum, item) => sum + cellsOf(item), 0)).toBeLessThanOrEqual(lane.kernel.limits.cellCount);
+    const parts = many.flatMap((item) => splitItem(item, lane));
+    const groups = groupParts(parts, lane);
+    expect(new Set(groups.flat())).toEqual(new Set(parts));
+    for (const group of groups) {
+      const tree = plantTree(group.flatMap(({ prefix, tails }) => tails.map((tail) => [prefix, tail.subarray(0, -1)])));
+      expect(tree.tokens.length).toBeLessThanOrEqual(lane.kernel.limits.cellCount);
+      expect(tree.paths.length).toBeLessThanOrEqual(lane.kernel.limits.cacheSeqCount);
+    }
+  }));
+
+test('an item whose choices do not fit a step together is split, and scored as if it were not', () =>
+  withLane('pooled', async (lane) => {
+    const scorer = await openRowScorer(lane, 1);
+    const narrow: Lane = {
+      ...lane,
+      outputsMax: Math.max(...items.flatMap(({ tails }) => tails.map((tail) => tail.length))),
+    };
+    try {
+      expect(items.some((item) => splitItem(item, narrow).length > 1)).toBe(true);
+      const split = await scoreChoices({ lane: narrow, scorer, items });
+      const whole = await scoreChoices({ lane, scorer, items });
+      split.forEach(({ sum }, index) => {
+        sum.forEach((value, choice) => {
+          expect(Math.abs(value - (whole[index]?.sum[choice] ?? 0))).toBeLessThan(0.2);
+        });
+      });
+    } finally {
+      await scorer.dispose();
+    }
+  }));
+
+test('a choice that never fits is refused by name', () =>
+  withLane('pooled', async (lane) => {
     const [first] = items;
     if (first === undefined) throw new Error('the fixture has items');
-    expect(() => groupItems([{ ...first, prefix: new Int32Array(300) }], lane)).toThrow(
-      /item line 1 must fit 256 tokens/,
+    expect(() => splitItem({ ...first, prefix: new Int32Array(300) }, lane)).toThrow(
+      /line 1: a choice and its context must have at most 256 tokens/,
     );
   }));

@@ -5,10 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { weightsFromFile } from '../../../src/precision/evaluate/cells.ts';
 import { evaluate } from '../../../src/precision/evaluate/evaluate.ts';
 import { openPartialResults } from '../../../src/precision/evaluate/partial-results.ts';
 import { type EvaluationWish, preparePlan } from '../../../src/precision/evaluate/prepare-plan.ts';
+import { createWeightsResolver } from '../../../src/precision/evaluate/resolve-weights.ts';
 import { formatEvaluation } from '../../../src/precision/evaluate/table.ts';
 import { openLocalEngine } from '../../../src/server/engine/local-engine.ts';
 import { demoModelPath, loadForTests } from '../../llama/loaded.ts';
@@ -44,8 +44,18 @@ function wishOf(changes: Partial<EvaluationWish>): EvaluationWish {
   };
 }
 
+const silent = { start: () => undefined, advance: () => undefined };
+const resolve = createWeightsResolver({
+  libraries: loadForTests(),
+  threads: 1,
+  cacheFolder: path.join(folder, 'weights'),
+  importancePath: undefined,
+  progress: silent,
+  warn: () => undefined,
+});
+
 const prepare = (wish: EvaluationWish, warn: (text: string) => void = () => undefined) =>
-  preparePlan(wish, { libraries: loadForTests(), resolve: weightsFromFile, shippedFolder, warn });
+  preparePlan(wish, { libraries: loadForTests(), resolve, shippedFolder, warn });
 
 const openEngine: Parameters<typeof evaluate>[1]['openEngine'] = ({ path: modelPath, kvTypes, sequencesMax }) =>
   openLocalEngine(
@@ -76,7 +86,7 @@ const openEngine: Parameters<typeof evaluate>[1]['openEngine'] = ({ path: modelP
 const ports = (partialPath?: string) => ({
   libraries: loadForTests(),
   openEngine,
-  progress: { start: () => undefined, advance: () => undefined },
+  progress: silent,
   partial: openPartialResults(partialPath),
   version: 'test',
 });
@@ -123,6 +133,48 @@ test('a fault of one piece is noted, and the others are measured', async () => {
   expect(result.runs[0]?.perplexity).toBeGreaterThan(1);
 });
 
+describe('weights that are made from the model', () => {
+  const made = wishOf({ weights: ['q4_k_m', 'int8', 'fp8_e5m2'], windowsMax: 2 });
+
+  test('are labelled, and compared with the model as it is, which joins the grid', async () => {
+    const plan = await prepare(made);
+    const result = await evaluate(plan, ports());
+    const rows = result.runs.map(({ weights }) => [weights.label, weights.origin, weights.format, weights.emulated]);
+    expect(rows).toEqual([
+      ['octet-demo-f16', 'file', 'f16', undefined],
+      ['q4_k_m', 'made', 'q4_k_m', undefined],
+      ['int8', 'made', 'int8', undefined],
+      ['fp8_e5m2 (emulated)', 'made', 'fp8_e5m2 (emulated)', 'fp8_e5m2'],
+    ]);
+    expect(result.runs.map(({ isReference }) => isReference)).toEqual([true, false, false, false]);
+    const [, q4 = 0, int8 = 0, fp8 = 0] = result.runs.map(({ divergence }) => divergence?.divergence.value);
+    expect(int8).toBeGreaterThan(0);
+    expect(int8).toBeLessThan(fp8);
+    expect(fp8).toBeLessThan(q4);
+  }, 60_000);
+
+  test('stand alone where nothing is compared, and beside a named reference', async () => {
+    const cellsOf = async (changes: Partial<EvaluationWish>) => {
+      const plan = await prepare({ ...made, weights: ['int8', 'q4_k_m'], ...changes });
+      return [plan.reference.id, ...plan.cells.map(({ id }) => id)];
+    };
+    expect(await cellsOf({ metrics: ['perplexity'] })).toEqual(['int8 / f16', 'int8 / f16', 'q4_k_m / f16']);
+    expect(await cellsOf({ weights: ['int8'], kv: ['q8_0', 'f16'] })).toEqual([
+      'int8 / f16',
+      'int8 / q8_0',
+      'int8 / f16',
+    ]);
+    expect(await cellsOf({ reference: 'int8' })).toEqual(['int8 / f16', 'int8 / f16', 'q4_k_m / f16']);
+    expect(await cellsOf({ weights: ['int8', 'file'], kv: ['q8_0', 'f16'] })).toEqual([
+      'octet-demo-f16 / f16',
+      'int8 / q8_0',
+      'int8 / f16',
+      'octet-demo-f16 / q8_0',
+      'octet-demo-f16 / f16',
+    ]);
+  });
+});
+
 describe('wishes that are refused before anything is measured', () => {
   test.each<[string, Partial<EvaluationWish>, RegExp]>([
     ['an unknown KV type', { kv: ['q9_0'] }, /KV type must be one of .*Given: q9_0/],
@@ -135,7 +187,10 @@ describe('wishes that are refused before anything is measured', () => {
     ['kl with one cell', { metrics: ['kl'] }, /name at least two/],
     ['perplexity without a text', { text: undefined }, /need a text/],
     ['a task of unknown kind', { tasks: ['winogrande:x'] }, /KIND one of .*Given: winogrande:x/],
+    ['every missing task file', { tasks: ['arc:a.jsonl', 'gsm8k:b.jsonl'] }, /exist: a.jsonl.*exist: b.jsonl/s],
     ['a missing task file', { tasks: ['arc:nowhere.jsonl'] }, /does not exist: nowhere.jsonl/],
+    ['an unknown format', { weights: ['q4_km'] }, /did you mean q4_k_m/],
+    ['every fault of the weights', { weights: ['q9_9', 'nowhere.gguf'] }, /Given: q9_9.*nowhere.gguf/s],
     ['weights that are no file', { weights: ['nowhere.gguf'] }, /does not exist: nowhere.gguf/],
     ['a folder without known files', { evalsFolder: folder }, /must have at least one of hellaswag/],
   ])('%s', async (_, changes, message) => {

@@ -58,3 +58,11 @@ test('without a path nothing is written, and discarding removes the file', async
   kept.discard();
   expect(existsSync(file)).toBe(false);
 });
+
+test('what an evaluation of other weights left is refused by name; more weights may join', async () => {
+  await openPartialResults(file, ['aaaa', 'bbbb']).piece(['x'], schema, async () => ({ value: 3 }));
+  expect(() => openPartialResults(file, ['cccc'])).toThrow(/of other weights \(SHA-256 aaaa, bbbb\)\. Given: cccc/);
+  const again = openPartialResults(file, ['bbbb', 'cccc']);
+  expect(await again.piece(['x'], schema, never)).toEqual({ value: 3 });
+  expect(() => openPartialResults(file, ['cccc'])).not.toThrow();
+});

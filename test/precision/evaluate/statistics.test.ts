@@ -4,6 +4,7 @@ import {
   meanCovariance,
   meanOf,
   percentile,
+  percentileError,
   proportionOf,
   rootMeanSquare,
   signTest,
@@ -36,6 +37,14 @@ test('percentiles interpolate, and the ends are the extremes', () => {
       expect(found).toBeLessThanOrEqual((ascending.at(-1) ?? 0) + 1e-9);
     }),
   );
+});
+
+test('the error of a percentile is that of even values, and of the largest there is none', () => {
+  const even = Float64Array.from({ length: 10_001 }, (_, index) => index / 10_000);
+  // The median of n even values between 0 and 1 is off by 1 / (2 sqrt n).
+  expect(percentileError(even, 0.5)).toBeCloseTo(0.005, 6);
+  expect(percentileError(even, 0.99)).toBeCloseTo(Math.sqrt(0.99 * 0.01) / 100, 6);
+  expect(percentileError(even, 1)).toBe(0);
 });
 
 test('root mean square', () => {

@@ -1,8 +1,7 @@
 // Runs a multiple-choice task on a cell.
 
 import type { RowScorer } from '../../../llama/scoring/row-scorer.ts';
-import type { Tokenizer } from '../../../ports.ts';
-import { type ChoiceTokens, tokenizeChoices } from '../choice-items.ts';
+import type { ChoiceTokens } from '../choice-items.ts';
 import type { Lane } from '../lane.ts';
 import type { TaskResult } from '../result-schema.ts';
 import { bestChoice, type ChoiceScore, scoreChoices } from '../score-choices.ts';
@@ -14,18 +13,15 @@ export interface ChoiceTaskRun {
   /** Pooled where the model shares prefixes, else an id for each choice. */
   readonly lane: Lane;
   readonly scorer: RowScorer;
-  readonly tokenizer: Tokenizer;
+  /** The task's items, in order. */
+  readonly items: readonly ChoiceTokens[];
   readonly task: ChoiceTask;
   readonly onProgress?: (itemCount: number) => void;
 }
 
-export async function runChoiceTask(run: ChoiceTaskRun): Promise<TaskResult> {
-  const { task, tokenizer, lane } = run;
-  const startedMs = performance.now();
-  const items = task.items.map((item) => tokenizeChoices(item, tokenizer));
-  const scores = lane.kernel.limits.sharesPrefixes
-    ? await scoreChoices({ ...run, items })
-    : await scoreWhole(run, items);
+export async function runChoiceTask(run: ChoiceTaskRun): Promise<Omit<TaskResult, 'seconds'>> {
+  const { task, items, lane } = run;
+  const scores = lane.kernel.limits.sharesPrefixes ? await scoreChoices(run) : await scoreWhole(run);
   const rightCount = (by: 'sum' | 'mean') =>
     scores.filter((score, index) => bestChoice(score, by) === task.items[index]?.gold).length;
   const other = task.decidedBy === 'sum' ? 'mean' : 'sum';
@@ -43,12 +39,12 @@ export async function runChoiceTask(run: ChoiceTaskRun): Promise<TaskResult> {
       const best = bestChoice(score, task.decidedBy);
       return { id: item?.id ?? '', score: best === item?.gold ? 1 : 0, answer: String(best) };
     }),
-    seconds: (performance.now() - startedMs) / 1000,
   };
 }
 
 /** Without shared prefixes every choice is a window of its own, scored from its first own token on. */
-async function scoreWhole(run: ChoiceTaskRun, items: readonly ChoiceTokens[]): Promise<readonly ChoiceScore[]> {
+async function scoreWhole(run: ChoiceTaskRun): Promise<readonly ChoiceScore[]> {
+  const { items } = run;
   const places = items.flatMap(({ prefix, tails }, item) =>
     tails.map((tail, choice) => ({
       item,
