@@ -18,7 +18,7 @@ import { answerHead, type ChunkOptions, type ChunkWriter, createChunkWriter, err
 /** Resolves when the response was taken over for streaming, or an error was handed to the reply. */
 export function answerStream(context: AnswerContext, plan: GenerationPlan, options: ChunkOptions): Promise<void> {
   const { dependencies, format, reply, request } = context;
-  const head = answerHead(format, context.model, dependencies.systemFingerprint);
+  const head = answerHead(format, context.model, dependencies.systemFingerprint());
   const pending = createPendingChoices(
     plan.prompts.length * plan.choiceCount,
     createChunkWriter(format, head, options),

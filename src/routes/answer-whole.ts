@@ -37,7 +37,7 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
       },
       onEnd: (usage) => {
         const choices = texts.map((text, index): WholeChoice => ({ text, reason: reasons[index] ?? 'stop' }));
-        const head = answerHead(format, context.model, dependencies.systemFingerprint);
+        const head = answerHead(format, context.model, dependencies.systemFingerprint());
         logAnswer(context, usage, texts);
         settle(() => void reply.send(wholeAnswer(format, head, { choices, usage })));
       },

@@ -1,6 +1,7 @@
 // Everything the HTTP side needs, handed in by the wiring: routes reach nothing by themselves.
 
 import type { ChatEncoder, Engine, Tokenizer } from '../ports.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { StreamWatch } from './stream-watch.ts';
 
@@ -47,7 +48,8 @@ export interface RouteDependencies {
   readonly limits: HttpLimits;
   readonly metrics: HttpMetrics;
   /** OpenAI's `system_fingerprint`: changes when the numbers may change (model, precision, release). */
-  readonly systemFingerprint: string;
+  readonly systemFingerprint: () => string;
+  readonly precision: () => PrecisionStatus;
   /** Write prompts and answers to the log. */
   readonly logPrompts: boolean;
   /** Undefined when no key is asked for. */

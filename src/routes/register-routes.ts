@@ -11,6 +11,7 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
 import { modelBody, modelListBody } from './models.ts';
+import { precisionBody } from './precision.ts';
 import { createTokenTexts } from './token-text.ts';
 
 export interface RouteSettings {
@@ -81,6 +82,7 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   return [
     post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
     post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
+    get('/v1/octet/precision', () => precisionBody(model.ids[0], dependencies.precision())),
     get('/v1/models', () => modelListBody(model)),
     get('/v1/models/*', (request, reply) => {
       const id = wildcardOf(request.params);

@@ -3,8 +3,8 @@
 // Why generated but committed: readers find them in the repository, and a test fails when they are out of date.
 
 import type { MetricDescription } from './metrics.ts';
+import { settingGroups } from './settings-facts.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
-import { settingGroups } from './settings-schema.ts';
 
 /** config/default.json: every setting with its default, each after a comment key that tells meaning and unit. */
 export function defaultConfigText(): string {

@@ -3,7 +3,8 @@
 
 import { z } from 'zod';
 import { must } from '../assert.ts';
-import { type SettingFacts, settingFacts, settingsSchema } from './settings-schema.ts';
+import { type SettingFacts, settingFacts } from './settings-facts.ts';
+import { settingsSchema } from './settings-schema.ts';
 
 export interface SettingDescription extends SettingFacts {
   readonly name: string;

@@ -5,31 +5,9 @@
 import { z } from 'zod';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
-
-export const settingGroups = [
-  'Model',
-  'Server',
-  'KV cache',
-  'Scheduling',
-  'Limits',
-  'Engine process',
-  'Logging',
-] as const;
-export type SettingGroup = (typeof settingGroups)[number];
-
-export interface SettingFacts {
-  readonly group: SettingGroup;
-  /** What the value is measured in, or how it is written; '' where the choices say it all. */
-  readonly unit: string;
-  readonly meaning: string;
-  /** The bounds in words, where a JSON schema cannot say them. */
-  readonly limit?: string;
-  /** From the environment alone, and never printed. */
-  readonly secret?: true;
-}
-
-export const settingFacts = z.registry<SettingFacts>();
+import { gateSettings } from './settings-gate.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -281,6 +259,7 @@ export const settingsSchema = z.object({
   ...modelSettings,
   ...serverSettings,
   ...cacheSettings,
+  ...gateSettings,
   ...schedulingSettings,
   ...limitSettings,
   ...engineSettings,
