@@ -39,13 +39,18 @@ export function precisionBefore(settings: Settings, weights: string): PrecisionS
 export async function passGate(settings: Settings, parts: GateParts): Promise<PrecisionStatus> {
   const { weights, modelPath, logger } = parts;
   const kv = wishedKv(settings);
-  const evaluation = `octet evaluate --model ${modelPath} --kv f16,${kvName(kv)} --suite quick --json report.json`;
+  const evaluation = `octet evaluate --model ${quoted(modelPath)} --kv f16,${kvName(kv)} --suite quick --json report.json`;
   const proof = settings.gate === 'off' ? undefined : await readProof(settings, kv, parts);
   const wish = { mode: settings.gate, weights, kv, limits: limitsOf(settings), proof, evaluation };
   const outcome = await runGate(wish, (types) => measureOnce(settings, types, parts));
   if (outcome.kind === 'refused') throw new Error(outcome.message);
   report(outcome.status, logger);
   return outcome.status;
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./:\\-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function wishedKv(settings: Settings): KvTypes {

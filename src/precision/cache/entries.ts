@@ -14,6 +14,9 @@ export interface CacheEntry extends EntryNote {
   readonly lastUsedMs: number;
 }
 
+/** Where results of the precision gate's canaries are kept, within the cache's folder. */
+export const canaryFolder = 'canary';
+
 /** A server that serves an entry says so this often, and an entry counts as in use for three times as long. */
 export const useIntervalMs = 60_000;
 const inUseMs = 3 * useIntervalMs;
@@ -100,7 +103,18 @@ export async function clearEntries(
     await rm(notePath(path), { force: true });
   }
   await removeAbandoned(folder);
+  await removeCanaries(folder, now - olderThanMs);
   return { removed, inUse };
+}
+
+/** Canary results that were kept before; they are measured again where they are missed. */
+async function removeCanaries(folder: string, beforeMs: number): Promise<void> {
+  const canaries = join(folder, canaryFolder);
+  for (const name of await namesIn(canaries)) {
+    const path = join(canaries, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs <= beforeMs) await rm(path, { force: true });
+  }
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

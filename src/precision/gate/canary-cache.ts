@@ -7,6 +7,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CanaryOutcome } from '../../precision-status.ts';
+import { canaryFolder } from '../cache/entries.ts';
 import { canaryOutcome } from './canary-request.ts';
 
 /** Changes when the same facts would be measured in another way. */
@@ -19,7 +20,7 @@ export function canaryPath(folder: string, facts: readonly unknown[]): string {
   const digest = createHash('sha256')
     .update(JSON.stringify([measureVersion, ...facts]))
     .digest('hex');
-  return join(folder, 'canary', `${digest.slice(0, 32)}.json`);
+  return join(folder, canaryFolder, `${digest.slice(0, 32)}.json`);
 }
 
 export async function findCanary(path: string): Promise<CanaryOutcome | undefined> {

@@ -64,7 +64,7 @@ export async function runGate(wish: GateWish, measure: MeasureCanary): Promise<G
 function int4Refusal({ kv, evaluation }: GateWish): string {
   return (
     `int4 KV (${kvName(kv)}) is refused until an evaluation of this model file speaks for it, because some models lose many ` +
-    `answers by it and none show it in a few tokens. Use ${remedies(kv, evaluation)}`
+    `answers by it, which a short canary cannot tell. Use ${remedies(kv, evaluation)}`
   );
 }
 

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { clearEntries } from '../../../src/precision/cache/entries.ts';
 import { canaryPath, findCanary, keepCanary } from '../../../src/precision/gate/canary-cache.ts';
 import { measuredAt } from './canaries.ts';
 
@@ -32,6 +33,15 @@ test('a skip is kept, a failure is not', async () => {
   await keepCanary(canaryPath(folder, ['b']), ['b'], { kind: 'failed', reason: 'SIGABRT' });
   expect(await findCanary(canaryPath(folder, ['a']))).toEqual(skipped);
   expect(await findCanary(canaryPath(folder, ['b']))).toBeUndefined();
+});
+
+test('are cleared with the cache, by age', async () => {
+  const kept = canaryPath(folder, facts);
+  await keepCanary(kept, facts, outcome);
+  await clearEntries(folder, { olderThanMs: 60_000 });
+  expect(await findCanary(kept)).toEqual(outcome);
+  await clearEntries(folder);
+  expect(await findCanary(kept)).toBeUndefined();
 });
 
 test('a broken entry is none, and a folder that cannot be made is no fault', async () => {
