@@ -135,7 +135,8 @@ export function statusText({ kv, kvWished, verdict, reason, numbers, isCached, c
   const instead = sameKvTypes(kv, kvWished)
     ? ''
     : `, instead of ${climbed.map((rung) => `${kvName(rung.kv)} (${rung.reason})`).join(', ')}`;
-  return `${kvName(kv)} KV: ${against}${verdictText(verdict, reason)}${instead}`;
+  const before = numbers === undefined && isCached ? ' (found at an earlier start)' : '';
+  return `${kvName(kv)} KV: ${against}${verdictText(verdict, reason)}${before}${instead}`;
 }
 
 function verdictText(verdict: GateVerdict, reason: string): string {

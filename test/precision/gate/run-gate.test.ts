@@ -162,6 +162,12 @@ describe('a canary that fails or finds no time', () => {
     expect(outcome).toMatchObject({ kind: 'refused', message: expect.stringContaining('SIGABRT') });
   });
 
+  test('says so when that was at an earlier start', async () => {
+    const status = statusOf(await pass('q8_0', {}, { 'q8_0:q8_0': failed }));
+    expect(statusText({ ...status, isCached: true })).toMatch(/SIGABRT \(found at an earlier start\)$/);
+    expect(statusText(status)).toMatch(/SIGABRT$/);
+  });
+
   test('int4 climbs to a type that every device computes', async () => {
     const passage = await pass('q4_0', { mode: 'fallback' }, { 'q4_0:q4_0': failed });
     expect(statusOf(passage)).toMatchObject({ verdict: 'passed', kv: pair('q8_0') });
