@@ -76,3 +76,52 @@ function headSizeFault(part: string, type: KvTypeName, headSize: number): string
     `${part} in ${type} needs a head size that is a multiple of ${blockValues}. Given: ${headSize}; f16 and bf16 have no such limit`,
   ];
 }
+
+/** Formats of about four bits: too coarse to be served unproven. */
+const int4Types: ReadonlySet<KvTypeName> = new Set<KvTypeName>(['q4_0', 'q4_1', 'iq4_nl']);
+
+/** Whether K or V has about four bits. */
+export function hasInt4({ k, v }: KvTypes): boolean {
+  return int4Types.has(k) || int4Types.has(v);
+}
+
+/** What others are compared with. */
+export const referenceKvTypes: KvTypes = { k: 'f16', v: 'f16' };
+
+export function sameKvTypes(a: KvTypes, b: KvTypes): boolean {
+  return a.k === b.k && a.v === b.v;
+}
+
+/** From coarse to fine. bf16 has fewer bits of mantissa than f16, so that f16 is the top. */
+const ladder: readonly (readonly KvTypeName[])[] = [
+  ['q4_0', 'iq4_nl'],
+  ['q4_1'],
+  ['q5_0'],
+  ['q5_1'],
+  ['q8_0'],
+  ['f16', 'bf16'],
+];
+
+function rungOf(type: KvTypeName): number {
+  return ladder.findIndex((types) => types.includes(type));
+}
+
+function typeAt(rung: number): KvTypeName {
+  return ladder[Math.min(rung, ladder.length - 1)]?.[0] ?? 'f16';
+}
+
+/**
+ * The next finer pair: the coarser of K and V goes up a rung, both when they are level, and no pair with int4 comes again.
+ * On CUDA only pairs that it has kernels for. f16 for both is the end of every climb.
+ */
+export function saferKvTypes({ k, v }: KvTypes, gpu: string): KvTypes {
+  const [rungK, rungV] = [rungOf(k), rungOf(v)];
+  const lower = Math.min(rungK, rungV);
+  const types: KvTypes = {
+    k: rungK === lower ? typeAt(lower + 1) : k,
+    v: rungV === lower ? typeAt(lower + 1) : v,
+  };
+  const isTop = sameKvTypes(types, referenceKvTypes);
+  const isSlow = gpu === 'cuda' && cudaWarnings(types).length > 0;
+  return isTop || !(hasInt4(types) || isSlow) ? types : saferKvTypes(types, gpu);
+}

@@ -4,7 +4,17 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { describe, expect, it } from 'vitest';
-import { checkKvTypes, kvTypeBytes, kvTypes, parseKvTypes } from '../src/kv-types.ts';
+import {
+  checkKvTypes,
+  hasInt4,
+  type KvTypeName,
+  kvTypeBytes,
+  kvTypes,
+  parseKvTypes,
+  referenceKvTypes,
+  saferKvTypes,
+  sameKvTypes,
+} from '../src/kv-types.ts';
 import { loadLibraries } from '../src/llama/libraries.ts';
 
 describe('parseKvTypes', () => {
@@ -74,5 +84,40 @@ describe('checkKvTypes', () => {
       'K in q8_0 needs a head size that is a multiple of 32. Given: 80; f16 and bf16 have no such limit',
     ]);
     expect(checkKvTypes({ k: 'q4_0', v: 'q4_0', headSizeK: 48, headSizeV: 40, gpu: 'off' }).errors.length).toBe(2);
+  });
+});
+
+describe('saferKvTypes', () => {
+  it.each([
+    ['q8_0', 'q8_0', 'off', 'f16', 'f16'],
+    ['q5_0', 'q5_0', 'off', 'q5_1', 'q5_1'],
+    ['q5_0', 'q5_0', 'cuda', 'q8_0', 'q8_0'],
+    ['q4_0', 'q4_0', 'off', 'q5_0', 'q5_0'],
+    ['iq4_nl', 'q4_1', 'off', 'q5_0', 'q5_0'],
+    ['q8_0', 'q4_0', 'off', 'q8_0', 'q5_0'],
+    ['q8_0', 'q4_0', 'cuda', 'q8_0', 'q8_0'],
+    ['q8_0', 'f16', 'cuda', 'f16', 'f16'],
+    ['bf16', 'bf16', 'cuda', 'f16', 'f16'],
+  ] as const)('%s:%s on %s becomes %s:%s', (k, v, gpu, saferK, saferV) => {
+    expect(saferKvTypes({ k, v }, gpu)).toEqual({ k: saferK, v: saferV });
+  });
+
+  it('ends at f16 from everywhere, never coarser on the way, never at int4, never slow on CUDA', () => {
+    const names = Object.keys(kvTypes) as KvTypeName[];
+    const heads = { headSizeK: 128, headSizeV: 128 };
+    for (const gpu of ['off', 'cuda'])
+      for (const k of names)
+        for (const v of names) {
+          let types = { k, v };
+          for (let steps = 0; !sameKvTypes(types, referenceKvTypes); steps++) {
+            const next = saferKvTypes(types, gpu);
+            expect(steps).toBeLessThan(names.length);
+            for (const part of ['k', 'v'] as const)
+              expect(kvTypeBytes(next[part], 1024)).toBeGreaterThanOrEqual(kvTypeBytes(types[part], 1024));
+            expect(hasInt4(next)).toBe(false);
+            expect(checkKvTypes({ ...next, ...heads, gpu }).warnings).toEqual([]);
+            types = next;
+          }
+        }
   });
 });

@@ -34,6 +34,8 @@ export function startOctet(wish: ServerWish): Promise<RunningServer> {
     ...['--model', wish.model, '--threads', String(wish.threads), '--kv', wish.kv],
     ...['--sequences-max', String(sequences), '--context', String(streamTokens)],
     ...['--kv-blocks', String((sequences * streamTokens) / 16), '--port', String(port)],
+    // Speeds are compared here, whatever the KV type loses.
+    ...['--gate', 'off'],
     ...wish.extraFlags,
   ]);
 }

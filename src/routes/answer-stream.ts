@@ -27,7 +27,7 @@ import {
 /** Resolves when the response was taken over for streaming, or an error was handed to the reply. */
 export function answerStream(context: AnswerContext, plan: GenerationPlan, options: ChunkOptions): Promise<void> {
   const { dependencies, format, reply, request } = context;
-  const { systemFingerprint } = dependencies;
+  const systemFingerprint = dependencies.systemFingerprint();
   const head = answerHead(format, { ...context, systemFingerprint });
   const pending = createPendingChoices(plan, {
     chunks: createChunkWriter(format, head, options),

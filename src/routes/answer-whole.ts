@@ -54,7 +54,7 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
             promptLogprobs: reporter.prompt(promptIndex),
           };
         });
-        const { systemFingerprint } = dependencies;
+        const systemFingerprint = dependencies.systemFingerprint();
         const head = answerHead(format, { ...context, systemFingerprint });
         const texts = answers.map(({ text }) => text);
         logAnswer(context, usage, texts);

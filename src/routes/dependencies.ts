@@ -2,6 +2,7 @@
 
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ChatEncoder, Engine, Tokenizer } from '../ports.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { StreamWatch } from './stream-watch.ts';
 
@@ -50,7 +51,8 @@ export interface RouteDependencies {
   readonly limits: HttpLimits;
   readonly metrics: HttpMetrics;
   /** OpenAI's `system_fingerprint`: changes when the numbers may change (model, precision, release). */
-  readonly systemFingerprint: string;
+  readonly systemFingerprint: () => string;
+  readonly precision: () => PrecisionStatus;
   /** Write prompts and answers to the log. */
   readonly logPrompts: boolean;
   /** Undefined when no key is asked for. */

@@ -11,6 +11,7 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
 import { modelBody, modelListBody } from './models.ts';
+import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
 import { createTokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
@@ -91,6 +92,7 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
     post('/tokenize', async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies))),
     post('/detokenize', ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies))),
     post('/apply-template', async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies))),
+    get('/v1/octet/precision', () => precisionBody(model.ids[0], dependencies.precision())),
     get('/v1/models', () => modelListBody(model)),
     get('/v1/models/*', (request, reply) => {
       const id = wildcardOf(request.params);

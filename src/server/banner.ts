@@ -3,6 +3,8 @@
 
 import { formatBytes } from '../format.ts';
 import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
+import { statusText } from '../precision/gate/run-gate.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import { settingGroups } from './settings-facts.ts';
 import { settingList } from './settings-list.ts';
 import type { Settings } from './settings-schema.ts';
@@ -127,8 +129,7 @@ export interface BannerFacts {
   readonly url: string;
   /** The served id. */
   readonly modelName: string;
-  /** Number format of the weights, or the recipe that made them: `f16`, `q4_k_m`, `int4-protected-edges`. */
-  readonly weightFormat: string;
+  readonly precision: PrecisionStatus;
   readonly capacity: EngineCapacity;
   readonly needsKey: boolean;
 }
@@ -136,13 +137,14 @@ export interface BannerFacts {
 /** What the server says once it is ready. */
 export function formatStartBanner(facts: BannerFacts): string {
   const { capacity } = facts;
-  const weights = `${facts.weightFormat} weights, ${formatBytes(capacity.weightBytes)}`.trimStart();
+  const weights = `${facts.precision.weights} weights, ${formatBytes(capacity.weightBytes)}`.trimStart();
   const kvBytes = capacity.blockCount * capacity.blockTokens * capacity.kvBytesPerToken;
   const sharing = capacity.prefixSharing;
   const rows = [
     ['model', `${facts.modelName} (${weights})`],
     ['device', capacity.gpuReason],
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
+    ['precision', statusText(facts.precision)],
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
     [
       'limits',

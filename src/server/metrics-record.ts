@@ -3,6 +3,7 @@
 
 import { type ErrorCode, errorRules } from '../errors.ts';
 import type { CancelReason, EngineCapacity, EngineStats, FinishReason, StepTiming } from '../ports.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import type { AcceptedRequest, FinishedChoice, FinishedResponse } from '../routes/metrics-port.ts';
 import {
   type Buckets,
@@ -60,6 +61,7 @@ export function createMetricsRecord() {
     },
     http: { responses: new Map<string, ResponseCount>(), seconds: new Map<string, Buckets>() },
     engine: createEngineRecord(),
+    precision: createPrecisionRecord(),
   };
 }
 
@@ -91,6 +93,16 @@ function createRequestRecord() {
     reasoningTokenCount: 0,
     reasoningCutCount: 0,
   };
+}
+
+function createPrecisionRecord(): { status: PrecisionStatus | undefined; obstacleCount: number } {
+  return { status: undefined, obstacleCount: 0 };
+}
+
+/** What the gate came to. */
+export function recordPrecision({ precision }: MetricsRecord, status: PrecisionStatus): void {
+  precision.status = status;
+  if (status.verdict === 'unmeasured') precision.obstacleCount += 1;
 }
 
 function createEngineRecord() {

@@ -2,17 +2,20 @@
 // Layers: record (plain counts) <- series (names over counts) <- exposition (the text format).
 
 import type { EngineCapacity, EngineStats, StepTiming } from '../ports.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { createExposition } from './metrics-exposition.ts';
 import { observe } from './metrics-histogram.ts';
 import { octetSeries } from './metrics-octet.ts';
+import { precisionSeries } from './metrics-precision.ts';
 import { createProcessMetrics, lagSeries, watchEventLoop } from './metrics-process.ts';
 import {
   createMetricsRecord,
   recordAccepted,
   recordCancelled,
   recordFinished,
+  recordPrecision,
   recordRejected,
   recordResponse,
   recordRestart,
@@ -33,6 +36,7 @@ export interface Metrics extends HttpMetrics, MetricsText {
   /** The engine finished a step; its totals may start again from zero. */
   onStep(step: { readonly stats: EngineStats; readonly timing: StepTiming | undefined }): void;
   onHeartbeat(beat: { readonly eventLoopLagMs: number; readonly rssBytes: number }): void;
+  onPrecision(status: PrecisionStatus): void;
   onEngineReady(capacity: EngineCapacity): void;
   /** The engine process ended and another one takes its place. */
   onEngineRestart(): void;
@@ -58,6 +62,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const { modelName } = options;
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
+    ...precisionSeries(record),
     lagSeries(record, lag),
     ...vllmSeries(record, modelName),
   ];
@@ -84,6 +89,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       record.engine.present.capacity = capacity;
       record.engine.present.isReady = true;
     },
+    onPrecision: (status) => recordPrecision(record, status),
     onEngineRestart: () => recordRestart(record),
     contentType: processMetrics.contentType,
     render: async () => exposition.render() + (await processMetrics.render()),

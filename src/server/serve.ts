@@ -1,7 +1,6 @@
 // `octet serve`: wires the server process together and keeps it until a signal.
 // Order matters: the socket opens before the model is loaded, so that probes get answers (503, with the reason) meanwhile.
 
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +15,7 @@ import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/so
 import { createTokenizer } from '../llama/tokenizer.ts';
 import type { ChatEncoder, EngineCapacity } from '../ports.ts';
 import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
 import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
@@ -23,10 +23,12 @@ import { createEngineClient, type EngineClient } from './engine/engine-client.ts
 import type { EngineConfiguration } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
+import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { packageVersion } from './package-root.ts';
 import { createProgressLine } from './progress-line.ts';
+import { passGate, precisionBefore } from './serve-precision.ts';
 import { prepareServedWeights } from './serve-weights.ts';
 import type { SettingSources } from './settings.ts';
 import type { Settings } from './settings-schema.ts';
@@ -67,16 +69,16 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
-  let weightsPath = modelPath;
+  const served = { modelPath, precision: precisionBefore(settings, choice.label) };
   const supervisor = createEngineSupervisor(settings, {
-    modelPath: () => weightsPath,
+    served,
     logger,
     metrics,
     onProgress: progress.show,
     onReady: (capacity) => {
       progress.end();
       metrics.onEngineReady(capacity);
-      announce({ capacity, logger, url, modelName, needsKey: keys.length > 0, choice });
+      announce({ capacity, logger, url, modelName, needsKey: keys.length > 0, precision: served.precision });
     },
   });
   const client = createEngineClient(supervisor, {
@@ -84,7 +86,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     now: () => performance.now(),
     observer: metrics,
   });
-  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary, choice });
+  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary, choice, served });
   await app.listen({ host: settings.host, port: settings.port });
   url = serverUrl(settings.host, portOf(app));
   logger.info({ url }, 'listening');
@@ -96,8 +98,18 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   };
   handleSignals(settings, { logger, metrics, client, app, stopEngine });
   const { signal } = preparing;
-  weightsPath = (await prepareServedWeights(choice, settings, { libraries, logger, modelName, signal })).path;
+  const { path, label } = await prepareServedWeights(choice, settings, { libraries, logger, modelName, signal });
+  served.modelPath = path;
+  const release = libraries.native.llama_version();
+  served.precision = await passGate(settings, { modelPath: path, weights: label, release, logger, signal });
+  metrics.onPrecision(served.precision);
   supervisor.start();
+}
+
+/** What the engine is to serve; known when it is launched. */
+interface Served {
+  modelPath: string;
+  precision: PrecisionStatus;
 }
 
 function readKeys(settings: Settings): readonly string[] {
@@ -128,8 +140,7 @@ async function loadVocabulary(path: string, logger: Logger): Promise<LlamaModel>
 }
 
 interface SupervisorParts {
-  /** Known by the time an engine is launched. */
-  readonly modelPath: () => string;
+  readonly served: Readonly<Served>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onProgress: (fraction: number) => void;
@@ -141,7 +152,7 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   // Tests name an entry of their own: an engine that breaks on purpose.
   const entry = process.env['OCTET_ENGINE_ENTRY'] || fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
   return createSupervisor({
-    launch: (events) => createLauncher(entry, engineConfiguration(settings, parts.modelPath()))(events),
+    launch: (events) => createLauncher(entry, engineConfiguration(settings, parts.served))(events),
     now: () => performance.now(),
     heartbeatMsMax: settings.engineHeartbeatSeconds * 1000,
     stepMsMax: settings.engineStepSeconds * 1000,
@@ -158,13 +169,13 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   });
 }
 
-function engineConfiguration(settings: Settings, modelPath: string): EngineConfiguration {
+function engineConfiguration(settings: Settings, { modelPath, precision }: Served): EngineConfiguration {
   return {
     modelPath,
     gpu: settings.gpu,
     gpuLayers: settings.gpuLayers,
     threads: settings.threads,
-    kvTypes: settings.kv,
+    kvTypes: `${precision.kv.k}:${precision.kv.v}`,
     kvLayout: settings.kvLayout,
     kvBlocks: settings.kvBlocks,
     kvMemoryBytes: settings.kvMemory,
@@ -190,15 +201,17 @@ interface HttpParts {
   readonly modelName: string;
   readonly vocabulary: LlamaModel;
   readonly choice: WeightsChoice;
+  readonly served: Readonly<Served>;
 }
 
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
-  const { metrics, modelName, vocabulary, choice } = parts;
+  const { metrics, modelName, vocabulary, choice, served } = parts;
   const tokenizer = createTokenizer(vocabulary);
   const chatEncoder = createChatEncoder(vocabulary, tokenizer);
   const dialect = servedDialect(settings, vocabulary, chatEncoder);
   parts.logger.info({ toolParser: dialect.calls.name, reasoningParser: dialect.reasoning?.name ?? 'none' }, 'dialect');
   const release = vocabulary.libraries.native.llama_version();
+  const fingerprintAt = createFingerprint(settings, { release, choice });
   return buildApp({
     engine: parts.client,
     tokenizer,
@@ -212,7 +225,8 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     },
     metrics,
     metricsText: metrics,
-    systemFingerprint: fingerprint(settings, release, choice),
+    systemFingerprint: () => fingerprintAt(served.precision.kv),
+    precision: () => served.precision,
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
@@ -234,14 +248,6 @@ function servedDialect(settings: Settings, vocabulary: LlamaModel, { showsTools 
   return chooseDialect(chatTemplateSource(vocabulary) ?? '', { tools, reasoning: settings.reasoningParser });
 }
 
-/** Changes whenever the numbers that a request gets may change. */
-function fingerprint(settings: Settings, release: string, choice: WeightsChoice): string {
-  const made = choice.kind === 'made' ? choice.plan : undefined;
-  const weights = made === undefined ? choice.label : [made.weights.tensors.map(({ to }) => to), made.scaling?.steps];
-  const facts = JSON.stringify([packageVersion(), release, settings.model, weights, settings.kv, settings.gpu]);
-  return `fp_${createHash('sha256').update(facts).digest('hex').slice(0, 12)}`;
-}
-
 function portOf(app: FastifyInstance): number {
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
@@ -253,15 +259,15 @@ interface Announcement {
   readonly url: string;
   readonly modelName: string;
   readonly needsKey: boolean;
-  readonly choice: WeightsChoice;
+  readonly precision: PrecisionStatus;
 }
 
-function announce({ capacity, logger, url, modelName, needsKey, choice }: Announcement): void {
+function announce({ capacity, logger, url, modelName, needsKey, precision }: Announcement): void {
   // At a terminal the tables below say it better.
   logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
   if (!process.stdout.isTTY) return;
   process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
-  const facts = { version: packageVersion(), url, modelName, weightFormat: choice.label, capacity, needsKey };
+  const facts = { version: packageVersion(), url, modelName, precision, capacity, needsKey };
   process.stdout.write(`\n${formatStartBanner(facts)}\n`);
 }
 

@@ -7,6 +7,7 @@ export const settingGroups = [
   'Model',
   'Server',
   'KV cache',
+  'Precision gate',
   'Scheduling',
   'Limits',
   'Engine process',

@@ -3,11 +3,12 @@
 // Why `prefault`: a default is written as a user would write it, and is parsed like any other value.
 
 import { z } from 'zod';
-import { callFormatNames, reasoningFormatNames } from '../dialects/dialect.ts';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { dialectSettings } from './settings-dialect.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
+import { gateSettings } from './settings-gate.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -51,22 +52,7 @@ const modelSettings = {
     meaning: 'Where weights that were made are kept; empty means octet/weights in the cache folder of the user.',
     limit: 'a path or empty',
   }),
-  toolParser: z
-    .enum(['auto', ...callFormatNames])
-    .prefault('auto')
-    .register(settingFacts, {
-      group: 'Model',
-      unit: '',
-      meaning: 'How the model writes tool calls; auto reads it off the chat template.',
-    }),
-  reasoningParser: z
-    .enum(['auto', 'none', ...reasoningFormatNames])
-    .prefault('auto')
-    .register(settingFacts, {
-      group: 'Model',
-      unit: '',
-      meaning: 'How the model marks its reasoning; auto reads it off the chat template, none leaves it in the content.',
-    }),
+  ...dialectSettings,
   weightsCacheMax: byteSize({ min: kibibyte, max: 64 * tebibyte, emptyMeans: 0 })
     .prefault('')
     .register(settingFacts, {
@@ -296,6 +282,7 @@ export const settingsSchema = z.object({
   ...modelSettings,
   ...serverSettings,
   ...cacheSettings,
+  ...gateSettings,
   ...schedulingSettings,
   ...limitSettings,
   ...engineSettings,

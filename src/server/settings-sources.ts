@@ -57,8 +57,13 @@ function isServiceLink(name: string, value: string): boolean {
   return /^OCTET_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))/.test(name) || /^(tcp|udp|sctp):\/\//.test(value);
 }
 
-/** Read elsewhere, and no settings: the settings file, another build of llama.cpp, another engine program. */
-const otherVariables: readonly string[] = ['OCTET_CONFIG', 'OCTET_LLAMA_LIBRARIES', 'OCTET_ENGINE_ENTRY'];
+/** Read elsewhere, and no settings: the settings file, another build of llama.cpp, other programs of engine and canary. */
+const otherVariables: readonly string[] = [
+  'OCTET_CONFIG',
+  'OCTET_LLAMA_LIBRARIES',
+  'OCTET_ENGINE_ENTRY',
+  'OCTET_CANARY_ENTRY',
+];
 
 /** Reads OCTET_* variables. An empty one counts as not set, as container files often write it. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): GivenValues {

@@ -17,8 +17,8 @@ export const tinyModel = path.join(root, 'test/fixtures/stories260K/stories260K-
 export const distFolder = path.resolve(root, process.env['OCTET_DIST'] ?? 'dist');
 
 const program = path.join(distFolder, 'src/server/main.js');
-/** The file's own weights: what a server answers is held against what the same file computes without it. */
-const usualFlags = ['--port', '0', '--log-format', 'json', '--threads', '1', '--weights', 'file'];
+/** The file's own weights: what a server answers is held against what the same file computes without it. And no canary. */
+const usualFlags = ['--port', '0', '--log-format', 'json', '--threads', '1', '--weights', 'file', '--gate', 'off'];
 
 export interface RunningServer {
   readonly url: string;

@@ -3,6 +3,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
 import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
+import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import { buildApp } from '../../src/server/app.ts';
@@ -30,9 +31,23 @@ export interface TestAppOptions {
   readonly receiveMsMax?: number;
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
+  readonly precision?: PrecisionStatus;
 }
 
 export const testModel = 'org/demo:q8';
+
+export const testPrecision: PrecisionStatus = {
+  weights: 'q8_0',
+  kv: { k: 'q8_0', v: 'q8_0' },
+  kvWished: { k: 'q8_0', v: 'q8_0' },
+  mode: 'warn',
+  verdict: 'pending',
+  reason: 'not yet',
+  limits: { divergenceMax: 0.05, agreementMin: 0.85 },
+  numbers: undefined,
+  isCached: false,
+  climbed: [],
+};
 
 export async function buildTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const engine = createFakeEngine();
@@ -61,7 +76,8 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       onReasoningCut: () => void metricsCalls.push(['onReasoningCut', undefined]),
       onResponse: record('onResponse'),
     },
-    systemFingerprint: 'fp_test',
+    systemFingerprint: () => 'fp_test',
+    precision: () => options.precision ?? testPrecision,
     logPrompts: options.logPrompts ?? false,
     keyRing: options.keyRing,
     streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },

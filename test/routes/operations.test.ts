@@ -4,7 +4,8 @@ import pino from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../fakes/http-app.ts';
+import { buildTestApp, type TestApp, type TestAppOptions, testModel, testPrecision } from '../fakes/http-app.ts';
+import { numbersOf } from '../precision/gate/canaries.ts';
 
 let current: TestApp | undefined;
 afterEach(() => current?.app.close());
@@ -19,6 +20,50 @@ async function get(url: string) {
   const response = await must(current, 'open() was called').app.inject(url);
   return [response.statusCode, response.json()];
 }
+
+describe('precision', () => {
+  it('tells formats, verdict and numbers', async () => {
+    await open();
+    expect(await get('/v1/octet/precision')).toEqual([
+      200,
+      {
+        object: 'octet.precision',
+        model: testModel,
+        weights: 'q8_0',
+        kv: { k: 'q8_0', v: 'q8_0' },
+        kv_requested: { k: 'q8_0', v: 'q8_0' },
+        gate: {
+          mode: 'warn',
+          verdict: 'pending',
+          reason: 'not yet',
+          limits: { divergence_max: 0.05, top_agreement_min: 0.85 },
+        },
+        canary: null,
+        climbed: [],
+      },
+    ]);
+  });
+
+  it('tells what was given up on the way', async () => {
+    const kv = { k: 'q4_0', v: 'q4_0' } as const;
+    const numbers = numbersOf(0.004, 0.96);
+    const climbed = [{ kv, reason: 'too coarse', numbers: numbersOf(0.3) }];
+    await open({ precision: { ...testPrecision, kvWished: kv, verdict: 'passed', numbers, isCached: true, climbed } });
+    const [, body] = await get('/v1/octet/precision');
+    expect(body).toMatchObject({
+      kv_requested: kv,
+      canary: {
+        reference: 'f16 KV on the same weights',
+        tokens: 3832,
+        divergence: { mean: 0.004 },
+        top_agreement: 0.96,
+        flips: { gained: 12, lost: 10 },
+        cached: true,
+      },
+      climbed: [{ kv, reason: 'too coarse', canary: { divergence: { mean: 0.3 } } }],
+    });
+  });
+});
 
 describe('probes', () => {
   it.each([

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { EngineCapacity } from '../../src/ports.ts';
+import type { CanaryNumbers, PrecisionStatus } from '../../src/precision-status.ts';
 import {
   curlLine,
   formatKvCapacity,
@@ -30,6 +31,30 @@ const capacity: EngineCapacity = {
   gpu: 'cpu',
   gpuReason: 'CPU, from the installed package',
   prefixSharing: { kind: 'blocks' },
+};
+
+const numbers: CanaryNumbers = {
+  tokenCount: 3832,
+  tokensPlanned: 3832,
+  divergence: { mean: 0.00328, standardError: 0.0002, median: 0.001, p99: 0.03, max: 0.2 },
+  topAgreement: 0.9681,
+  flips: { gained: 12, lost: 10 },
+  perplexity: 20.1,
+  referencePerplexity: 20,
+  seconds: 2.5,
+};
+
+const precision: PrecisionStatus = {
+  weights: 'f16',
+  kv: { k: 'q8_0', v: 'q8_0' },
+  kvWished: { k: 'q8_0', v: 'q8_0' },
+  mode: 'warn',
+  verdict: 'passed',
+  reason: 'within the limits',
+  limits: { divergenceMax: 0.05, agreementMin: 0.85 },
+  numbers,
+  isCached: false,
+  climbed: [],
 };
 
 function load(argv: readonly string[], env: Record<string, string> = {}) {
@@ -118,12 +143,16 @@ describe('banner', () => {
     expect(serverUrl(host, 80)).toBe(url);
   });
 
-  const facts = { version: '0.1.0', url: 'http://127.0.0.1:8080', modelName: 'demo', weightFormat: 'F16', capacity };
+  const facts = { version: '0.1.0', url: 'http://127.0.0.1:8080', modelName: 'demo', precision, capacity };
 
   test('tells address, model, precision, capacity and how to call it', () => {
     const text = formatStartBanner({ ...facts, needsKey: false });
     expect(text).toContain('Octet 0.1.0 serves on http://127.0.0.1:8080');
-    expect(text).toContain('demo (F16 weights, 8.5 GiB)');
+    expect(text).toContain('demo (f16 weights, 8.5 GiB)');
+    expect(text).toMatch(
+      /precision +q8_0 KV: KL 0\.0033 ± 0\.0002 nats, top-1 agreement 96\.8 %, flips \+12 -10 of 3,832 tokens/,
+    );
+    expect(text).toContain('against f16 KV on the same weights: within the limits');
     expect(text).toContain('32 requests of 2K (4.0 GiB)');
     expect(text).toMatch(/device +CPU, from the installed package/);
     expect(text).toContain('shared by blocks');

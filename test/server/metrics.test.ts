@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { errorRules } from '../../src/errors.ts';
 import type { EngineCapacity, EngineStats } from '../../src/ports.ts';
+import type { PrecisionStatus } from '../../src/precision-status.ts';
 import { metricTables, withSection } from '../../src/server/document-tables.ts';
 import { createMetrics, type Metrics } from '../../src/server/metrics.ts';
 import {
@@ -18,6 +19,7 @@ import {
   tokenSecondsBounds,
 } from '../../src/server/metrics-histogram.ts';
 import { createRateWindow } from '../../src/server/metrics-rate.ts';
+import { numbersOf } from '../precision/gate/canaries.ts';
 import { type Family, parseExposition } from './prometheus-text.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
@@ -94,8 +96,22 @@ const finished = {
   endToEndSeconds: 1.25,
 } as const;
 
+const precision: PrecisionStatus = {
+  weights: 'q4_k_m',
+  kv: { k: 'q8_0', v: 'f16' },
+  kvWished: { k: 'q8_0', v: 'f16' },
+  mode: 'warn',
+  verdict: 'passed',
+  reason: 'within the limits',
+  limits: { divergenceMax: 0.05, agreementMin: 0.85 },
+  numbers: numbersOf(0.004, 0.96),
+  isCached: false,
+  climbed: [],
+};
+
 /** Every series there can be. */
 function populate(metrics: Metrics): void {
+  metrics.onPrecision(precision);
   metrics.onEngineReady(capacity);
   metrics.onStep({
     stats: { ...quiet, stepCount: 1 },
@@ -248,6 +264,28 @@ describe('counts', () => {
     expect(await seriesValue(metrics, 'octet_generation_tokens_per_second')).toBeCloseTo(100, -1);
     nowMs += 60_000;
     expect(await seriesValue(metrics, 'octet_generation_tokens_per_second')).toBe(0);
+  });
+});
+
+describe('the precision gate', () => {
+  const labels = { weights: 'q4_k_m', kv_type_k: 'q8_0', kv_type_v: 'f16' };
+
+  test('shows by weights and KV type, and has no line before it was measured', async () => {
+    const metrics = create();
+    expect(await seriesValue(metrics, 'octet_gate_divergence_nats')).toBeUndefined();
+    populate(metrics);
+    expect(await seriesValue(metrics, 'octet_gate_divergence_nats', labels)).toBe(0.004);
+    expect(await seriesValue(metrics, 'octet_gate_top_agreement_ratio', labels)).toBe(0.96);
+    expect(await seriesValue(metrics, 'octet_gate_flips', { ...labels, direction: 'lost' })).toBe(10);
+    expect(await seriesValue(metrics, 'octet_gate_info', { ...labels, mode: 'warn', verdict: 'passed' })).toBe(1);
+    expect(await seriesValue(metrics, 'octet_gate_failures_total')).toBe(0);
+  });
+
+  test('counts what could not be measured', async () => {
+    const metrics = create();
+    metrics.onPrecision({ ...precision, verdict: 'unmeasured', numbers: undefined });
+    expect(await seriesValue(metrics, 'octet_gate_failures_total')).toBe(1);
+    expect(await seriesValue(metrics, 'octet_gate_divergence_nats')).toBeUndefined();
   });
 });
 

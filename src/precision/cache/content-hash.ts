@@ -24,11 +24,20 @@ const rememberedMax = 1000;
 export async function contentHash(path: string, folder: string, onBytes?: (bytes: number) => void): Promise<string> {
   const real = await realpath(path);
   const { size, mtimeMs, ino } = await stat(real);
-  const known = (await recall(folder))[real];
-  if (known?.bytes === size && known.modifiedMs === mtimeMs && known.inode === ino) return known.sha256;
+  const known = await recallHash(real, folder, { size, mtimeMs, ino });
+  if (known !== undefined) return known;
   const sha256 = await hashOf(real, onBytes);
   await remember(folder, real, { bytes: size, modifiedMs: mtimeMs, inode: ino, sha256 }).catch(() => undefined);
   return sha256;
+}
+
+async function recallHash(
+  real: string,
+  folder: string,
+  { size, mtimeMs, ino }: { readonly size: number; readonly mtimeMs: number; readonly ino: number },
+): Promise<string | undefined> {
+  const known = (await recall(folder))[real];
+  return known?.bytes === size && known.modifiedMs === mtimeMs && known.inode === ino ? known.sha256 : undefined;
 }
 
 async function hashOf(path: string, onBytes: ((bytes: number) => void) | undefined): Promise<string> {
@@ -67,4 +76,10 @@ async function remember(folder: string, path: string, entry: Memory[string]): Pr
     await rm(unfinished, { force: true });
     throw error;
   }
+}
+
+/** The SHA-256 that `folder` remembers of a file that is unchanged since; undefined when it would have to be read. */
+export async function rememberedHash(path: string, folder: string): Promise<string | undefined> {
+  const real = await realpath(path);
+  return recallHash(real, folder, await stat(real));
 }

@@ -14,6 +14,9 @@ export interface CacheEntry extends EntryNote {
   readonly lastUsedMs: number;
 }
 
+/** Where results of the precision gate's canaries are kept, within the cache's folder. */
+export const canaryFolder = 'canary';
+
 /** A server that serves an entry says so this often, and an entry counts as in use for three times as long. */
 export const useIntervalMs = 60_000;
 const inUseMs = 3 * useIntervalMs;
@@ -97,6 +100,7 @@ export async function clearEntries(
   const removed = old.filter((entry) => !inUse.includes(entry));
   for (const entry of removed) await removeEntry(entry);
   await removeAbandoned(folder);
+  await removeCanaries(folder, now - olderThanMs);
   return { removed, inUse };
 }
 
@@ -108,6 +112,16 @@ export function isInUse({ lastUsedMs }: CacheEntry, nowMs: number): boolean {
 export async function removeEntry({ path }: CacheEntry): Promise<void> {
   await rm(path, { force: true });
   await rm(notePath(path), { force: true });
+}
+
+/** Canary results that were kept before; they are measured again where they are missed. */
+async function removeCanaries(folder: string, beforeMs: number): Promise<void> {
+  const canaries = join(folder, canaryFolder);
+  for (const name of await namesIn(canaries)) {
+    const path = join(canaries, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs <= beforeMs) await rm(path, { force: true });
+  }
 }
 
 async function removeAbandoned(folder: string): Promise<void> {
