@@ -20,8 +20,6 @@ export interface CostModel {
   predictMs(shape: StepShape): number | undefined;
   /** Expected milliseconds for each token of a chunk of this size; undefined before any chunk was seen. */
   promptTokenMs(chunkTokens: number): number | undefined;
-  /** Milliseconds of the smallest chunk whose fixed part is at most a quarter of it; undefined while that part is unknown. */
-  efficientChunkMs(): number | undefined;
 }
 
 /** Weight of the newest step in a chunk size's mean: a prompt's later chunks cost more, and must be followed quickly. */
@@ -33,7 +31,6 @@ const doublings = 24;
 /** A fresh model: it knows nothing, and says so by answering undefined. */
 export function createCostModel(): CostModel {
   const decodeLine = createFadingLine(0.97);
-  const chunkLine = createFadingLine(0.97);
   const tokenMs = new Float64Array(doublings).fill(Number.NaN);
 
   function decodeMs(decodeCount: number): number | undefined {
@@ -72,9 +69,7 @@ export function createCostModel(): CostModel {
       if (promptTokenCount === 0) {
         if (decodeCount > 0) decodeLine.add(decodeCount, stepMs);
       } else if (besideMs !== undefined) {
-        const chunkMs = Math.max(stepMs - besideMs, tokenMsMin);
-        chunkLine.add(promptTokenCount, chunkMs);
-        observeTokenMs(promptTokenCount, chunkMs / promptTokenCount);
+        observeTokenMs(promptTokenCount, Math.max(stepMs - besideMs, tokenMsMin) / promptTokenCount);
       }
     },
     predictMs({ decodeCount, promptTokenCount }) {
@@ -84,15 +79,8 @@ export function createCostModel(): CostModel {
       return perTokenMs === undefined ? undefined : besideMs + perTokenMs * promptTokenCount;
     },
     promptTokenMs,
-    efficientChunkMs() {
-      const parts = chunkLine.parts();
-      return parts === undefined ? undefined : parts.base / fixedShareMax;
-    },
   };
 }
-
-/** Most of a chunk's time that its fixed part may take: reading all weights, starting every kernel. */
-const fixedShareMax = 0.25;
 
 /** Floor of a step's prompt cost: a noisy measurement must not promise infinite speed. */
 const tokenMsMin = 1e-3;
@@ -110,7 +98,7 @@ export interface ChunkQuestion {
   readonly decodeCount: number;
   /** Sequences that wait for their first token, in the queue or with their prompt being read. */
   readonly promptCount: number;
-  /** Inter-token target in milliseconds; 0 means what `automaticTargetMs` weighs. */
+  /** Inter-token target in milliseconds; 0 means twice the step without prompts, and more while many wait. */
   readonly itlTargetMs: number;
   /** How long the first in the queue has waited. */
   readonly queueMs: number;
@@ -124,7 +112,7 @@ export function promptTokensWithin(model: CostModel, question: ChunkQuestion): n
   if (question.decodeCount === 0) return roomTokens;
   const quietMs = model.predictMs({ decodeCount: question.decodeCount, promptTokenCount: 0 });
   if (quietMs === undefined || model.promptTokenMs(1) === undefined) return Math.min(unknownChunkTokens, roomTokens);
-  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : automaticTargetMs(model, question, quietMs);
+  const targetMs = question.itlTargetMs > 0 ? question.itlTargetMs : autoFactor(question) * quietMs;
   return Math.min(Math.max(largestChunk(model, targetMs - quietMs), chunkTokensMin), roomTokens);
 }
 
@@ -137,20 +125,6 @@ function largestChunk(model: CostModel, ms: number): number {
   }
   return 0;
 }
-
-/**
- * Twice the quiet step or more (`autoFactor`), and on devices where a small chunk costs nearly as much as a large one whatever
- * makes the chunk worth its fixed part, as long as a reader hardly notices the gap. Measured on an H100 (8B shape, 64 streams
- * of 300 + 64 tokens): a quiet step takes 17 ms and each chunk 20 ms more whatever its size, so that twice 17 ms spent half
- * of the time on fixed parts (713 output tok/s, 1085 with chunks six times as large).
- */
-function automaticTargetMs(model: CostModel, question: ChunkQuestion, quietMs: number): number {
-  const efficientMs = Math.min(quietMs + (model.efficientChunkMs() ?? 0), unnoticedGapMs);
-  return Math.max(autoFactor(question) * quietMs, efficientMs);
-}
-
-/** Seven tokens a second are faster than anybody reads. */
-const unnoticedGapMs = 150;
 
 /**
  * Without an explicit target a step may take twice its quiet time while those that decode are many more than those that wait

@@ -4,8 +4,6 @@ export interface FadingLine {
   add(x: number, y: number): void;
   /** The line's value, or undefined before the first point. Falls back to the mean ratio when all x are alike. */
   at(x: number): number | undefined;
-  /** What stays at x = 0 and what each x adds; undefined while the points do not tell the two apart. */
-  parts(): { readonly base: number; readonly slope: number } | undefined;
 }
 
 /** A line whose points weigh `decay` times less with each newer one. O(1) in time and space. */
@@ -15,14 +13,6 @@ export function createFadingLine(decay: number): FadingLine {
   let sumY = 0;
   let sumXX = 0;
   let sumXY = 0;
-
-  /** Undefined where there is too little spread to tell a slope, or where it falls: work never gets cheaper with more of it. */
-  function slopeOf(meanX: number, meanY: number): number | undefined {
-    const variance = sumXX / weight - meanX * meanX;
-    if (variance <= 1e-3 * meanX * meanX + 1e-9) return undefined;
-    const slope = (sumXY / weight - meanX * meanY) / variance;
-    return slope > 0 ? slope : undefined;
-  }
 
   return {
     add(x, y) {
@@ -36,15 +26,13 @@ export function createFadingLine(decay: number): FadingLine {
       if (weight === 0) return undefined;
       const meanX = sumX / weight;
       const meanY = sumY / weight;
-      const slope = slopeOf(meanX, meanY);
-      return slope === undefined ? meanY : Math.max(meanY + slope * (x - meanX), 0);
-    },
-    parts() {
-      if (weight === 0) return undefined;
-      const meanX = sumX / weight;
-      const meanY = sumY / weight;
-      const slope = slopeOf(meanX, meanY);
-      return slope === undefined ? undefined : { base: Math.max(meanY - slope * meanX, 0), slope };
+      const variance = sumXX / weight - meanX * meanX;
+      // Too little spread to tell a slope: the mean is the honest answer.
+      if (variance <= 1e-3 * meanX * meanX + 1e-9) return meanY;
+      const slope = (sumXY / weight - meanX * meanY) / variance;
+      // Work never gets cheaper with more of it; a falling fit is noise.
+      if (slope <= 0) return meanY;
+      return Math.max(meanY + slope * (x - meanX), 0);
     },
   };
 }

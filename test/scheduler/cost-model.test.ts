@@ -53,24 +53,6 @@ describe('cost model', () => {
     expect(count).toBeGreaterThan(64);
   });
 
-  it('without a target makes chunks worth their fixed part, as long as the gap stays unnoticed', () => {
-    const ask = (fixedMs: number) => {
-      const model = createCostModel();
-      for (let round = 0; round < 400; round++) {
-        model.observe({ decodeCount: 8, promptTokenCount: 0 }, 17);
-        const promptTokenCount = 2 ** (5 + (round % 6));
-        model.observe({ decodeCount: 8, promptTokenCount }, 17 + fixedMs + 0.1 * promptTokenCount);
-      }
-      return promptTokensWithin(model, question);
-    };
-    // Twice the quiet step has room for 170 tokens without a fixed part, and for hardly any beside one of 16 ms.
-    expect(ask(0)).toBeGreaterThan(150);
-    expect(ask(0)).toBeLessThan(190);
-    expect(ask(16) * 0.1).toBeGreaterThan(2 * 16);
-    expect(ask(200)).toBeLessThan(32);
-    expect(17 + 100 + 0.1 * ask(100)).toBeLessThan(160);
-  });
-
   it('without a target gives more to prompts the more of them wait: one stream does not hold up thirty', () => {
     const ask = (decodeCount: number, promptCount: number) =>
       promptTokensWithin(learned(), { ...question, decodeCount, promptCount, budgetTokens: 1e6 });
@@ -80,7 +62,7 @@ describe('cost model', () => {
 
   it('without a target gives prompts more the longer the queue has waited, within a limit', () => {
     const ask = (queueMs: number) => promptTokensWithin(learned(), { ...question, queueMs, budgetTokens: 1e6 });
-    expect(ask(10_000)).toBeGreaterThan(2 * ask(0));
+    expect(ask(10_000)).toBeGreaterThan(3 * ask(0));
     expect(ask(1e9)).toBe(ask(1e10));
     expect(trueMs(8, ask(1e9))).toBeLessThan(70 * trueMs(8, 0));
   });
