@@ -9,7 +9,7 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import type { GenerationPlan } from './generation.ts';
 import { type PlanInput, planGeneration } from './generation-plan.ts';
-import { bannedRunsOf } from './output-fields.ts';
+import { bannedRunsOf } from './output-limits.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
 import type { TokenTexts } from './token-text.ts';
