@@ -5,7 +5,8 @@
 
 import { z } from 'zod';
 import { lowerRule } from '../grammar/lower-rule.ts';
-import type { Json, JsonObject, Lowered, OutputRule } from '../grammar/types.ts';
+import { isObject } from '../grammar/schema/located.ts';
+import type { Json, Lowered, OutputRule } from '../grammar/types.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { Fault } from './faults.ts';
 import { surrogateRule } from './wire-text.ts';
@@ -72,10 +73,6 @@ function field(parse: (value: Json, context: Context) => Parsed) {
 
 function isJson(value: unknown): value is Json {
   return value !== undefined;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function refuse(context: Context, path: Path, message: string): undefined {
