@@ -205,6 +205,16 @@ describe('sequences with a grammar', () => {
     ]);
   });
 
+  test('fail alone when no mask can be asked for', async () => {
+    const masks: SequenceMasks = { ...fakeMasks(), masks: () => Promise.reject(new Error('no more threads')) };
+    const rig = rigWith(masks);
+    rig.loop.accept(command({ ids: [1, 2] }));
+    rig.loop.accept(generateCommand({ ids: [3], tokens: [5], outputTokensMax: 6, ignoreEos: true }));
+    await rig.finish();
+    expect(endsOf(rig.events).toSorted()).toEqual(['internal_error', 'internal_error', 'length']);
+    expect(tokensOf(rig.events, 3)).toHaveLength(6);
+  });
+
   test('are failed by an engine without grammars', async () => {
     const rig = rigWith(undefined);
     rig.loop.accept(command({ ids: [1] }));
