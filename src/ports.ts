@@ -364,7 +364,7 @@ export interface SampleRow {
   readonly generatedCount: number;
   /** Forbid end-of-generation tokens. */
   readonly ignoreEos: boolean;
-  /** Forbid these too. */
+  /** Forbid these too, unless a mask allows nothing else. */
   readonly forbiddenTokens?: readonly TokenId[] | undefined;
   /** One bit per token, set where it may be drawn: bit t % 32 of word t / 32. Shape (ceil(vocabularySize / 32),). */
   readonly mask?: Int32Array | undefined;

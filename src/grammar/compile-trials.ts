@@ -69,9 +69,11 @@ export function createTrials({
       const lane = lanes.reduce((best, other) => (other.waiting < best.waiting ? other : best));
       lane.waiting += 1;
       const trial = lane.tail.then(() => compileIn(lane, { id, spec }, quickMs));
-      lane.tail = trial.finally(() => {
+      const leave = (): void => {
         lane.waiting -= 1;
-      });
+      };
+      // A trial that could not be made must not keep the next one from being made.
+      lane.tail = trial.then(leave, leave);
       return trial;
     },
     dispose() {

@@ -45,9 +45,13 @@ interface Entry {
   state:
     | { readonly kind: 'compiling'; readonly done: Promise<OctetErrorBody | undefined> }
     | { readonly kind: 'ready'; readonly instance: GrammarInstance; readonly isOwn: boolean }
-    | { readonly kind: 'refused'; readonly error: OctetErrorBody };
+    | { readonly kind: 'refused'; readonly error: OctetErrorBody }
+    /** No fault of the grammar: it is compiled again when it is asked for next. */
+    | { readonly kind: 'failed'; readonly error: OctetErrorBody };
   userCount: number;
 }
+
+type Settled = Exclude<Entry['state'], { readonly kind: 'compiling' }>;
 
 const unusedMaxUsual = 64;
 const ownUnusedMax = 2;
@@ -88,15 +92,17 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   }
 
   function compileInto(entry: Entry): void {
-    const done = compile(entry).then((state) => {
-      entry.state = state;
-      shrink();
-      return state.kind === 'refused' ? state.error : undefined;
-    });
+    const done = compile(entry)
+      .catch((reason: unknown): Settled => ({ kind: 'failed', error: octetError('internal_error', String(reason)) }))
+      .then((state) => {
+        entry.state = state;
+        shrink();
+        return state.kind === 'ready' ? undefined : state.error;
+      });
     entry.state = { kind: 'compiling', done };
   }
 
-  async function compile({ id, spec }: Entry): Promise<Exclude<Entry['state'], { kind: 'compiling' }>> {
+  async function compile({ id, spec }: Entry): Promise<Settled> {
     // Both may have to start: at the same time.
     sharedInstance();
     const trial = await trials.run(id, spec, ownCount() < ownMax ? quickMs : Number.POSITIVE_INFINITY);
@@ -115,7 +121,8 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
     const entry = entries.get(key) ?? start(spec, key);
     entries.delete(key);
     entries.set(key, entry);
-    if (entry.state.kind === 'ready' && entry.state.instance.isLost) compileInto(entry);
+    const { state } = entry;
+    if (state.kind === 'failed' || (state.kind === 'ready' && state.instance.isLost)) compileInto(entry);
     return entry;
   }
 
@@ -136,7 +143,8 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   return {
     async prepare(spec) {
       const { state } = touch(spec);
-      return state.kind === 'compiling' ? state.done : state.kind === 'refused' ? state.error : undefined;
+      if (state.kind === 'compiling') return state.done;
+      return state.kind === 'ready' ? undefined : state.error;
     },
     find(spec) {
       const { id, state } = touch(spec);

@@ -3,7 +3,7 @@
 // reasoning that the model begins with, and none for a call where tools are offered beside a response format.
 
 import type { CallShape, ReasoningFormat } from '../dialects/types.ts';
-import { lowerRule } from '../grammar/lower-rule.ts';
+import { lowerKeptRule } from '../grammar/kept-rules.ts';
 import type { Json, JsonObject, Lowered } from '../grammar/types.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { Fault } from './faults.ts';
@@ -98,21 +98,10 @@ function withReasoning(
   return isInside ? thoughtful : { type: 'or', elements: [thoughtful, answer] };
 }
 
-/** Schemas lowered last, by their text: agents send the same tools with every request. */
-const kept = new Map<string, Lowered<string>>();
-const keptCount = 256;
-
 function schemaGrammar(schema: JsonObject): Lowered<string> {
-  const key = JSON.stringify(schema);
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  const spec = lowerRule({ kind: 'json-schema', schema });
-  const lowered: Lowered<string> =
-    spec.kind === 'refused' ? spec : { kind: 'lowered', value: spec.value.kind === 'ebnf' ? spec.value.text : '' };
-  const [oldest] = kept.keys();
-  if (kept.size >= keptCount && oldest !== undefined) kept.delete(oldest);
-  kept.set(key, lowered);
-  return lowered;
+  const spec = lowerKeptRule({ kind: 'json-schema', schema });
+  if (spec.kind === 'refused') return spec;
+  return { kind: 'lowered', value: spec.value.kind === 'ebnf' ? spec.value.text : '' };
 }
 
 function jsonObject(value: unknown): JsonObject {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { messagesField } from './chat-messages.ts';
 import type { Fault } from './faults.ts';
 import { sharedFields, topCountField } from './request-fields.ts';
-import { type ToolRequest, toolFaults, toolFields } from './tools-schema.ts';
+import { toolFaults, toolFields } from './tools-schema.ts';
 import { unsupportedFaults, unsupportedInChat } from './unsupported.ts';
 
 const variableCountMax = 64;
@@ -57,8 +57,14 @@ export function otherChatFaults(body: unknown): Fault[] {
 }
 
 /** Faults between fields of a chat body. */
-export function chatFieldFaults(fields: ToolRequest): Fault[] {
-  return toolFaults(fields);
+export function chatFieldFaults(fields: ChatRequest): Fault[] {
+  const faults = toolFaults(fields);
+  const { min_tokens: least, max_completion_tokens: most, max_tokens: old } = fields;
+  // With both limits given they are equal, and the older one is complained of already.
+  if (least && most && !old && least > most) {
+    faults.push({ path: ['min_tokens'], rule: `must be <= max_completion_tokens (${most})`, given: least });
+  }
+  return faults;
 }
 
 /** What the template sees besides messages and tools: the client's own variables, over those that the effort stands for. */

@@ -1,5 +1,6 @@
 // What POST endpoints do before and after their own part: model check, readiness, fairness, choosing how to answer.
 
+import { setTimeout } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { answerStream } from './answer-stream.ts';
@@ -9,13 +10,15 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import type { GenerationPlan } from './generation.ts';
 import { type PlanInput, planGeneration } from './generation-plan.ts';
-import { bannedRunsOf } from './output-fields.ts';
+import { bannedRunsOf } from './output-limits.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
 import type { TokenTexts } from './token-text.ts';
 import type { AnswerFormat } from './wire-shapes.ts';
 
 const loadingRetrySeconds = 5;
+/** Node's timers take no more. */
+const timerMsMax = 2 ** 31 - 1;
 
 export interface Exchange {
   readonly dependencies: RouteDependencies;
@@ -75,7 +78,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
-  const notEnforced = await grammarFault(dependencies, plan.value.output);
+  const notEnforced = await grammarFault(dependencies, plan.value);
   if (notEnforced !== undefined) return refuse(notEnforced);
   if (request.raw.socket.destroyed) return reply.hijack();
 
@@ -95,11 +98,27 @@ export async function serveEndpoint<Fields extends SharedFields>(
 /** Before anything is queued, so that a stream does not begin and then fail. */
 async function grammarFault(
   { engine }: RouteDependencies,
-  output: GenerationPlan['output'],
+  { output, timeoutMs }: Pick<GenerationPlan, 'output' | 'timeoutMs'>,
 ): Promise<OctetErrorBody | undefined> {
   if (output === undefined) return undefined;
-  const error = await engine.prepareGrammar(output.grammar);
+  const error = await withinTime(engine.prepareGrammar(output.grammar), timeoutMs);
   return error === undefined ? undefined : { ...error, param: error.param ?? output.field };
+}
+
+/** The answer, or that the time is up: an engine that died may take minutes to be replaced. */
+async function withinTime(
+  answer: Promise<OctetErrorBody | undefined>,
+  timeoutMs: number,
+): Promise<OctetErrorBody | undefined> {
+  const rule = 'timeout must be long enough for an engine to compile the grammar';
+  const late = octetError('deadline_exceeded', `${rule}. Given: ${timeoutMs / 1000} s`, 'timeout');
+  const stop = new AbortController();
+  const timer = setTimeout(Math.min(timeoutMs, timerMsMax), late, { signal: stop.signal });
+  try {
+    return await Promise.race([answer, timer]);
+  } finally {
+    stop.abort();
+  }
 }
 
 function notReady({ engine }: RouteDependencies): OctetErrorBody {

@@ -6,7 +6,7 @@ import type { SamplingParams } from '../ports.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
 import { outputGrammarOf } from './output-field.ts';
-import { repetitionLimitOf } from './output-fields.ts';
+import { repetitionLimitOf } from './output-limits.ts';
 import type { Report } from './report.ts';
 import type { Checked } from './request-body.ts';
 import { type SharedFields, samplingOf, stopTokenIdsOf } from './request-fields.ts';

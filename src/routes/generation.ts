@@ -1,19 +1,20 @@
 // What one request asks of the engine, and its submission: every prompt or none, `n` choices each.
 // Why streaming and not streaming share it: they differ only in what is done with the text.
 
+import { must } from '../assert.ts';
 import type { OctetErrorBody } from '../errors.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { Choice, GenerateCommand, RepetitionLimit, SamplingParams, SequenceEvent } from '../ports.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import { createAnswerState } from './answer-state.ts';
-import { type ChoiceState, createGenerationRun, type PromptState } from './generation-run.ts';
+import { type ChoiceState, createGenerationRun, type GenerationRun, type PromptState } from './generation-run.ts';
 import type { Generation, GenerationPorts, GenerationSink } from './generation-types.ts';
 import { logprobsWish, type Report } from './report.ts';
 import { createScoreQueue } from './score-queue.ts';
 import { choiceSeed } from './seed.ts';
 import { compileStops } from './stop-matcher.ts';
-import { createTextStream } from './text-stream.ts';
+import { createTextStream, type StopRules } from './text-stream.ts';
 
 /** What to generate: checked, tokenized, defaults filled. */
 export interface GenerationPlan {
@@ -62,53 +63,9 @@ export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, si
     keepsStop: plan.keepsStop,
     tokensMin: plan.outputTokensMin,
   };
-  for (const [promptIndex, planned] of plan.prompts.entries()) {
-    const prompt: PromptState = {
-      index: promptIndex,
-      tokenCount: planned.tokens.length,
-      readsOnly: planned.outputTokensMax === 0,
-      cachedTokenCount: undefined,
-    };
-    const choices = new Map<SequenceId, ChoiceState>();
-    const engineChoices: Choice[] = [];
-    const receive = (event: SequenceEvent): void => {
-      const choice = choices.get(event.sequenceId);
-      if (choice !== undefined) run.take(choice, event);
-    };
-    const redirect = (choice: ChoiceState, output: readonly TokenId[]): OctetErrorBody | undefined => {
-      ports.engine.cancel(choice.sequenceId, 'stop-string');
-      choices.delete(choice.sequenceId);
-      choice.sequenceId = ports.engine.nextSequenceId();
-      choices.set(choice.sequenceId, choice);
-      return ports.engine.submit(continuationOf(commandOf(plan, planned, []), choice, { output, ports }), receive);
-    };
-    for (let index = 0; index < plan.choiceCount; index += 1) {
-      const sequenceId = ports.engine.nextSequenceId();
-      const seed = choiceSeed(plan.seed, index);
-      engineChoices.push({ sequenceId, seed });
-      choices.set(sequenceId, {
-        index: promptIndex * plan.choiceCount + index,
-        sequenceId,
-        seed,
-        prompt,
-        text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
-        answer: createAnswerState(plan.reading),
-        outputTokensMax: planned.outputTokensMax,
-        redirect,
-        scores: createScoreQueue(),
-        sentLength: 0,
-        tokenCount: 0,
-        lastTokenMs: 0,
-        hasEnded: false,
-      });
-    }
-    run.add(prompt, choices.values());
-    const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), receive);
-    if (refusal !== undefined) {
-      for (const choice of choices.values()) choice.hasEnded = true;
-      run.cancel('sibling-failed');
-      return { kind: 'refused', error: refusal };
-    }
+  for (const promptIndex of plan.prompts.keys()) {
+    const refusal = startPrompt({ plan, ports, run, stops }, promptIndex);
+    if (refusal !== undefined) return { kind: 'refused', error: refusal };
     if (run.isOver) break;
   }
   for (const { tokens, outputTokensMax } of plan.prompts) {
@@ -120,6 +77,63 @@ export function startGeneration(plan: GenerationPlan, ports: GenerationPorts, si
     });
   }
   return { kind: 'accepted', generation: run };
+}
+
+interface Starting {
+  readonly plan: GenerationPlan;
+  readonly ports: GenerationPorts;
+  readonly run: GenerationRun;
+  readonly stops: StopRules;
+}
+
+/** Submits one prompt with all its choices; a refusal ends the whole run. */
+function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number): OctetErrorBody | undefined {
+  const planned = must(plan.prompts[promptIndex], 'a prompt of the plan');
+  const prompt: PromptState = {
+    index: promptIndex,
+    tokenCount: planned.tokens.length,
+    readsOnly: planned.outputTokensMax === 0,
+    cachedTokenCount: undefined,
+  };
+  const choices = new Map<SequenceId, ChoiceState>();
+  const engineChoices: Choice[] = [];
+  const receive = (event: SequenceEvent): void => {
+    const choice = choices.get(event.sequenceId);
+    if (choice !== undefined) run.take(choice, event);
+  };
+  const redirect = (choice: ChoiceState, output: readonly TokenId[]): OctetErrorBody | undefined => {
+    ports.engine.cancel(choice.sequenceId, 'stop-string');
+    choices.delete(choice.sequenceId);
+    choice.sequenceId = ports.engine.nextSequenceId();
+    choices.set(choice.sequenceId, choice);
+    return ports.engine.submit(continuationOf(commandOf(plan, planned, []), choice, { output, ports }), receive);
+  };
+  for (let index = 0; index < plan.choiceCount; index += 1) {
+    const sequenceId = ports.engine.nextSequenceId();
+    const seed = choiceSeed(plan.seed, index);
+    engineChoices.push({ sequenceId, seed });
+    choices.set(sequenceId, {
+      index: promptIndex * plan.choiceCount + index,
+      sequenceId,
+      seed,
+      prompt,
+      text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
+      answer: createAnswerState(plan.reading),
+      outputTokensMax: planned.outputTokensMax,
+      redirect,
+      scores: createScoreQueue(),
+      sentLength: 0,
+      tokenCount: 0,
+      lastTokenMs: 0,
+      hasEnded: false,
+    });
+  }
+  run.add(prompt, choices.values());
+  const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), receive);
+  if (refusal === undefined) return undefined;
+  for (const choice of choices.values()) choice.hasEnded = true;
+  run.cancel('sibling-failed');
+  return refusal;
 }
 
 function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonly Choice[]): GenerateCommand {

@@ -4,15 +4,15 @@
 // Sources: OpenAI's ResponseFormat objects, vLLM's structured_outputs and its older guided_* fields.
 
 import { z } from 'zod';
-import { lowerRule } from '../grammar/lower-rule.ts';
-import type { Json, JsonObject, Lowered, OutputRule } from '../grammar/types.ts';
+import { lowerKeptRule } from '../grammar/kept-rules.ts';
+import { isObject } from '../grammar/schema/located.ts';
+import type { Json, OutputRule } from '../grammar/types.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { Fault } from './faults.ts';
 import { surrogateRule } from './wire-text.ts';
 
 const ruleLengthMax = 500_000;
 const choiceCountMax = 10_000;
-const keptCount = 64;
 
 type Context = z.RefinementCtx;
 type Path = readonly (string | number)[];
@@ -72,10 +72,6 @@ function field(parse: (value: Json, context: Context) => Parsed) {
 
 function isJson(value: unknown): value is Json {
   return value !== undefined;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function refuse(context: Context, path: Path, message: string): undefined {
@@ -186,21 +182,12 @@ function parseJson(text: string): Json | undefined {
   }
 }
 
-/** Rules lowered last, by their text; the least recently used first. */
-const kept = new Map<string, Lowered<GrammarSpec>>();
-
 function lower(rule: OutputRule, path: Path, context: Context): Parsed {
-  const key = JSON.stringify(rule);
-  if (key.length > ruleLengthMax) {
-    return refuse(context, path, `must be at most ${ruleLengthMax} characters long. It has ${key.length}`);
+  const { length } = JSON.stringify(rule);
+  if (length > ruleLengthMax) {
+    return refuse(context, path, `must be at most ${ruleLengthMax} characters long. It has ${length}`);
   }
-  const lowered = kept.get(key) ?? lowerRule(rule);
-  kept.delete(key);
-  kept.set(key, lowered);
-  for (const oldest of kept.keys()) {
-    if (kept.size <= keptCount) break;
-    kept.delete(oldest);
-  }
+  const lowered = lowerKeptRule(rule);
   if (lowered.kind === 'lowered') return lowered.value;
   for (const fault of lowered.faults) refuse(context, [...path, ...fault.path], fault.rule);
   return undefined;

@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import type { OctetErrorBody } from '../errors.ts';
 import { type Fault, faultsError, faultsOf } from './faults.ts';
-import { outputFaults as formatFaults } from './output-field.ts';
+import { outputFaults } from './output-field.ts';
 import type { SharedFields } from './request-fields.ts';
 
 export type Checked<T> =
@@ -33,13 +33,17 @@ export function checkBody<S extends z.ZodType<SharedFields>>(body: unknown, rule
 
 /** Rules that join two fields, or a field and the model. */
 function crossFaults(fields: SharedFields, vocabularySize: number): Fault[] {
-  const faults: Fault[] = [...formatFaults(fields)];
+  const faults: Fault[] = [...outputFaults(fields), ...limitFaults(fields)];
   if (fields.stream_options && fields.stream !== true) {
     faults.push({
       path: ['stream_options'],
       rule: 'is only allowed when stream is true',
       given: fields.stream_options,
     });
+  }
+  if (fields.stream === true && typeof fields.prompt_logprobs === 'number') {
+    const rule = 'is only allowed when stream is false';
+    faults.push({ path: ['prompt_logprobs'], rule, given: fields.prompt_logprobs });
   }
   const rule = `must be a token id < ${vocabularySize}, the size of the vocabulary`;
   for (const { token } of fields.logit_bias) {
@@ -50,11 +54,10 @@ function crossFaults(fields: SharedFields, vocabularySize: number): Fault[] {
       if (id >= vocabularySize) faults.push({ path: [name, index], rule, given: id });
     }
   }
-  faults.push(...outputFaults(fields));
   return faults;
 }
 
-function outputFaults(fields: SharedFields): Fault[] {
+function limitFaults(fields: SharedFields): Fault[] {
   const faults: Fault[] = [];
   const { min_tokens: least, max_tokens: most, repetition_detection: repetition } = fields;
   if (most && least && least > most) {
@@ -64,10 +67,6 @@ function outputFaults(fields: SharedFields): Fault[] {
   if (repetition && shortest > repetition.max_pattern_size) {
     const rule = `must be <= max_pattern_size (${repetition.max_pattern_size})`;
     faults.push({ path: ['repetition_detection', 'min_pattern_size'], rule, given: shortest });
-  }
-  if (fields.stream === true && typeof fields.prompt_logprobs === 'number') {
-    const rule = 'is only allowed when stream is false';
-    faults.push({ path: ['prompt_logprobs'], rule, given: fields.prompt_logprobs });
   }
   return faults;
 }

@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { type TokenId, tokenId } from '../ids.ts';
 import type { LogitBias, SamplingParams } from '../ports.ts';
 import { accountFields } from './account-fields.ts';
-import { outputFields as formatFields } from './output-field.ts';
-import { outputFields } from './output-fields.ts';
+import { outputFields } from './output-field.ts';
+import { limitFields } from './output-limits.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
 const stopCountMax = 16;
@@ -69,7 +69,7 @@ function fail(context: z.RefinementCtx, message: string): never[] {
 
 /** Shape to spread into an endpoint's own z.object. */
 export const sharedFields = {
-  ...formatFields,
+  ...outputFields,
   model: wireText.nullish(),
   temperature: number(0, 2),
   top_p: z.number().gt(0).max(1).nullish(),
@@ -96,7 +96,7 @@ export const sharedFields = {
   cache_salt: wireText.min(1).max(256).nullish(),
   prompt_logprobs: topCountField,
   return_tokens_as_token_ids: z.boolean().nullish(),
-  ...outputFields,
+  ...limitFields,
   ...accountFields,
 };
 

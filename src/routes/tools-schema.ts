@@ -63,7 +63,7 @@ export const toolFields = {
 };
 
 const toolSchema = z.object(toolFields);
-export type ToolRequest = z.output<typeof toolSchema>;
+type ToolRequest = z.output<typeof toolSchema>;
 
 /** Faults between the tools and what is said about them. */
 export function toolFaults({ tools, tool_choice: choice }: ToolRequest): Fault[] {

@@ -171,10 +171,15 @@ function outputOf({ tokens, tokenCount, generatedCount }: Sequence): Int32Array 
 
 /** The request's own limits on tokens may contradict one another, which shows only here; otherwise the logits are broken. */
 function failUndrawable(state: SchedulerState, sequence: Sequence): void {
-  const { allowedTokens, bannedRuns = [] } = sequence.command.sampling;
+  const { sampling, grammar } = sequence.command;
+  const limits = [
+    ...(sampling.allowedTokens === undefined ? [] : ['allowed_token_ids']),
+    ...((sampling.bannedRuns ?? []).length === 0 ? [] : ['bad_words']),
+  ];
+  const all = [...limits, ...(grammar === undefined ? [] : ['the grammar of the output'])].join(' and ');
   const error =
-    allowedTokens !== undefined || bannedRuns.length > 0
-      ? octetError('invalid_request', 'allowed_token_ids and bad_words together leave no token to draw.')
+    limits.length > 0
+      ? octetError('invalid_request', `No token can be drawn under ${all}.`)
       : octetError('kernel_failed', 'No token can be drawn: every logit is NaN or forbidden.');
   fail(state, sequence, error, 'discard');
 }

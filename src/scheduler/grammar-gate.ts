@@ -39,7 +39,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
   async function submitWhenReady(command: GenerateCommand, ready: Promise<OctetErrorBody | undefined>): Promise<void> {
     const startedMs = now();
     for (const { sequenceId } of command.choices) waiting.add(sequenceId);
-    const error = await ready.catch((reason: unknown) => octetError('internal_error', String(reason)));
+    const error = await ready.catch((reason: unknown) => failedBy(reason).error);
     const choices = command.choices.filter(({ sequenceId }) => !cancelled.has(sequenceId));
     for (const { sequenceId } of command.choices) {
       waiting.delete(sequenceId);
@@ -84,7 +84,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       const cursors = drawing.sequences.map(cursorOf);
       const asked = cursors.filter((cursor) => cursor !== undefined);
       if (masks === undefined || asked.length === 0) return drawing;
-      const outcomes = await masks.masks(asked);
+      const outcomes = await masks.masks(asked).catch((reason: unknown) => asked.map(() => failedBy(reason)));
       const byId = new Map(asked.map(({ sequenceId }, index) => [sequenceId, outcomes[index]]));
       return applyOutcomes(scheduler, drawing, { byId, nowMs: now() });
     },
@@ -92,6 +92,10 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       for (const id of scheduler.takeEnded()) masks?.release(id);
     },
   };
+}
+
+function failedBy(reason: unknown): Extract<MaskOutcome, { readonly kind: 'failed' }> {
+  return { kind: 'failed', error: octetError('internal_error', String(reason)) };
 }
 
 function cursorOf(sequence: Sequence): GrammarCursor | undefined {

@@ -51,14 +51,14 @@ export function nextToken(chain: number, seed: number, vocabularySize: number): 
   return chainOf(chain, seed) % vocabularySize;
 }
 
-/** The token, or the next one that the mask allows. */
+/** The token, or the next one that the mask allows; -1 where it allows none. */
 function allowedFrom(token: number, mask: Int32Array | undefined, vocabularySize: number): number {
   for (let offset = 0; offset < vocabularySize; offset++) {
     const candidate = (token + offset) % vocabularySize;
     const word = mask === undefined ? -1 : (mask[candidate >> 5] ?? 0);
     if (((word >> (candidate & 31)) & 1) === 1) return candidate;
   }
-  throw new Error('the mask allows nothing');
+  return -1;
 }
 
 /** What the fake says of a token after a prefix: as good as any function of both. */

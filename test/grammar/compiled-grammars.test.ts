@@ -117,6 +117,26 @@ describe('with instances of the test', () => {
     expect(grammars.count()).toBe(3);
   });
 
+  test('an instance that cannot be started is an error of that moment only', async () => {
+    let startCount = 0;
+    const createInstance = (): GrammarInstance => {
+      startCount += 1;
+      if (startCount <= 2) throw new Error('no more threads');
+      return createFakeInstance(`i${startCount}`);
+    };
+    const grammars = createCompiledGrammars({ createInstance, timeoutMs: 1000 });
+    // The first start is the shared instance's, the second that of a trial.
+    for (const text of ['a', 'a', 'b', 'a', 'b']) await grammars.prepare(spec(text)).catch(() => undefined);
+    expect(await grammars.prepare(spec('a'))).toBeUndefined();
+    expect(await grammars.prepare(spec('c'))).toBeUndefined();
+    startCount = 0;
+    const others = createCompiledGrammars({ createInstance, timeoutMs: 1000 });
+    expect(await others.prepare(spec('a'))).toMatchObject({
+      code: 'internal_error',
+      message: 'Error: no more threads',
+    });
+  });
+
   test('a lost instance makes its grammars compile again', async () => {
     const { grammars, instances } = fakeGrammars();
     await grammars.prepare(spec('9 ms'));

@@ -107,6 +107,13 @@ describe('a 400 names the field', () => {
     expect(current.engine.commands).toEqual([]);
   });
 
+  test('and what no engine answers for in the time that the request has', async () => {
+    Object.assign(current.engine, { prepareGrammar: () => new Promise(() => undefined) });
+    const { status, error } = await ask({ guided_json: schema, timeout: 0.02 });
+    expect({ status, ...error }).toMatchObject({ status: 408, code: 'deadline_exceeded', param: 'timeout' });
+    expect(current.engine.commands).toEqual([]);
+  });
+
   test('and what the engine cannot compile, before a stream begins', async () => {
     current.engine.refuseGrammarsWith(octetError('grammar_failed', 'The grammar did not compile within 10 ms'));
     for (const stream of [false, true]) {

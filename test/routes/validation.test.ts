@@ -108,6 +108,7 @@ describe('a field out of range', () => {
       { messages: [{ role: 'user', content: [{ type: 'text', text: '\udc00' }] }] },
       'messages.0.content.0.text must be well-formed Unicode',
     ],
+    [{ min_tokens: 9, max_completion_tokens: 8 }, 'min_tokens must be <= max_completion_tokens (8). Given: 9'],
     [
       { max_tokens: 5, max_completion_tokens: 6 },
       'max_tokens must be equal to max_completion_tokens when both are given. Given: 5',

@@ -5,11 +5,11 @@ import { octetError } from '../../src/errors.ts';
 import type { GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, tokenId } from '../../src/ids.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
-import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
+import type { GenerateCommand, SamplingParams, SequenceEvent } from '../../src/ports.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
-import { type CommandWish, generateCommand } from './driver.ts';
+import { type CommandWish, generateCommand, greedy } from './driver.ts';
 
 const endToken = 0;
 const grammar: GrammarSpec = { kind: 'ebnf', text: 'root ::= ...' };
@@ -184,6 +184,35 @@ describe('sequences with a grammar', () => {
     await rig.finish();
     expect([1, 2, 3].map((id) => tokensOf(rig.events, id).length)).toEqual([2, 3, 4]);
     expect(endsOf(rig.events)).toEqual(['grammar_failed', 'stop', 'stop']);
+  });
+
+  test('fail with the names of the limits that together leave no token', async () => {
+    const nothing = new Int32Array(2);
+    const rig = rigWith(fakeMasks({ outcome: () => ({ kind: 'mask', mask: nothing }) }));
+    const limited = (id: number, limits: Partial<SamplingParams>): GenerateCommand => ({
+      ...command({ ids: [id] }),
+      sampling: { ...greedy, ...limits },
+    });
+    rig.loop.accept(limited(1, { allowedTokens: [tokenId(40)] }));
+    rig.loop.accept(limited(2, { allowedTokens: [tokenId(40)], bannedRuns: [[tokenId(40)]] }));
+    rig.loop.accept(limited(3, {}));
+    await rig.finish();
+    const messages = rig.events.flatMap((event) => (event.kind === 'sequence-failed' ? [event.error.message] : []));
+    expect(messages).toEqual([
+      'No token can be drawn under allowed_token_ids and the grammar of the output.',
+      'No token can be drawn under allowed_token_ids and bad_words and the grammar of the output.',
+      'No token can be drawn: every logit is NaN or forbidden.',
+    ]);
+  });
+
+  test('fail alone when no mask can be asked for', async () => {
+    const masks: SequenceMasks = { ...fakeMasks(), masks: () => Promise.reject(new Error('no more threads')) };
+    const rig = rigWith(masks);
+    rig.loop.accept(command({ ids: [1, 2] }));
+    rig.loop.accept(generateCommand({ ids: [3], tokens: [5], outputTokensMax: 6, ignoreEos: true }));
+    await rig.finish();
+    expect(endsOf(rig.events).toSorted()).toEqual(['internal_error', 'internal_error', 'length']);
+    expect(tokensOf(rig.events, 3)).toHaveLength(6);
   });
 
   test('are failed by an engine without grammars', async () => {

@@ -111,6 +111,7 @@ export function createInstance(
         if (gathered.length === 1) queueMicrotask(flush);
       }),
     end(reason) {
+      if (lost !== undefined) return;
       lose(reason);
       thread.end();
     },

@@ -50,10 +50,9 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
     });
   }
   // A mask knows better: it allows an end where nothing else is possible.
-  if (row.mask === undefined) {
-    if (row.ignoreEos) forbid(logits, endTokenIds);
-    forbid(logits, row.forbiddenTokens ?? []);
-  }
+  if (row.mask === undefined && row.ignoreEos) forbid(logits, endTokenIds);
+  const { mask, forbiddenTokens = [] } = row;
+  if (mask === undefined || allowsOthers(mask, forbiddenTokens)) forbid(logits, forbiddenTokens);
   if (sampling.allowedTokens !== undefined) forbidAllBut(logits, sampling.allowedTokens);
   const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
   for (const run of sampling.bannedRuns ?? []) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
@@ -61,6 +60,14 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
 
 function forbid(logits: Float32Array, tokens: readonly TokenId[]): void {
   for (const token of tokens) logits[token] = Number.NEGATIVE_INFINITY;
+}
+
+/** Whether a mask has tokens besides `tokens`. O(mask), and only before `min_tokens`. */
+function allowsOthers(mask: Int32Array, tokens: readonly TokenId[]): boolean {
+  if (tokens.length === 0) return true;
+  const others = mask.slice();
+  for (const token of tokens) others[token >>> 5] = (others[token >>> 5] ?? 0) & ~(1 << (token & 31));
+  return others.some((word) => word !== 0);
 }
 
 function forbidAllBut(logits: Float32Array, allowed: readonly TokenId[]): void {

@@ -42,6 +42,15 @@ describe('adjustLogits', () => {
     expect(adjusted({ ignoreEos: true })[7]).toBe(Number.NEGATIVE_INFINITY);
   });
 
+  test('under a mask forbids tokens as long as it allows others', () => {
+    const forbiddenTokens = [tokenId(2), tokenId(5)];
+    const allowing = (...tokens: number[]) => Int32Array.of(tokens.reduce((bits, token) => bits | (1 << token), 0));
+    const several = adjusted({ forbiddenTokens, mask: allowing(2, 3, 5) });
+    expect([several[2], several[5]]).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+    const alone = adjusted({ forbiddenTokens, mask: allowing(2, 5) });
+    expect([alone[2], alone[5]]).toEqual([2, 5]);
+  });
+
   test('bias comes before the penalties', () => {
     const sampling = { ...greedy, repetitionPenalty: 2, logitBias: [{ token: tokenId(4), bias: 5 }] };
     expect(adjusted({ ...history, sampling })[4]).toBe(0.5);

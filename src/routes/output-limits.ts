@@ -12,7 +12,7 @@ const patternTokensMax = 256;
 const patternCountMax = 1024;
 
 /** Shape to spread into an endpoint's own z.object. */
-export const outputFields = {
+export const limitFields = {
   min_tokens: z.int().min(0).nullish(),
   include_stop_str_in_output: z.boolean().nullish(),
   allowed_token_ids: boundedArray(z.int().min(0), { min: 1, max: allowedTokensMax }).nullish(),
@@ -32,7 +32,7 @@ export const outputFields = {
     .nullish(),
 };
 
-type RepetitionField = z.output<typeof outputFields.repetition_detection>;
+type RepetitionField = z.output<typeof limitFields.repetition_detection>;
 
 export function repetitionLimitOf(field: RepetitionField): RepetitionLimit | undefined {
   if (field === undefined || field === null) return undefined;
