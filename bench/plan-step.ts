@@ -4,6 +4,7 @@
 import { sequenceId } from '../src/ids.ts';
 import { createPooledCache } from '../src/kv/pooled-cache.ts';
 import type { GenerateCommand } from '../src/ports.ts';
+import { greedySampling } from '../src/sampling-params.ts';
 import { createScheduler } from '../src/scheduler/scheduler.ts';
 import { denseLastRows } from '../src/scheduler/step-batch.ts';
 import { percentiles } from './statistics.ts';
@@ -102,17 +103,7 @@ function command(id: number): GenerateCommand {
     tokens,
     generatedCount: 0,
     outputTokensMax: 1_000_000,
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      typicalP: 1,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-    },
+    sampling: greedySampling,
     stopTokenIds: [],
     ignoreEos: true,
     priority: 0,

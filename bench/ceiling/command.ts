@@ -7,8 +7,8 @@ import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { measureCacheCost } from '../../src/llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
-import type { SamplingParams } from '../../src/ports.ts';
 import { readGguf } from '../../src/precision/gguf/read.ts';
+import { greedySampling, type SamplingParams } from '../../src/sampling-params.ts';
 import { choiceFlag, countFlag, describeFlags, numberFlag, parseFlags, textFlag } from '../flags.ts';
 import { median, sum } from '../statistics.ts';
 import { measureBandwidth } from './bandwidth.ts';
@@ -129,15 +129,5 @@ function runMs({ promptMs, stepMs }: LoopTimes): number {
 }
 
 function samplingOf({ temperature, topP }: CeilingFlags): SamplingParams {
-  return {
-    temperature,
-    topP,
-    topK: 0,
-    minP: 0,
-    typicalP: 1,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    logitBias: [],
-  };
+  return { ...greedySampling, temperature, topP };
 }

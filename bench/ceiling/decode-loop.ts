@@ -2,7 +2,8 @@
 // Why it is the ceiling: a server that adds nothing at all to the kernels would run exactly this.
 
 import { cacheSeqId } from '../../src/ids.ts';
-import type { Kernel, SampleRow, SamplingParams } from '../../src/ports.ts';
+import type { Kernel, SampleRow } from '../../src/kernel-port.ts';
+import type { SamplingParams } from '../../src/sampling-params.ts';
 
 export interface LoopShape {
   readonly sequenceCount: number;

@@ -4,6 +4,7 @@
 import { sequenceId } from '../../src/ids.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { SequenceEvent, SequenceTimings } from '../../src/ports.ts';
+import { greedySampling } from '../../src/sampling-params.ts';
 import { createAdmission } from '../../src/scheduler/admission.ts';
 import { createScheduler, type Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { SchedulerOptions } from '../../src/scheduler/state.ts';
@@ -184,17 +185,7 @@ function commandFor(row: TraceRow, id: number) {
     tokens: promptOf(row, id),
     generatedCount: 0,
     outputTokensMax: row.outputTokens,
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      typicalP: 1,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias: [],
-    },
+    sampling: greedySampling,
     stopTokenIds: [],
     ignoreEos: true,
     priority: 0,

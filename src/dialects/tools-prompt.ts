@@ -1,7 +1,7 @@
 // Tools told in words, for models whose template shows none: a system message lists them, past calls and their results
 // become plain turns.
 
-import type { ChatMessage, ChatToolCall } from '../ports.ts';
+import type { ChatMessage, ChatToolCall } from '../text-ports.ts';
 
 const words = `You may call tools. These are the tools, as JSON:
 TOOLS

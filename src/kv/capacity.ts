@@ -3,8 +3,8 @@
 // silently shorter context; here it is refused at once, with the arithmetic shown and a size that would fit.
 
 import { formatBytes, formatCount } from '../format.ts';
+import type { KvLayout } from '../kernel-port.ts';
 import { type KvTypes, kvTypeBytes } from '../kv-types.ts';
-import type { KvLayout } from '../ports.ts';
 import { positiveInteger } from './sizes.ts';
 
 export interface KvShape {

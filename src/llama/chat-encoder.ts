@@ -4,7 +4,7 @@
 // renders; the control tokens found in the rendered text are then the template's own, and the text between them is
 // tokenized as plain text with the characters put back. Both ways cut at the same places, so ordinary text is unaffected.
 
-import type { ChatEncoder, ChatMessage, ChatOptions, ChatTemplate, Tokenizer } from '../ports.ts';
+import type { ChatEncoder, ChatMessage, ChatOptions, ChatTemplate, Tokenizer } from '../text-ports.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { type ControlTokens, readControlTokens } from './control-tokens.ts';
 import type { LlamaModel } from './model.ts';

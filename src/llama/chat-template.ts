@@ -4,7 +4,7 @@
 
 import { Template } from '@huggingface/jinja';
 import { OctetError, octetError } from '../errors.ts';
-import type { ChatTemplate } from '../ports.ts';
+import type { ChatTemplate } from '../text-ports.ts';
 import type { LlamaModel } from './model.ts';
 import { probeTraits, type TemplateMessage, templateMessage } from './template-traits.ts';
 

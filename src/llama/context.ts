@@ -1,8 +1,8 @@
 // The native context: what its parameters are for a layout, number formats and sizes.
 // Why apart from the kernel: memory.ts makes contexts of the same parameters only to hear what they would allocate.
 
+import type { KvLayout } from '../kernel-port.ts';
 import { isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
-import type { KvLayout } from '../ports.ts';
 import type { LlamaModel } from './model.ts';
 import { type ContextPointer, callAsync } from './native.ts';
 import type { ContextParams } from './native-structs.ts';

@@ -3,8 +3,8 @@
 // Why decode runs on another thread: the JavaScript thread reads commands and posts results meanwhile.
 
 import { assert } from '../assert.ts';
+import type { DecodeOutcome, Kernel, KernelLimits } from '../kernel-port.ts';
 import { checkKvTypes } from '../kv-types.ts';
-import type { DecodeOutcome, Kernel, KernelLimits } from '../ports.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createLogitsView, type LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';

@@ -3,7 +3,7 @@
 
 import koffi from 'koffi';
 import { assert } from '../assert.ts';
-import type { StepBatch } from '../ports.ts';
+import type { StepBatch } from '../kernel-port.ts';
 import type { ContextPointer, Native } from './native.ts';
 
 export interface LogitsView {

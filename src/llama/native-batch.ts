@@ -5,7 +5,7 @@
 import koffi from 'koffi';
 import { assert } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
-import type { StepBatch } from '../ports.ts';
+import type { StepBatch } from '../kernel-port.ts';
 import type { NativeBatch } from './native-structs.ts';
 
 /** Rows [from, to) of a step that several native sequences hold at once. */

@@ -4,7 +4,7 @@
 
 import { assert } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
-import type { Kernel, KernelLimits, ParkedState } from '../ports.ts';
+import type { Kernel, KernelLimits, ParkedState } from '../kernel-port.ts';
 import { createStateAccess, open, type StateSource } from './sequence-state.ts';
 
 export interface SequenceMemorySource extends StateSource {

@@ -2,7 +2,7 @@
 // Why probed: there is no standard. Some templates print arguments as they are and need text, some print them as JSON and
 // need a value, some iterate over them; some ask whether the content is null, some add to it; some know no tools at all.
 
-import type { ChatMessage } from '../ports.ts';
+import type { ChatMessage } from '../text-ports.ts';
 
 export interface TemplateTraits {
   /** Whether tools are shown at all. */

@@ -3,7 +3,7 @@
 // Why pieces are cached: each streamed token asks for its bytes, and the vocabulary never changes.
 
 import { type TokenId, tokenId } from '../ids.ts';
-import type { FillTokens, Tokenizer } from '../ports.ts';
+import type { FillTokens, Tokenizer } from '../text-ports.ts';
 import type { LlamaModel } from './model.ts';
 import { callAsync } from './native.ts';
 

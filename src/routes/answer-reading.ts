@@ -6,7 +6,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import { endsInsideReasoning } from '../dialects/prompt-end.ts';
 import type { CallFormat, CallShape, ReasoningFormat, ToolSchemas } from '../dialects/types.ts';
 import { type TokenId, tokenId } from '../ids.ts';
-import type { Tokenizer } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 import { createTokenTexts, type TokenTexts } from './token-text.ts';
 
 export interface AnswerReading {

@@ -2,7 +2,7 @@
 // Source: OpenAI's ChatCompletionRequestMessage, text parts only; `reasoning_content` is DeepSeek's, which others took over.
 
 import { z } from 'zod';
-import type { ChatMessage, ChatToolCall } from '../ports.ts';
+import type { ChatMessage, ChatToolCall } from '../text-ports.ts';
 import { parseInnerJson } from './json-body.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 

@@ -2,7 +2,7 @@
 // Why control tokens are recognised in the prompt here: who sends raw text writes the whole prompt, templates and all.
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
-import type { Tokenizer } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import { echoTextOf } from './echo.ts';

@@ -1,8 +1,9 @@
 // Everything the HTTP side needs, handed in by the wiring: routes reach nothing by themselves.
 
 import type { Dialect } from '../dialects/dialect.ts';
-import type { ChatEncoder, Engine, Tokenizer } from '../ports.ts';
+import type { Engine } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import type { ChatEncoder, Tokenizer } from '../text-ports.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { StreamWatch } from './stream-watch.ts';
 

@@ -1,7 +1,8 @@
 // A completion's prompt repeated in front of its answer: its text, and its tokens with their places in that text.
 
 import { tokenId } from '../ids.ts';
-import type { Tokenizer, TokenLogprobs } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
+import type { Tokenizer } from '../text-ports.ts';
 import type { Prompt } from './completions-schema.ts';
 import type { CompletionEntry } from './logprobs-wire.ts';
 import { characterCountOf } from './score-queue.ts';

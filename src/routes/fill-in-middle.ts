@@ -2,7 +2,7 @@
 // Order as most of those models know it (prefix, suffix, middle). Source: "Efficient Training of Language Models to Fill in
 // the Middle" (arXiv 2207.14255), section 3.
 
-import type { FillTokens, Tokenizer } from '../ports.ts';
+import type { FillTokens, Tokenizer } from '../text-ports.ts';
 
 /** `prefix` may begin with the beginning-of-text token, which then stays in front. */
 export function fillInMiddle(

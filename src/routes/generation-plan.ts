@@ -2,7 +2,7 @@
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { TokenId } from '../ids.ts';
-import type { SamplingParams } from '../ports.ts';
+import type { SamplingParams } from '../sampling-params.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
 import { outputGrammarOf } from './output-field.ts';

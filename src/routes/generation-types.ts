@@ -1,7 +1,8 @@
 // What a running request looks like from outside: where its text goes, how it is counted, how it is ended.
 
 import type { OctetErrorBody } from '../errors.ts';
-import type { CancelReason, Engine, FinishReason, TokenLogprobs } from '../ports.ts';
+import type { CancelReason, Engine, FinishReason } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { ScoredToken } from './score-queue.ts';
 import type { TokenTexts } from './token-text.ts';

@@ -2,7 +2,7 @@
 // Source: OpenAI's ChatCompletionTokenLogprob and CreateCompletionResponse; vLLM's `prompt_logprobs`.
 
 import { type TokenId, tokenId } from '../ids.ts';
-import type { TokenLogprobs } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import type { TokenNames } from './token-names.ts';
 
 /** OpenAI's number for what is as good as impossible: JSON has no infinity. */

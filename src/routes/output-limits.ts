@@ -2,7 +2,8 @@
 
 import { z } from 'zod';
 import { type TokenId, tokenId } from '../ids.ts';
-import type { RepetitionLimit, Tokenizer } from '../ports.ts';
+import type { RepetitionLimit } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 import { boundedArray, wireText } from './wire-text.ts';
 
 const allowedTokensMax = 65_536;

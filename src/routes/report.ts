@@ -1,6 +1,6 @@
 // What an answer tells besides its text: log-probabilities of output and prompt, the prompt repeated in front.
 
-import type { LogprobsWish } from '../ports.ts';
+import type { LogprobsWish } from '../sampling-params.ts';
 
 export interface Report {
   /** Likely tokens beside each output token; undefined tells nothing of them. */

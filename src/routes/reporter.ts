@@ -1,7 +1,7 @@
 // Writes what a report asks for into answers: one for each request, whichever way it is answered.
 
 import { must } from '../assert.ts';
-import type { TokenLogprobs } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import type { AnswerContext } from './answer-context.ts';
 import { echoEntries } from './echo.ts';
 import type { GenerationPlan } from './generation.ts';

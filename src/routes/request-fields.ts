@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { type TokenId, tokenId } from '../ids.ts';
-import type { LogitBias, SamplingParams } from '../ports.ts';
+import type { LogitBias, SamplingParams } from '../sampling-params.ts';
 import { accountFields } from './account-fields.ts';
 import { outputFields } from './output-field.ts';
 import { limitFields } from './output-limits.ts';

@@ -3,7 +3,7 @@
 // string cuts away is never sent; a token beyond the cut must not be either.
 
 import type { TokenId } from '../ids.ts';
-import type { TokenLogprobs } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 
 export interface ScoredToken {
   readonly token: TokenId;

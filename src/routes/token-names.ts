@@ -2,7 +2,7 @@
 // Why control tokens have names here: an answer leaves them out, but a list of likely tokens must tell them apart.
 
 import type { TokenId } from '../ids.ts';
-import type { Tokenizer } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 
 export interface TokenNames {
   /** Text, or `\xf0\x9f` for bytes that are no whole characters. */

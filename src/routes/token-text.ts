@@ -3,7 +3,7 @@
 // and shared by all streams; only the odd partial token takes the slow way. Same result as a streaming TextDecoder.
 
 import type { TokenId } from '../ids.ts';
-import type { Tokenizer } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lenientDecoder = new TextDecoder('utf-8', { ignoreBOM: true });

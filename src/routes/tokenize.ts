@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { OctetErrorBody } from '../errors.ts';
 import { tokenId } from '../ids.ts';
-import type { Tokenizer } from '../ports.ts';
+import type { Tokenizer } from '../text-ports.ts';
 import { encodeConversation } from './chat-prompt.ts';
 import { chatSchema } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';

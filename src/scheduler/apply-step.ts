@@ -4,7 +4,8 @@
 import { must } from '../assert.ts';
 import { octetError } from '../errors.ts';
 import { tokenId } from '../ids.ts';
-import type { DecodeOutcome, SampleRow, TokenLogprobs } from '../ports.ts';
+import type { DecodeOutcome, SampleRow } from '../kernel-port.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
 import { type PlannedChunk, type StepPlan, shapeOf } from './plan-step.ts';
 import { preempt, victimOf } from './preempt.ts';

@@ -6,8 +6,9 @@
 import { assertNever, must } from '../assert.ts';
 import type { SequenceMasks } from '../grammar-port.ts';
 import { tokenId } from '../ids.ts';
+import type { DecodeOutcome, Kernel } from '../kernel-port.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { DecodeOutcome, EngineCommand, EngineStats, Kernel, SequenceEvent, StepTiming } from '../ports.ts';
+import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
 import type { Drawing } from './apply-step.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import type { StepPlan } from './plan-step.ts';

@@ -5,7 +5,8 @@
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { GrammarCursor, MaskOutcome, SequenceMasks } from '../grammar-port.ts';
 import type { SequenceId } from '../ids.ts';
-import type { GenerateCommand, SampleRow } from '../ports.ts';
+import type { SampleRow } from '../kernel-port.ts';
+import type { GenerateCommand } from '../ports.ts';
 import type { Drawing } from './apply-step.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';

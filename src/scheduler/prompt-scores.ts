@@ -8,7 +8,8 @@
 
 import { must } from '../assert.ts';
 import { tokenId } from '../ids.ts';
-import type { ScoreRow, TokenLogprobs } from '../ports.ts';
+import type { ScoreRow } from '../kernel-port.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import type { Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 

@@ -5,17 +5,11 @@
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
+import type { DecodeOutcome, ParkedState } from '../kernel-port.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
-import type {
-  CancelReason,
-  DecodeOutcome,
-  EngineStats,
-  GenerateCommand,
-  ParkedState,
-  SequenceEvent,
-  TokenLogprobs,
-} from '../ports.ts';
+import type { CancelReason, EngineStats, GenerateCommand, SequenceEvent } from '../ports.ts';
+import type { TokenLogprobs } from '../sampling-params.ts';
 import {
   applyDraws,
   applyFailure,

@@ -9,8 +9,9 @@
 
 import { assert } from '../assert.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
+import type { ParkedState } from '../kernel-port.ts';
 import type { Lease } from '../kv/types.ts';
-import type { GenerateCommand, ParkedState } from '../ports.ts';
+import type { GenerateCommand } from '../ports.ts';
 import type { HeapMember } from './ordered-heap.ts';
 
 export type SequenceState = 'waiting' | 'running' | 'finished';

@@ -5,7 +5,7 @@
 
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
-import type { Kernel } from '../ports.ts';
+import type { Kernel } from '../kernel-port.ts';
 import type { PlannedChunk, StepPlan } from './plan-step.ts';
 
 /** Longest run of idle ids that is bridged: beyond it the filler rows cost more than another pass. */

@@ -2,7 +2,7 @@
 // more than the real one would let the scheduler's own tests pass for nothing.
 
 import { afterEach, beforeEach, describe } from 'vitest';
-import type { Kernel } from '../../src/ports.ts';
+import type { Kernel } from '../../src/kernel-port.ts';
 import type { KernelSubject } from './kernel-driver.ts';
 import { parkingLaws } from './parking-laws.ts';
 import { scoringLaws } from './scoring-laws.ts';

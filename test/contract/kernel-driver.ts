@@ -2,7 +2,8 @@
 
 import { assert, must } from '../../src/assert.ts';
 import { type CacheSeqId, cacheSeqId } from '../../src/ids.ts';
-import type { DecodeOutcome, Kernel, KvLayout, SampleRow, SamplingParams } from '../../src/ports.ts';
+import type { DecodeOutcome, Kernel, KvLayout, SampleRow } from '../../src/kernel-port.ts';
+import { greedySampling } from '../../src/sampling-params.ts';
 
 export interface KernelSubject {
   readonly layout: KvLayout;
@@ -30,22 +31,10 @@ export interface Chunk {
   readonly tokens: readonly number[];
 }
 
-const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  typicalP: 1,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-};
-
 /** A greedy draw from the logits of a batch row. */
 export function rowAt(batchIndex: number): SampleRow {
   const tokens = new Int32Array(0);
-  return { batchIndex, sampling: greedy, seed: 0, tokens, tokenCount: 0, generatedCount: 0, ignoreEos: true };
+  return { batchIndex, sampling: greedySampling, seed: 0, tokens, tokenCount: 0, generatedCount: 0, ignoreEos: true };
 }
 
 /** Computes chunks in one step; logits are wanted of each chunk's last token. */

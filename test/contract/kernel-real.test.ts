@@ -2,11 +2,11 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe } from 'vitest';
+import type { KvLayout } from '../../src/kernel-port.ts';
 import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
-import type { KvLayout } from '../../src/ports.ts';
 import { type ArchModel, archModelPath } from '../arch-models.ts';
 import { kernelContract } from './kernel-contract.ts';
 import type { KernelSubject } from './kernel-driver.ts';

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { tokenId } from '../../src/ids.ts';
-import type { ScoreRow } from '../../src/ports.ts';
+import type { ScoreRow } from '../../src/kernel-port.ts';
 import { decode, type KernelLaws, rowAt } from './kernel-driver.ts';
 
 const scoreRow = (batchIndex: number, token: number, topCount = 2): ScoreRow => ({

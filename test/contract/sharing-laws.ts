@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { must } from '../../src/assert.ts';
-import type { Kernel } from '../../src/ports.ts';
+import type { Kernel } from '../../src/kernel-port.ts';
 import { answer, answerLength, decode, goOn, type KernelLaws, seqOf, step } from './kernel-driver.ts';
 
 /** Tokens of a prefix that is shared. */

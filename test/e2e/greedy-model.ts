@@ -2,12 +2,14 @@
 
 import { assert, must } from '../../src/assert.ts';
 import { cacheSeqId, type TokenId, tokenId } from '../../src/ids.ts';
+import type { Kernel, SampleRow } from '../../src/kernel-port.ts';
 import { createKernel, type KernelOptions } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { loadModel } from '../../src/llama/model.ts';
 import { prefixSharing } from '../../src/llama/model-shape.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
-import type { Kernel, LogitBias, SampleRow, Tokenizer } from '../../src/ports.ts';
+import { greedySampling, type LogitBias } from '../../src/sampling-params.ts';
+import type { Tokenizer } from '../../src/text-ports.ts';
 
 export interface GreedyModel {
   readonly tokenizer: Tokenizer;
@@ -83,17 +85,7 @@ function fillBatch({ batch }: Kernel, tokens: readonly number[], position: numbe
 function greedyRow(batchIndex: number, logitBias: readonly LogitBias[]): SampleRow {
   return {
     batchIndex,
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      typicalP: 1,
-      repetitionPenalty: 1,
-      presencePenalty: 0,
-      frequencyPenalty: 0,
-      logitBias,
-    },
+    sampling: { ...greedySampling, logitBias },
     seed: 0,
     tokens: new Int32Array(0),
     tokenCount: 0,

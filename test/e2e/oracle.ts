@@ -5,8 +5,8 @@
 import { must } from '../../src/assert.ts';
 import { type TokenId, tokenId } from '../../src/ids.ts';
 import type { KernelOptions } from '../../src/llama/kernel.ts';
-import type { Tokenizer } from '../../src/ports.ts';
 import { createTokenDecoder, createTokenTexts } from '../../src/routes/token-text.ts';
+import type { Tokenizer } from '../../src/text-ports.ts';
 import { type GreedyModel, loadGreedyModel } from './greedy-model.ts';
 
 /** Logits closer than this are a near tie: what rounding at another batch size may turn round. */

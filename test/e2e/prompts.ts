@@ -1,6 +1,6 @@
 // Prompts of the tests: many different ones of about the same length, which the embedded model answers at length.
 
-import type { Tokenizer } from '../../src/ports.ts';
+import type { Tokenizer } from '../../src/text-ports.ts';
 
 const heroes = ['fox', 'bear', 'frog', 'duck', 'owl', 'cat', 'dog', 'horse', 'mouse', 'goat', 'sheep', 'crow'];
 const things = ['lamp', 'boat', 'drum', 'kite', 'rope', 'coin', 'ball', 'bell', 'book', 'hat', 'key'];

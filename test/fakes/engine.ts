@@ -11,8 +11,8 @@ import type {
   FinishReason,
   GenerateCommand,
   SequenceEvent,
-  TokenLogprobs,
 } from '../../src/ports.ts';
+import type { TokenLogprobs } from '../../src/sampling-params.ts';
 import { byteTokens } from './tokenizer.ts';
 
 export const fakeCapacity: EngineCapacity = {

@@ -2,11 +2,11 @@
 
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
-import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import { buildApp } from '../../src/server/app.ts';
+import type { ChatEncoder, Tokenizer } from '../../src/text-ports.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
 import { createByteTokenizer, createLineEncoder } from './tokenizer.ts';
 

@@ -4,15 +4,8 @@
 
 import type { CacheSeqId } from '../../src/ids.ts';
 import { tokenId } from '../../src/ids.ts';
-import type {
-  DecodeOutcome,
-  Kernel,
-  KernelLimits,
-  ParkedState,
-  SampleRow,
-  ScoreRow,
-  TokenLogprobs,
-} from '../../src/ports.ts';
+import type { DecodeOutcome, Kernel, KernelLimits, ParkedState, SampleRow, ScoreRow } from '../../src/kernel-port.ts';
+import type { TokenLogprobs } from '../../src/sampling-params.ts';
 
 interface Cell {
   readonly chain: number;

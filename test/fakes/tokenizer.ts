@@ -2,7 +2,7 @@
 // characters in two. Token 256 ends a generation; 257 and up are the pieces given.
 
 import { type TokenId, tokenId } from '../../src/ids.ts';
-import type { ChatEncoder, Tokenizer } from '../../src/ports.ts';
+import type { ChatEncoder, Tokenizer } from '../../src/text-ports.ts';
 
 export const endToken = tokenId(256);
 

@@ -6,7 +6,7 @@ import { compileChatTemplate } from '../../src/llama/chat-template.ts';
 import { readControlTokens } from '../../src/llama/control-tokens.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
-import type { ChatMessage } from '../../src/ports.ts';
+import type { ChatMessage } from '../../src/text-ports.ts';
 import { loadTestModel } from './loaded.ts';
 
 let model: LlamaModel;

@@ -9,7 +9,7 @@ import { compileChatTemplate, createChatTemplate } from '../../src/llama/chat-te
 import { type ControlTokens, createControlTokens, readControlTokens } from '../../src/llama/control-tokens.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
-import type { ChatEncoder, ChatMessage, ChatTemplate, Tokenizer } from '../../src/ports.ts';
+import type { ChatEncoder, ChatMessage, ChatTemplate, Tokenizer } from '../../src/text-ports.ts';
 import { loadTestModel } from './loaded.ts';
 
 let model: LlamaModel;

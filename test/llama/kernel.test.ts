@@ -4,18 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenId } from '../../src/ids.ts';
 import type { NativeKernel } from '../../src/llama/kernel.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
+import { greedySampling } from '../../src/sampling-params.ts';
 import reference from '../fixtures/demo-model/logits.json' with { type: 'json' };
-import {
-  distance,
-  greedy,
-  indexOfLargest,
-  loadTestModel,
-  makeKernel,
-  sampleRow,
-  seqs,
-  someTokens,
-  step,
-} from './loaded.ts';
+import { distance, indexOfLargest, loadTestModel, makeKernel, sampleRow, seqs, someTokens, step } from './loaded.ts';
 
 let model: LlamaModel;
 const [zero, one] = seqs(0, 1) as [ReturnType<typeof seqs>[number], ReturnType<typeof seqs>[number]];
@@ -343,7 +334,7 @@ describe('sampling', () => {
       await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(256) }]);
       clearInterval(ticking);
       expect(ticks).toBeGreaterThan(1);
-      expect((await kernel.sample([sampleRow({ batchIndex: 255, sampling: greedy })])).length).toBe(1);
+      expect((await kernel.sample([sampleRow({ batchIndex: 255, sampling: greedySampling })])).length).toBe(1);
     }));
 });
 
@@ -373,7 +364,7 @@ describe('log-probabilities', () => {
       const allowed = [tokenId(700), tokenId(701)];
       const before = await kernel.score([{ batchIndex: 8, token: tokenId(700), topCount: 4 }]);
       kernel.keepLogits([8]);
-      const sampling = { ...greedy, allowedTokens: allowed, bannedRuns: [[tokenId(700)]] };
+      const sampling = { ...greedySampling, allowedTokens: allowed, bannedRuns: [[tokenId(700)]] };
       expect([...(await kernel.sample([sampleRow({ batchIndex: 8, sampling })]))]).toEqual([701]);
       expect(await kernel.score([{ batchIndex: 8, token: tokenId(700), topCount: 4 }])).toEqual(before);
     }));
@@ -382,7 +373,7 @@ describe('log-probabilities', () => {
 test('answers to one prompt that draw from the same row have its logits adjusted once', () =>
   withKernel({}, async (kernel) => {
     const { logits } = await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(9) }]);
-    const sampling = { ...greedy, logitBias: [{ token: tokenId(700), bias: 3 }] };
+    const sampling = { ...greedySampling, logitBias: [{ token: tokenId(700), bias: 3 }] };
     const rows = [1, 2, 3].map((seed) => sampleRow({ batchIndex: 8, sampling, seed }));
     await kernel.sample(rows);
     expect(kernel.logitsOf(8)[700]).toBeCloseTo((logits[0]?.[700] ?? 0) + 3, 4);

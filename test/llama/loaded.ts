@@ -2,10 +2,11 @@
 
 import { fileURLToPath } from 'node:url';
 import { type CacheSeqId, cacheSeqId } from '../../src/ids.ts';
+import type { DecodeOutcome, SampleRow } from '../../src/kernel-port.ts';
 import { createKernel, type KernelOptions, type NativeKernel } from '../../src/llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
-import type { DecodeOutcome, SampleRow, SamplingParams } from '../../src/ports.ts';
+import { greedySampling } from '../../src/sampling-params.ts';
 
 export const demoModelPath = fileURLToPath(new URL('../../models/octet-demo-f16.gguf', import.meta.url));
 
@@ -67,21 +68,9 @@ export async function step(
 
 export const seqs = (...ids: number[]): CacheSeqId[] => ids.map(cacheSeqId);
 
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  typicalP: 1,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-};
-
 export function sampleRow(row: Partial<SampleRow> & { readonly batchIndex: number }): SampleRow {
   return {
-    sampling: greedy,
+    sampling: greedySampling,
     seed: 1,
     tokens: new Int32Array(0),
     tokenCount: 0,

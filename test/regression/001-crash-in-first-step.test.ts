@@ -2,8 +2,8 @@
 // had started only after the step was under way. So every new engine died of it, for ever, and nobody was answered.
 
 import { expect, test } from 'vitest';
+import type { Kernel } from '../../src/kernel-port.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
-import type { Kernel } from '../../src/ports.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';

@@ -2,22 +2,11 @@
 
 import { sequenceId } from '../../src/ids.ts';
 import type { KvCache } from '../../src/kv/types.ts';
-import type { GenerateCommand, LogprobsWish, SamplingParams, SequenceEvent, TokenLogprobs } from '../../src/ports.ts';
+import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
+import { greedySampling, type LogprobsWish, type TokenLogprobs } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
-
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  typicalP: 1,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-};
 
 export interface CommandWish {
   readonly ids: readonly number[];
@@ -39,7 +28,7 @@ export function generateCommand(wish: CommandWish): GenerateCommand {
     tokens: Int32Array.from(wish.tokens),
     generatedCount: 0,
     outputTokensMax: wish.outputTokensMax,
-    sampling: greedy,
+    sampling: greedySampling,
     stopTokenIds: [],
     ignoreEos: wish.ignoreEos ?? false,
     priority: wish.priority ?? 0,

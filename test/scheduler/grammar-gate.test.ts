@@ -5,11 +5,12 @@ import { octetError } from '../../src/errors.ts';
 import type { GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, tokenId } from '../../src/ids.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
-import type { GenerateCommand, SamplingParams, SequenceEvent } from '../../src/ports.ts';
+import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
+import { greedySampling, type SamplingParams } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
-import { type CommandWish, generateCommand, greedy } from './driver.ts';
+import { type CommandWish, generateCommand } from './driver.ts';
 
 const endToken = 0;
 const grammar: GrammarSpec = { kind: 'ebnf', text: 'root ::= ...' };
@@ -191,7 +192,7 @@ describe('sequences with a grammar', () => {
     const rig = rigWith(fakeMasks({ outcome: () => ({ kind: 'mask', mask: nothing }) }));
     const limited = (id: number, limits: Partial<SamplingParams>): GenerateCommand => ({
       ...command({ ids: [id] }),
-      sampling: { ...greedy, ...limits },
+      sampling: { ...greedySampling, ...limits },
     });
     rig.loop.accept(limited(1, { allowedTokens: [tokenId(40)] }));
     rig.loop.accept(limited(2, { allowedTokens: [tokenId(40)], bannedRuns: [[tokenId(40)]] }));

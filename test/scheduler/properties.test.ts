@@ -8,7 +8,7 @@ import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../src/kv/plain-cache.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { KvCache } from '../../src/kv/types.ts';
-import type { LogprobsWish } from '../../src/ports.ts';
+import type { LogprobsWish } from '../../src/sampling-params.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { cacheSeqId } from '../../src/ids.ts';
-import type { KvLayout } from '../../src/ports.ts';
+import type { KvLayout } from '../../src/kernel-port.ts';
 import type { StepPlan } from '../../src/scheduler/plan-step.ts';
 import { createSequence } from '../../src/scheduler/sequence.ts';
 import { denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';

@@ -3,7 +3,7 @@
 // Rules: OpenAI's for presence and frequency (generated tokens only), vLLM's for repetition (prompt and generated).
 
 import type { TokenId } from '../../ids.ts';
-import type { SampleRow } from '../../ports.ts';
+import type { SampleRow } from '../../kernel-port.ts';
 
 /** Counts per token, all 0 between calls. Shape (vocabularySize,). */
 export type TokenCounts = Int32Array;

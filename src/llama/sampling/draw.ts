@@ -4,7 +4,7 @@
 // Why our own and not llama.cpp's samplers: those build a 12-byte candidate per vocabulary entry per row, and keep the
 // state of a random generator, which a restarted or preempted sequence would have to carry along.
 
-import type { SamplingParams } from '../../ports.ts';
+import type { SamplingParams } from '../../sampling-params.ts';
 import { type Candidates, createCandidates, gather, keepWhere, largestLogit } from './candidates.ts';
 import { distanceMax, expMinus } from './exp-table.ts';
 import { mostLikely } from './greedy.ts';

@@ -2,7 +2,7 @@
 // Why by estimated work: waking threads costs 50 microseconds and more; on two cores they paid from about 1 ms of work on.
 
 import type { TokenId } from '../../ids.ts';
-import type { SampleRow } from '../../ports.ts';
+import type { SampleRow } from '../../kernel-port.ts';
 import type { LogitsView } from '../logits-view.ts';
 import { adjustLogits, needsAdjusting } from './adjust.ts';
 import { createDrawMemory, drawToken } from './draw.ts';

@@ -1,7 +1,8 @@
 // How likely a token is by a row of logits, and which tokens are likeliest: what the API reports as log-probabilities.
 // Why two passes: the normalizer of row-math.ts is as fast as a pass can be; the second only compares.
 
-import type { ScoreRow, TokenLogprobs } from '../../ports.ts';
+import type { ScoreRow } from '../../kernel-port.ts';
+import type { TokenLogprobs } from '../../sampling-params.ts';
 import { field, surveyRow } from './row-math.ts';
 
 const survey = new Float64Array(field.length);

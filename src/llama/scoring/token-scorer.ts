@@ -3,7 +3,8 @@
 // model's own opinion. Only rows whose log-probabilities are asked for are copied.
 
 import { setImmediate } from 'node:timers/promises';
-import type { ScoreRow, TokenLogprobs } from '../../ports.ts';
+import type { ScoreRow } from '../../kernel-port.ts';
+import type { TokenLogprobs } from '../../sampling-params.ts';
 import { scoreToken } from './token-logprobs.ts';
 
 export interface TokenScorer {

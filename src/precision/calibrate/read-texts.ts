@@ -7,7 +7,7 @@ import { createChatTemplate } from '../../llama/chat-template.ts';
 import { readControlTokens } from '../../llama/control-tokens.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
-import type { Tokenizer } from '../../ports.ts';
+import type { Tokenizer } from '../../text-ports.ts';
 import { readEvaluationFile } from '../evaluate/fetch-file.ts';
 import { acceptItems, type LineFault } from '../evaluate/tasks/files/lines.ts';
 import { type ChatLine, parseChatLines } from './chat-lines.ts';

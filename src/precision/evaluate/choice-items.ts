@@ -2,7 +2,7 @@
 // Why the common prefix is found among tokens and not in the text: a tokenizer may join the context's last characters with
 // the choice's first ones, differently for each choice.
 
-import type { Tokenizer } from '../../ports.ts';
+import type { Tokenizer } from '../../text-ports.ts';
 
 /** A question whose answer is the choice that the model finds likeliest. */
 export interface ChoiceItem {

@@ -1,11 +1,11 @@
 // A lane: one cell's kernel made for scoring, with its sizes chosen for throughput and bounded memory.
 // Why apart from serving: scoring wants logits of hundreds of rows a step, serving of one a sequence.
 
+import type { KvLayout } from '../../kernel-port.ts';
 import type { KvTypes } from '../../kv-types.ts';
 import { createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { createRowScorer, type RowScorer } from '../../llama/scoring/row-scorer.ts';
-import type { KvLayout } from '../../ports.ts';
 
 export interface LaneOptions {
   readonly model: LlamaModel;

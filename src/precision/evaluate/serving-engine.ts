@@ -5,7 +5,9 @@
 import { must } from '../../assert.ts';
 import { tokenId } from '../../ids.ts';
 import type { KvTypes } from '../../kv-types.ts';
-import type { Engine, EngineCapacity, SamplingParams, Tokenizer } from '../../ports.ts';
+import type { Engine, EngineCapacity } from '../../ports.ts';
+import type { SamplingParams } from '../../sampling-params.ts';
+import type { Tokenizer } from '../../text-ports.ts';
 
 export interface ServingEngine {
   readonly engine: Pick<Engine, 'submit' | 'cancel' | 'nextSequenceId'>;
@@ -23,18 +25,6 @@ export interface EngineWish {
 }
 
 export type OpenEngine = (wish: EngineWish) => Promise<ServingEngine>;
-
-export const greedySampling: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  typicalP: 1,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: [],
-};
 
 export interface GenerationWish {
   readonly tokens: Int32Array;

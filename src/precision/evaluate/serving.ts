@@ -1,9 +1,10 @@
 // The serving side of a cell: time to the first token, tokens per second alone and in company, and what its memory buys.
 // Why prompts differ in their first token: the prefix cache would answer a repeated prompt without computing it.
 
-import type { Tokenizer } from '../../ports.ts';
+import { greedySampling } from '../../sampling-params.ts';
+import type { Tokenizer } from '../../text-ports.ts';
 import type { Serving } from './result-schema.ts';
-import { type Generated, generate, greedySampling, overAll, type ServingEngine } from './serving-engine.ts';
+import { type Generated, generate, overAll, type ServingEngine } from './serving-engine.ts';
 import { percentile } from './statistics.ts';
 
 export interface ServingRun {

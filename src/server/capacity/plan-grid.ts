@@ -1,13 +1,13 @@
 // `octet plan`: what a machine with so much memory holds of a model, for each pair of weights and KV types, before anything is loaded.
 // Why through the engine's own sizing: a plan is worth having only if the engine then does the same.
 
+import type { KvLayout } from '../../kernel-port.ts';
 import { bytesPerToken, type PlannedCapacity } from '../../kv/capacity.ts';
 import type { KvTypes } from '../../kv-types.ts';
 import type { Libraries } from '../../llama/libraries.ts';
 import { measureCacheCost, memoryRoom } from '../../llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { tensorTypes } from '../../llama/tensor-types.ts';
-import type { KvLayout } from '../../ports.ts';
 import { type GgufFile, readGguf } from '../../precision/gguf/read.ts';
 import { planWeights } from '../../precision/plan-weights.ts';
 import { findRecipe } from '../../precision/recipes/find-recipe.ts';

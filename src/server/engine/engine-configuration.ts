@@ -1,6 +1,6 @@
 // What the engine process is told at its start: plain data, resolved from the settings once.
 
-import type { KvLayout } from '../../ports.ts';
+import type { KvLayout } from '../../kernel-port.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
 export interface EngineConfiguration {

@@ -2,7 +2,8 @@
 
 import { must } from '../../assert.ts';
 import type { SequenceId, TokenId } from '../../ids.ts';
-import type { Choice, GenerateCommand, LogprobsWish, SequenceEvent } from '../../ports.ts';
+import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
+import type { LogprobsWish } from '../../sampling-params.ts';
 
 export interface LiveSequence {
   readonly id: SequenceId;

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenId } from '../../../src/ids.ts';
+import type { SampleRow } from '../../../src/kernel-port.ts';
 import { adjustLogits, needsAdjusting } from '../../../src/llama/sampling/adjust.ts';
-import type { SampleRow } from '../../../src/ports.ts';
-import { greedy, sampleRow } from '../loaded.ts';
+import { greedySampling } from '../../../src/sampling-params.ts';
+import { sampleRow } from '../loaded.ts';
 
 const vocabularySize = 8;
 
@@ -24,16 +25,16 @@ describe('adjustLogits', () => {
       { token: tokenId(2), bias: 1.5 },
       { token: tokenId(99), bias: 5 },
     ];
-    expect(adjusted({ sampling: { ...greedy, logitBias } })).toEqual([0, 1, 3.5, 3, -4, 5, 6, 7]);
+    expect(adjusted({ sampling: { ...greedySampling, logitBias } })).toEqual([0, 1, 3.5, 3, -4, 5, 6, 7]);
   });
 
   test('presence counts once, frequency as often as generated; the prompt does not count', () => {
-    const sampling = { ...greedy, presencePenalty: 1, frequencyPenalty: 0.25 };
+    const sampling = { ...greedySampling, presencePenalty: 1, frequencyPenalty: 0.25 };
     expect(adjusted({ ...history, sampling })).toEqual([0, 1, 2, 3 - 1 - 0.5, -4 - 1 - 0.25, 5, 6, 7]);
   });
 
   test('repetition divides positive and multiplies negative logits of prompt and output, once each', () => {
-    expect(adjusted({ ...history, sampling: { ...greedy, repetitionPenalty: 2 } })).toEqual([
+    expect(adjusted({ ...history, sampling: { ...greedySampling, repetitionPenalty: 2 } })).toEqual([
       0, 0.5, 2, 1.5, -8, 5, 6, 7,
     ]);
   });
@@ -52,7 +53,7 @@ describe('adjustLogits', () => {
   });
 
   test('bias comes before the penalties', () => {
-    const sampling = { ...greedy, repetitionPenalty: 2, logitBias: [{ token: tokenId(4), bias: 5 }] };
+    const sampling = { ...greedySampling, repetitionPenalty: 2, logitBias: [{ token: tokenId(4), bias: 5 }] };
     expect(adjusted({ ...history, sampling })[4]).toBe(0.5);
   });
 
@@ -72,7 +73,7 @@ describe('adjustLogits', () => {
         (list, split, penalty) => {
           const generatedCount = Math.min(split, list.length);
           const row = { tokens: Int32Array.from(list), tokenCount: list.length, generatedCount };
-          const found = adjusted({ ...row, sampling: { ...greedy, frequencyPenalty: penalty } });
+          const found = adjusted({ ...row, sampling: { ...greedySampling, frequencyPenalty: penalty } });
           const generated = list.slice(list.length - generatedCount);
           const expected = [0, 1, 2, 3, -4, 5, 6, 7].map((logit, id) => {
             const count = generated.filter((other) => other === id).length;
@@ -88,7 +89,7 @@ describe('adjustLogits', () => {
   const never = Number.NEGATIVE_INFINITY;
 
   test('forbids what is not allowed, and more tokens where a row says so', () => {
-    const sampling = { ...greedy, allowedTokens: [tokenId(2), tokenId(5)] };
+    const sampling = { ...greedySampling, allowedTokens: [tokenId(2), tokenId(5)] };
     expect(adjusted({ sampling })).toEqual([never, never, 2, never, never, 5, never, never]);
     expect(adjusted({ forbiddenTokens: [tokenId(5)] })).toEqual([0, 1, 2, 3, -4, never, 6, 7]);
     expect(needsAdjusting(sampleRow({ batchIndex: 0, forbiddenTokens: [tokenId(5)] }))).toBe(true);
@@ -96,7 +97,7 @@ describe('adjustLogits', () => {
 
   test('forbids the last token of a banned run only behind the others, in the output alone', () => {
     const banned = (...run: number[]) =>
-      adjusted({ ...history, sampling: { ...greedy, bannedRuns: [run.map(tokenId)] } });
+      adjusted({ ...history, sampling: { ...greedySampling, bannedRuns: [run.map(tokenId)] } });
     expect(banned(4, 3, 2)).toEqual([0, 1, never, 3, -4, 5, 6, 7]);
     expect(banned(3, 4, 2)).toEqual([0, 1, 2, 3, -4, 5, 6, 7]);
     // 3, 3 ends the prompt and begins the output.

@@ -14,8 +14,8 @@ import {
   takeRow,
   viewSharedRows,
 } from '../../../src/llama/sampling/shared-rows.ts';
-import type { SamplingParams } from '../../../src/ports.ts';
-import { greedy, sampleRow } from '../loaded.ts';
+import { greedySampling, type SamplingParams } from '../../../src/sampling-params.ts';
+import { sampleRow } from '../loaded.ts';
 
 const vocabularySize = 20_000;
 const rowCount = 48;
@@ -39,11 +39,11 @@ function nativeLogits(): { view: LogitsView; free: () => void } {
 }
 
 const mixes: [string, (row: number) => SamplingParams][] = [
-  ['greedy', () => greedy],
-  ['everything', () => ({ ...greedy, temperature: 1 })],
+  ['greedy', () => greedySampling],
+  ['everything', () => ({ ...greedySampling, temperature: 1 })],
   [
     'a mixture',
-    (row) => ({ ...greedy, temperature: row % 3, topK: row % 2 ? 40 : 0, topP: 0.9, minP: row % 5 ? 0 : 0.1 }),
+    (row) => ({ ...greedySampling, temperature: row % 3, topK: row % 2 ? 40 : 0, topP: 0.9, minP: row % 5 ? 0 : 0.1 }),
   ],
 ];
 
@@ -95,7 +95,12 @@ describe.skipIf(!isBuilt)('rows with a mask', () => {
     const [alone, together] = await Promise.all(samplers);
     if (alone === undefined || together === undefined) throw new Error('there are two');
     const rows = Array.from({ length: rowCount }, (_, index) => ({
-      ...sampleRow({ batchIndex: index, sampling: { ...greedy, temperature: index % 3 }, seed: index, tokenCount: 5 }),
+      ...sampleRow({
+        batchIndex: index,
+        sampling: { ...greedySampling, temperature: index % 3 },
+        seed: index,
+        tokenCount: 5,
+      }),
       // Every row has words of ones, of zeros and of both; some rows have no mask.
       mask:
         index % 4 === 0
@@ -119,7 +124,7 @@ describe.skipIf(!isBuilt)('rows with a mask', () => {
   test('a mask that allows nothing is told, not drawn from', async () => {
     const logits = nativeLogits();
     const sampler = await createSampler({ logits: logits.view, endTokenIds: [], threadCount: 0 });
-    const row = sampleRow({ batchIndex: 0, sampling: greedy, seed: 1, tokenCount: 1 });
+    const row = sampleRow({ batchIndex: 0, sampling: greedySampling, seed: 1, tokenCount: 1 });
     const drawn = await sampler.sample([{ ...row, mask: new Int32Array(vocabularySize / 32) }]);
     expect([...drawn]).toEqual([-1]);
     logits.free();

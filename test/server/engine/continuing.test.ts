@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { must } from '../../../src/assert.ts';
 import { sequenceId, tokenId } from '../../../src/ids.ts';
 import type { EngineMessage, EngineStats, GenerateCommand, SequenceEvent } from '../../../src/ports.ts';
+import { greedySampling } from '../../../src/sampling-params.ts';
 import { createEngineClient } from '../../../src/server/engine/engine-client.ts';
 import type { Supervisor, SupervisorListener } from '../../../src/server/engine/supervisor.ts';
 import { fakeCapacity } from '../../fakes/engine.ts';
@@ -14,17 +15,7 @@ const command = (id: number, tokens: readonly number[], generatedCount: number):
   tokens: Int32Array.from(tokens),
   generatedCount,
   outputTokensMax: 10,
-  sampling: {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    typicalP: 1,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    logitBias: [],
-  },
+  sampling: greedySampling,
   stopTokenIds: [],
   ignoreEos: false,
   priority: 0,

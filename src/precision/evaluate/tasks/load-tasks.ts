@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Tokenizer } from '../../../ports.ts';
+import type { Tokenizer } from '../../../text-ports.ts';
 import type { ChoiceItem } from '../choice-items.ts';
 import { type EvaluationFile, readEvaluationFile } from '../fetch-file.ts';
 import { parseCode } from './code-file.ts';

@@ -1,9 +1,10 @@
 // Runs a task of generated answers on a cell, through the engine that serves.
 // Why many at once: the engine batches them as it batches requests, and a task takes a tenth of the time.
 
-import type { ChatTemplate, Tokenizer } from '../../../ports.ts';
+import { greedySampling } from '../../../sampling-params.ts';
+import type { ChatTemplate, Tokenizer } from '../../../text-ports.ts';
 import type { TaskResult } from '../result-schema.ts';
-import { generate, greedySampling, overAll, type ServingEngine } from '../serving-engine.ts';
+import { generate, overAll, type ServingEngine } from '../serving-engine.ts';
 import { meanOf, proportionOf } from '../statistics.ts';
 import { passAt } from './code-file.ts';
 import type { GenerationItem, GenerationTask } from './task.ts';

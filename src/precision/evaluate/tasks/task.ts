@@ -1,6 +1,6 @@
 // The two kinds of task: choices scored by likelihood, and answers that are generated and graded.
 
-import type { ChatMessage } from '../../../ports.ts';
+import type { ChatMessage } from '../../../text-ports.ts';
 import type { ChoiceItem } from '../choice-items.ts';
 
 export interface TaskSource {
