@@ -5,9 +5,10 @@
 import { octetError } from '../errors.ts';
 import type { CacheSeqId } from '../ids.ts';
 import type { Admission } from '../kv/types.ts';
-import { promptTokensWithin, type StepShape } from './cost-model.ts';
+import type { StepShape } from './cost-model.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
+import { promptTokensWithin } from './prompt-budget.ts';
 import { countWithinRows, hasUnscoredPrompt, type ScoredRun, scoredRun } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
@@ -90,10 +91,17 @@ function promptBudget(state: SchedulerState, decodeCount: number, nowMs: number)
   return promptTokensWithin(state.costs, {
     decodeCount,
     promptCount: state.sequences.size - decodeCount,
+    promptDepth: nextPromptDepth(state),
     itlTargetMs: state.options.itlTargetMs,
     queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
     budgetTokens: state.options.stepTokensMax,
   });
+}
+
+/** How far the prompt that is read next has come; one that is admitted now begins about where it is cached. */
+function nextPromptDepth(state: SchedulerState): number {
+  const reading = state.running.find((sequence) => uncomputedCount(sequence) > 1);
+  return reading?.computedCount ?? state.queue.peek()?.cachedAtArrival ?? 0;
 }
 
 /** Continues prompts that are being read; answers what is left of the budget. */
@@ -204,9 +212,10 @@ function admitOne(
 function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const parkedCount = sequence.parked?.tokenCount ?? 0;
   const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
-  const perTokenMs = state.costs.promptTokenMs(parkedCount - cachedCount) ?? 0;
+  const missing = { tokens: parkedCount - cachedCount, depth: (parkedCount + cachedCount) / 2 };
+  const perTokenMs = state.costs.promptTokenMs(missing) ?? 0;
   const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
-  return (parkedCount - cachedCount) * perTokenMs > restoreMs || state.options.preemption === 'park';
+  return missing.tokens * perTokenMs > restoreMs || state.options.preemption === 'park';
 }
 
 function addChunk(plan: StepPlan, sequence: Sequence, count: number): void {
@@ -232,6 +241,15 @@ export function removeChunk(plan: StepPlan, sequence: Sequence): void {
 
 /** The step as the cost model sees it. */
 export function shapeOf(plan: StepPlan): StepShape {
-  const decodeCount = plan.chunks.filter((chunk) => chunk.count === 1 && chunk.draws).length;
-  return { decodeCount, promptTokenCount: plan.tokenCount - decodeCount };
+  let decodeCount = 0;
+  let promptTokenCount = 0;
+  let depthSum = 0;
+  for (const { from, count, draws } of plan.chunks) {
+    if (count === 1 && draws) decodeCount += 1;
+    else {
+      promptTokenCount += count;
+      depthSum += count * (from + count / 2);
+    }
+  }
+  return { decodeCount, promptTokenCount, promptDepth: promptTokenCount === 0 ? 0 : depthSum / promptTokenCount };
 }

@@ -57,7 +57,7 @@ function parkMs(state: SchedulerState, sequence: Sequence): number {
   return (2 * estimatedParkBytes(state, sequence)) / state.parkBytesPerMs;
 }
 
-function recomputeMs(state: SchedulerState, sequence: Sequence): number {
-  const perTokenMs = state.costs.promptTokenMs(sequence.computedCount) ?? 0;
-  return perTokenMs * sequence.computedCount;
+function recomputeMs(state: SchedulerState, { computedCount }: Sequence): number {
+  const perTokenMs = state.costs.promptTokenMs({ tokens: computedCount, depth: computedCount / 2 }) ?? 0;
+  return perTokenMs * computedCount;
 }

@@ -1,0 +1,97 @@
+// What a prompt's token costs, learned while serving: by the size of the chunk it is read in, and by how deep in its context it lies.
+//   ms per token = size mean of the chunk's doubling + slope * depth
+// Why by size: a chunk pays a pass over all weights (on a GPU also a fixed row of kernels) whatever it holds, and no formula fits
+// every device. Why depth apart: a long prompt is read in chunks that shrink as it gets deeper; without the depth, the small ones
+// would look dear for being small, and larger ones be asked for, which are dearer still.
+// Both are followed by normalized least mean squares: each step's surprise is shared between the two by how much each had a part.
+
+export interface Chunk {
+  readonly tokens: number;
+  /** Mean position of its tokens in their sequences. */
+  readonly depth: number;
+}
+
+export interface ChunkCosts {
+  observe(chunk: Chunk, ms: number): void;
+  /** Expected milliseconds for each token; undefined before any chunk was seen. */
+  tokenMs(chunk: Chunk): number | undefined;
+  /** The largest chunk at this depth expected to take no longer than `ms`; 0 when none does. */
+  largestWithin(ms: number, depth: number): number;
+  /** The chunk at this depth whose fixed part is this share of what its tokens cost besides; 0 when none is known. */
+  chunkWithFixedShare(share: number, depth: number): number;
+}
+
+/** How much of a surprise is learned at once: a prompt's later chunks cost more, and must be followed quickly. */
+const learnedShare = 0.3;
+/** How much of it the other sizes take over: a machine that got slower is slower for them too. */
+const sharedShare = 0.2;
+const doublings = 24;
+/** Depths are counted in this many tokens, so that both parts of the cost weigh alike at usual depths. */
+const depthUnit = 1000;
+/** Floor of a token's cost: a noisy measurement must not promise infinite speed. */
+const tokenMsMin = 1e-3;
+
+/** Knows nothing yet. O(1) in time and space for each call. */
+export function createChunkCosts(): ChunkCosts {
+  const sizeMs = new Float64Array(doublings).fill(Number.NaN);
+  let msPerDepthUnit = 0;
+
+  /** Of the nearest size that was seen, smaller ones first: their tokens cost more, which errs on the safe side. */
+  function sizeMsNear(doubling: number): number | undefined {
+    for (let distance = 0; distance < doublings; distance++) {
+      for (const near of [doubling - distance, doubling + distance]) {
+        const known = sizeMs[near] ?? Number.NaN;
+        if (!Number.isNaN(known)) return known;
+      }
+    }
+    return undefined;
+  }
+
+  function tokenMs({ tokens, depth }: Chunk): number | undefined {
+    const known = sizeMsNear(doublingOf(tokens));
+    return known === undefined ? undefined : Math.max(known + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
+  }
+
+  function observe({ tokens, depth }: Chunk, ms: number): void {
+    const doubling = doublingOf(tokens);
+    const depthUnits = depth / depthUnit;
+    const newest = Math.max(ms / tokens, tokenMsMin);
+    const known = sizeMs[doubling] ?? Number.NaN;
+    if (Number.isNaN(known)) {
+      sizeMs[doubling] = Math.max(newest - msPerDepthUnit * depthUnits, tokenMsMin);
+      return;
+    }
+    const surprise = (newest - known - msPerDepthUnit * depthUnits) / (1 + depthUnits * depthUnits);
+    for (const [index, mean] of sizeMs.entries()) {
+      const share = index === doubling ? learnedShare : sharedShare;
+      sizeMs[index] = Math.max(mean + share * surprise, tokenMsMin);
+    }
+    msPerDepthUnit = Math.max(msPerDepthUnit + learnedShare * surprise * depthUnits, 0);
+  }
+
+  return {
+    observe,
+    tokenMs,
+    largestWithin(ms, depth) {
+      for (let doubling = doublings - 1; doubling >= 0; doubling--) {
+        const smallest = 2 ** doubling;
+        const fitting = Math.floor(ms / (tokenMs({ tokens: smallest, depth }) ?? Number.POSITIVE_INFINITY));
+        if (fitting >= smallest) return Math.min(fitting, 2 * smallest - 1);
+      }
+      return 0;
+    },
+    chunkWithFixedShare(share, depth) {
+      const seen = [...sizeMs.entries()].filter(([, ms]) => !Number.isNaN(ms));
+      const [smallest] = seen;
+      if (smallest === undefined) return 0;
+      const cheapestMs = Math.min(...seen.map(([, ms]) => ms));
+      // The smallest chunk that was seen shows the fixed part best: least is added to it by the tokens.
+      const fixedMs = (smallest[1] - cheapestMs) * 2 ** smallest[0];
+      return Math.floor(fixedMs / (share * (cheapestMs + (msPerDepthUnit * depth) / depthUnit)));
+    },
+  };
+}
+
+function doublingOf(tokens: number): number {
+  return Math.min(Math.floor(Math.log2(Math.max(tokens, 1))), doublings - 1);
+}
