@@ -4,10 +4,12 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { choiceFlag, countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
-import { type ComparedScenario, comparedScenarios } from './scenarios.ts';
+import { choiceFlag, countFlag, describeFlags, numberFlag, parseFlags, textFlag } from '../flags.ts';
+import { type ComparedScenario, comparedScenarios, traceName, traceScenario } from './scenarios.ts';
 import { type RunningServer, startLlamaServer, startOctet } from './servers.ts';
 import { comparedResults, comparisonTable, scenarioRows } from './table.ts';
+
+const scenarioNames: readonly string[] = [...comparedScenarios.map(({ name }) => name), traceName];
 
 const compareFlags = {
   llamaServer: textFlag('', 'path of the llama-server to compare with (bench/peers.md tells how to build it)'),
@@ -15,10 +17,10 @@ const compareFlags = {
   threads: countFlag(2, { min: 1, max: 1024 }, 'kernel threads of each'),
   kv: textFlag('q8_0', 'number format of the KV cache'),
   set: choiceFlag(['cpu', 'gpu'], 'which scenarios, when --only names none'),
-  only: textFlag(
-    '',
-    `comma list of ${comparedScenarios.map(({ name }) => name).join(', ')}; empty means the whole set`,
-  ),
+  only: textFlag('', `comma list of ${scenarioNames.join(', ')}; empty means the whole set`),
+  trace: textFlag('', 'trace file of the scenario `trace`, which runs when this is given'),
+  traceScale: numberFlag(0.1, { min: 0.0001, max: 100 }, "multiplies the trace's lengths"),
+  timeScale: numberFlag(1, { min: 0.0001, max: 100 }, "multiplies the trace's arrival times: 0.5 is twice as fast"),
   repeats: countFlag(3, { min: 1, max: 100 }, 'runs per server and scenario; figures are medians over them'),
   peerFlags: textFlag('', 'further flags for llama-server, separated by blanks'),
   octetFlags: textFlag('', 'further flags for octet serve, separated by blanks'),
@@ -46,19 +48,22 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 }
 
 function findFaults(flags: CompareFlags): string[] {
-  const names: readonly string[] = comparedScenarios.map(({ name }) => name);
   return [
     ...(flags.llamaServer === '' ? ['--llama-server must name a program. Given: nothing'] : []),
     ...(flags.model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
+    ...(flags.trace === '' && splitBy(',', flags.only).includes(traceName)
+      ? ['--trace must name a trace file where --only lists trace. Given: nothing']
+      : []),
     ...splitBy(',', flags.only)
-      .filter((name) => !names.includes(name))
-      .map((name) => `--only must list some of ${names.join(', ')}. Given: ${name}`),
+      .filter((name) => !scenarioNames.includes(name))
+      .map((name) => `--only must list some of ${scenarioNames.join(', ')}. Given: ${name}`),
   ];
 }
 
-function chosen({ only, set }: CompareFlags): readonly ComparedScenario[] {
+function chosen({ only, set, trace, traceScale, timeScale }: CompareFlags): readonly ComparedScenario[] {
   const names = splitBy(',', only);
-  return comparedScenarios.filter((scenario) =>
+  const replayed = trace === '' ? [] : [traceScenario(trace, { lengthScale: traceScale, timeScale })];
+  return [...comparedScenarios, ...replayed].filter((scenario) =>
     names.length === 0 ? scenario.set === set : names.includes(scenario.name),
   );
 }
@@ -99,5 +104,5 @@ async function drive(
   console.log(stdout);
   const file = /^raw results: (.+)$/m.exec(stdout)?.[1];
   if (file === undefined) throw new Error(`${scenario.name} kept no results`);
-  return scenarioRows(scenario.title, comparedResults.parse(JSON.parse(readFileSync(file, 'utf8'))));
+  return scenarioRows(scenario, comparedResults.parse(JSON.parse(readFileSync(file, 'utf8'))));
 }

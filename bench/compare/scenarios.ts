@@ -11,7 +11,7 @@ export interface ComparedScenario {
   readonly streams: number;
   /** Longest request, prompt and answer together. */
   readonly streamTokens: number;
-  readonly loadFlags: Readonly<Record<string, number>>;
+  readonly loadFlags: Readonly<Record<string, string | number>>;
 }
 
 export const comparedScenarios: readonly ComparedScenario[] = [
@@ -42,6 +42,14 @@ export const comparedScenarios: readonly ComparedScenario[] = [
     streamTokens: 4608,
     loadFlags: { 'long-prompt-after': 5, 'long-prompt-tokens': 4000, 'output-tokens': 2000 },
   },
+  {
+    name: 'multi-turn',
+    set: 'cpu',
+    title: '8 users, 6 turns of 64 + 32 tokens, history growing',
+    streams: 8,
+    streamTokens: 1024,
+    loadFlags: { 'multi-turn': '8x6', 'prompt-tokens': 64, 'output-tokens': 32 },
+  },
   ...[1, 8, 64, 128].map((streams) => onGpu(streams, 'greedy')),
   onGpu(64, 'top-p'),
 ];
@@ -68,6 +76,33 @@ function onGpu(streams: number, draw: 'greedy' | 'top-p'): ComparedScenario {
     loadFlags: draw === 'greedy' ? loadFlags : { ...loadFlags, temperature: 0.8, 'top-p': 0.95 },
   };
 }
+
+/** A trace's requests at its own arrival times, so that what counts is how many of them are served in time. */
+export function traceScenario(file: string, { lengthScale, timeScale }: TraceScales): ComparedScenario {
+  return {
+    name: traceName,
+    set: 'cpu',
+    title: `trace, lengths x ${lengthScale}, arrival times x ${timeScale}`,
+    streams: 32,
+    streamTokens: 512,
+    loadFlags: {
+      trace: file,
+      requests: 300,
+      'trace-scale': lengthScale,
+      'time-scale': timeScale,
+      context: 512,
+      'slo-ttft-ms': 2000,
+      'slo-itl-ms': 200,
+    },
+  };
+}
+
+export interface TraceScales {
+  readonly lengthScale: number;
+  readonly timeScale: number;
+}
+
+export const traceName = 'trace';
 
 /** Streams that the servers must hold: a long prompt comes on top of those that decode. */
 export function streamsHeld({ streams, loadFlags }: ComparedScenario): number {

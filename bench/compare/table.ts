@@ -2,9 +2,11 @@
 
 import { z } from 'zod';
 import { median } from '../statistics.ts';
+import type { ComparedScenario } from './scenarios.ts';
 
 const figures = z.object({
   outputTokensPerSecond: z.number(),
+  goodputPerSecond: z.number(),
   ttftMs: z.object({ p50: z.number(), p99: z.number() }),
   itlMs: z.object({ p50: z.number(), p99: z.number() }),
 });
@@ -26,6 +28,7 @@ interface Reading {
 
 const readings: readonly Reading[] = [
   { title: 'output tok/s', read: (s) => ('itlMs' in s ? s.outputTokensPerSecond : undefined), digits: 1 },
+  { title: 'TTFT p50 ms', read: (s) => ('itlMs' in s ? s.ttftMs.p50 : undefined), digits: 0 },
   { title: 'TTFT p99 ms', read: (s) => ('itlMs' in s ? s.ttftMs.p99 : undefined), digits: 0 },
   { title: 'inter-token p50 ms', read: (s) => ('itlMs' in s ? s.itlMs.p50 : undefined), digits: 1 },
   { title: 'inter-token p99 ms', read: (s) => ('itlMs' in s ? s.itlMs.p99 : undefined), digits: 1 },
@@ -33,10 +36,18 @@ const readings: readonly Reading[] = [
   { title: 'TTFT of the long prompt ms', read: (s) => ('itlMs' in s ? undefined : s.longPromptTtftMs), digits: 0 },
 ];
 
+/** Only of loads that set limits on a request's times: without them it is the requests of a second, whatever they took. */
+const goodputReading: Reading = {
+  title: 'requests/s in time',
+  read: (s) => ('itlMs' in s ? s.goodputPerSecond : undefined),
+  digits: 2,
+};
+
 /** Rows for one scenario: a figure a row, medians over the repeats, first server over second. */
-export function scenarioRows(title: string, { servers }: ComparedResults): string[] {
+export function scenarioRows({ title, loadFlags }: ComparedScenario, { servers }: ComparedResults): string[] {
   const [own, peer] = servers.map(({ runs }) => runs.map(({ summary }) => summary));
-  return readings.flatMap(({ title: figure, read, digits }) => {
+  const shown = 'slo-ttft-ms' in loadFlags ? [goodputReading, ...readings] : readings;
+  return shown.flatMap(({ title: figure, read, digits }) => {
     const ours = median((own ?? []).flatMap((summary) => read(summary) ?? []));
     const theirs = median((peer ?? []).flatMap((summary) => read(summary) ?? []));
     if (ours === undefined || theirs === undefined) return [];

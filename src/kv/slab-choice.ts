@@ -36,8 +36,34 @@ export function chooseSlab(state: SlabState, request: CacheRequest | undefined):
   const isCopied = best !== undefined && best.slab !== target && best.count - own >= state.copyMinTokens;
   const copy = isCopied ? { from: best.slab, count: best.count } : undefined;
   const keptCount = isCopied ? 0 : own;
-  return { target, keptCount, copy, refuge: refugeFor(state, { target, keptCount, source: copy?.from }) };
+  const refuge = refugeFor(state, { target, keptCount, source: copy?.from });
+  if (best !== undefined && isIdleMatch(best) && losesContent(state, { target, keptCount, refuge })) {
+    return { target: best.slab, keptCount: best.count, copy: undefined, refuge: undefined };
+  }
+  return { target, keptCount, copy, refuge };
 }
+
+/** Whether the match could be taken over where it is. */
+function isIdleMatch({ slab, count }: Match): boolean {
+  return slab.lease === undefined && isMostly(slab, count);
+}
+
+/**
+ * Whether a prefix that may be asked for again would be gone for the sake of neighbouring ids: each of eight conversations
+ * whose turns come at once would drive another's history out, and computing it again costs more than a gap. What was not
+ * used while all slabs could have been used twice is not waited for: a gap costs every step a pass over the weights.
+ */
+function losesContent(
+  state: SlabState,
+  { target, keptCount, refuge }: { target: Slab; keptCount: number; refuge: Slab | undefined },
+): boolean {
+  const lost = refuge ?? target;
+  const lostCount = lost.computedCount - (refuge === undefined ? keptCount : 0);
+  return lostCount >= state.copyMinTokens && state.clock - lost.lastUse <= 2 * usesOfAdmission * state.slabs.length;
+}
+
+/** An admission and its release count as one use each. */
+const usesOfAdmission = 2;
 
 /**
  * The slab for a state that is restored from host memory; undefined when every slab runs. llama.cpp carries out copies

@@ -102,10 +102,28 @@ describe('which slab runs', () => {
     expect(cache.cachedTokenCount(requestOf(range(20, 29)))).toBe(0);
   });
 
-  it('brings a conversation back beside the running ones rather than leaving a gap', () => {
+  it('brings a conversation back beside the running ones where nothing is lost by it', () => {
     const cache = createPerSequenceCache(options);
-    const far = fillAll(cache)[3];
-    expect(far?.seq).toBe(3);
+    const leases = range(0, 4).map((index) => admitComputed(cache, range(10 * index, 10 * index + 8)));
+    for (const lease of leases.slice(1)) cache.release(lease, lease.seq === 1 ? 'discard' : 'keep');
+    cache.takeOps();
+    const lease = leaseOf(cache.admit(requestOf(range(30, 39))));
+    expect(lease).toMatchObject({ seq: 1, cachedTokenCount: 8 });
+    expect(cache.takeOps()).toEqual([
+      { kind: 'copy', from: 3, to: 1, tokenCount: 8 },
+      { kind: 'truncate', seq: 3, fromPosition: 0 },
+    ]);
+  });
+
+  it('brings it back at the cost of what nobody has asked for in two rounds of all slabs', () => {
+    const cache = createPerSequenceCache(options);
+    let [running] = fillAll(cache);
+    for (let turn = 0; turn < 2 * options.cacheSeqCount; turn++) {
+      if (running !== undefined) cache.release(running, 'keep');
+      running = leaseOf(cache.admit(requestOf(range(0, 9))));
+    }
+    cache.takeOps();
+    expect(running?.seq).toBe(0);
     const lease = leaseOf(cache.admit(requestOf(range(30, 39))));
     expect(lease).toMatchObject({ seq: 1, cachedTokenCount: 8 });
     expect(cache.takeOps()).toEqual([
@@ -113,6 +131,19 @@ describe('which slab runs', () => {
       { kind: 'copy', from: 3, to: 1, tokenCount: 8 },
       { kind: 'truncate', seq: 3, fromPosition: 0 },
     ]);
+  });
+
+  it('leaves a gap rather than drive out what another conversation will continue', () => {
+    const cache = createPerSequenceCache(options);
+    const starts = [0, 100, 200, 300];
+    const leases = starts.map((start) => admitComputed(cache, range(start, start + 8)));
+    for (const lease of leases) cache.release(lease, 'keep');
+    // Their next turns come in another order, all at once.
+    const turns = [2, 0, 3, 1].map((user) => 100 * user);
+    const found = turns.map(
+      (start) => leaseOf(cache.admit(requestOf([...range(start, start + 8), 99]))).cachedTokenCount,
+    );
+    expect(found).toEqual([8, 8, 8, 8]);
   });
 
   it('evicts the least recently used slab, wherever it is', () => {
