@@ -23,6 +23,11 @@ import {
 const shapes = {
   '135m': shape('llama', [30, 576, 1536, 9, 3], { context: 8192, isTied: true, vocabulary: 'ggml-vocab-gpt-2.gguf' }),
   '0.5b': shape('qwen2', [24, 896, 4864, 14, 2], { context: 32768, isTied: true, vocabulary: 'ggml-vocab-qwen2.gguf' }),
+  '1b': shape('llama', [16, 2048, 8192, 32, 8], {
+    context: 32768,
+    isTied: true,
+    vocabulary: 'ggml-vocab-llama-bpe.gguf',
+  }),
   '8b': shape('llama', [32, 4096, 14336, 32, 8], {
     context: 32768,
     isTied: false,
