@@ -28,7 +28,7 @@ export interface CostModel {
 }
 
 /** What a chunk's fixed part may be of the cost of its tokens for the chunk to be worth it. */
-const fixedShareMax = 0.5;
+const fixedShareMax = 0.2;
 
 /** A fresh model: it knows nothing, and says so by answering undefined. */
 export function createCostModel(): CostModel {

@@ -36,27 +36,35 @@ export function promptTokensWithin(model: CostModel, question: ChunkQuestion): n
       ? within(itlTargetMs)
       : Math.max(
           within(autoFactor(question) * quietMs),
-          Math.min(model.efficientChunk(promptDepth), within(efficientGapMsMax)),
+          Math.min(model.efficientChunk(promptDepth), within(efficientGapMs(question))),
         );
   return Math.min(Math.max(tokens, chunkTokensMin), roomTokens);
 }
 
 /**
- * Without an explicit target, how long a gap may become for the sake of a chunk that is worth its fixed part. Where a step is
- * short (GPUs), twice the quiet step would cut prompts into chunks that are mostly fixed part, and everybody waits longer.
+ * How long a gap may become for the sake of a chunk that is worth its fixed part. Where several prompts wait, chunks that are
+ * mostly fixed part make everybody wait longer, the streams too: on a GPU the queue grows until no gap is short. A single
+ * prompt, however long, is not worth it: it has the machine between the streams' tokens.
  */
-const efficientGapMsMax = 150;
+function efficientGapMs({ promptCount }: ChunkQuestion): number {
+  return Math.min(gapMsPerFurtherPrompt * Math.max(promptCount - 1, 0), efficientGapMsMax);
+}
+
+const gapMsPerFurtherPrompt = 100;
+const efficientGapMsMax = 300;
 
 /**
  * Without an explicit target a step may take twice its quiet time while those that decode are many more than those that wait
  * for their first token: one long prompt doubles the gaps of many streams, no more. The more wait in proportion, the more
- * of the step is theirs, growing with the square: one stream must not hold up thirty prompts, and the sooner they decode
- * together, the cheaper is every later step for each. A queue that does not drain adds half a quiet step for each second
+ * of the step is theirs, in the end growing with the square: one stream must not hold up thirty prompts, and the sooner they
+ * decode together, the cheaper is every later step for each. A queue that does not drain adds half a quiet step for each second
  * of waiting, or first tokens would be minutes late for the sake of even gaps.
  */
 function autoFactor({ promptCount, decodeCount, queueMs }: ChunkQuestion): number {
   const share = promptCount / decodeCount;
-  return Math.min(Math.max(2, 1 + 4 * share * share) + queueMs / 2000, autoFactorMax);
+  const forWaiting = Math.max(2, 1 + 8 * share, 1 + 4 * share * share);
+  return Math.min(forWaiting, shareFactorMax) + Math.min(queueMs / 2000, queueFactorMax);
 }
 
-const autoFactorMax = 64;
+const shareFactorMax = 256;
+const queueFactorMax = 64;

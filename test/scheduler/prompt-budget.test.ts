@@ -51,7 +51,8 @@ describe('prompt tokens within the inter-token target', () => {
     const ask = (decodeCount: number, promptCount: number) =>
       promptTokensWithin(learned(), { ...question, decodeCount, promptCount, budgetTokens: 1e6 });
     expect(ask(1, 31)).toBeGreaterThan(10 * ask(1, 1));
-    expect(ask(8, 1)).toBe(ask(8, 4));
+    expect(ask(64, 1)).toBe(ask(64, 8));
+    expect(ask(16, 8)).toBeGreaterThan(2 * ask(16, 1));
   });
 
   it('without a target gives prompts more the longer the queue has waited, within a limit', () => {
@@ -98,7 +99,11 @@ describe('prompt tokens within the inter-token target', () => {
   });
 
   /** Reads a prompt beside decoding sequences as the planner would; answers the length of every step. */
-  function readPrompt(tokens: number, machine: { quietMs: number; chunkMs: (count: number, depth: number) => number }) {
+  function readPrompt(
+    tokens: number,
+    promptCount: number,
+    machine: { quietMs: number; chunkMs: (count: number, depth: number) => number },
+  ) {
     const model = createCostModel();
     const quiet = { decodeCount: 8, promptTokenCount: 0, promptDepth: 0 };
     for (let round = 0; round < 20; round++) model.observe(quiet, machine.quietMs);
@@ -111,7 +116,7 @@ describe('prompt tokens within the inter-token target', () => {
     }
     const steps: number[] = [];
     for (let done = 0; done < tokens; ) {
-      const asked = promptTokensWithin(model, { ...question, promptDepth: done });
+      const asked = promptTokensWithin(model, { ...question, promptCount, promptDepth: done });
       const count = Math.min(asked, tokens - done);
       const promptDepth = done + count / 2;
       const stepMs = machine.quietMs + machine.chunkMs(count, promptDepth);
@@ -123,7 +128,7 @@ describe('prompt tokens within the inter-token target', () => {
   }
 
   it('keeps a long prompt within twice the quiet step at every depth that allows it', () => {
-    const steps = readPrompt(2500, { quietMs: 50, chunkMs: (count, depth) => 7 + count * (1.6 + 0.0015 * depth) });
+    const steps = readPrompt(2500, 1, { quietMs: 50, chunkMs: (count, depth) => 7 + count * (1.6 + 0.0015 * depth) });
     const late = steps.slice(10);
     expect(late.length).toBeGreaterThan(100);
     expect(Math.max(...late)).toBeLessThan(110);
@@ -131,7 +136,7 @@ describe('prompt tokens within the inter-token target', () => {
 
   it('keeps to it on a machine that wavers by a fifth from step to step', () => {
     const random = createRandom(7);
-    const steps = readPrompt(2500, {
+    const steps = readPrompt(2500, 1, {
       quietMs: 50,
       chunkMs: (count, depth) => (0.8 + 0.4 * random()) * (7 + count * (1.6 + 0.0015 * depth)),
     });
@@ -141,7 +146,7 @@ describe('prompt tokens within the inter-token target', () => {
   });
 
   it('reads a prompt at once where a chunk is mostly fixed part and the gap stays short', () => {
-    const steps = readPrompt(10 * 300, { quietMs: 20, chunkMs: (count) => 20 + 0.04 * count });
+    const steps = readPrompt(10 * 300, 3, { quietMs: 20, chunkMs: (count) => 20 + 0.04 * count });
     // 150 chunks of 20 tokens would keep to twice the quiet step.
     expect(steps.length).toBeLessThan(20);
     expect(Math.max(...steps)).toBeLessThan(150);
