@@ -15,7 +15,7 @@ import { randomSeed } from './seed.ts';
 export interface PlanInput {
   readonly prompts: readonly Int32Array[];
   /** The field that holds the prompts, for errors. */
-  readonly promptField: 'messages' | 'prompt';
+  readonly promptField: string;
   /** The client's own limit on output tokens, if it gave one. */
   readonly requestedTokensMax: number | undefined;
   /** Where it gave none; undefined means whatever the context has left. */
