@@ -21,6 +21,7 @@ export interface AnswerFacts {
   /** The id that the request named, or the first one. */
   readonly model: string;
   readonly systemFingerprint: () => string;
+  readonly requestId: string;
 }
 
 export interface WholeAnswer {

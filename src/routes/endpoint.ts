@@ -6,6 +6,7 @@ import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { AnswerFacts, AnswerFormat } from './answer-format.ts';
 import { answerStream } from './answer-stream.ts';
 import { answerWhole } from './answer-whole.ts';
+import { keyNameOf } from './credentials.ts';
 import type { RouteDependencies, ServedModel } from './dependencies.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
@@ -32,6 +33,7 @@ export type PromptPart = Pick<
   | 'prompts'
   | 'promptField'
   | 'requestedTokensMax'
+  | 'isOutputCut'
   | 'defaultTokensMax'
   | 'bestOf'
   | 'report'
@@ -86,7 +88,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
   const { systemFingerprint } = dependencies;
   const context = {
     ...exchange,
-    format: endpoint.formatOf(fields, { model, systemFingerprint }),
+    format: endpoint.formatOf(fields, { model, systemFingerprint, requestId: request.id }),
     model,
     receivedMs,
   };
@@ -138,7 +140,8 @@ export function modelFault(id: string, model: ServedModel): OctetErrorBody | und
 
 /** Whose share a request counts against: its API key, else its user, else its address. */
 function fairnessKeyOf({ dependencies, request }: Exchange, user: string | null | undefined): string {
-  const keyName = dependencies.keyRing?.identify(request.headers.authorization);
+  const { keyRing } = dependencies;
+  const keyName = keyRing && keyNameOf(request.headers, keyRing);
   if (keyName !== undefined) return `key:${keyName}`;
   return user ? `user:${user}` : `address:${request.ip}`;
 }
