@@ -78,7 +78,7 @@ const idField = wireText.min(1).max(256);
 const toolResult = z.object({
   type: z.literal('tool_result'),
   tool_use_id: idField,
-  content: contentField(systemBlock).optional(),
+  content: contentField(systemBlock).nullish(),
   is_error: z.boolean().nullish(),
   cache_control: cacheControlField,
 });

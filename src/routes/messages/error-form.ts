@@ -26,9 +26,14 @@ type MessagesErrorType =
 export function messagesError(error: OctetErrorBody, requestId: string): object {
   return {
     type: 'error',
-    error: { type: typeOf(error), message: messageOf(error), details: { error_code: error.code } },
+    error: { type: typeOf(error), message: messageOf(error), details: { error_code: errorCodeOf(error) } },
     request_id: requestId,
   };
+}
+
+/** Read by the client that asked for the server to keep its conversation: it then sends the whole of it. */
+function errorCodeOf({ code, param }: OctetErrorBody): string {
+  return code === 'invalid_request' && param === 'thread' ? 'thread_unsupported_request' : code;
 }
 
 /** Agents shorten their conversation where they read these words. */

@@ -2,7 +2,7 @@
 // Source: Message and RawMessageStreamEvent of @anthropic-ai/sdk.
 
 import { randomUUID } from 'node:crypto';
-import { assertNever } from '../../assert.ts';
+import { assertNever, must } from '../../assert.ts';
 import { type Block, type BlockSpelling, createBlockWriter } from '../answer-blocks.ts';
 import type {
   AnswerFacts,
@@ -12,7 +12,7 @@ import type {
   StreamWriter,
   WholeAnswer,
 } from '../answer-format.ts';
-import type { PromptUsage, Usage } from '../generation-types.ts';
+import type { Usage } from '../generation-types.ts';
 import { parseInnerJson } from '../json-body.ts';
 import { messagesError } from './error-form.ts';
 import { hiddenSignature, shownSignature } from './hidden-thinking.ts';
@@ -28,12 +28,12 @@ export function messagesFormat(facts: AnswerFacts, own: OwnFields): AnswerFormat
 }
 
 function wholeMessage(facts: AnswerFacts, own: OwnFields, { choices, usage }: WholeAnswer): object {
-  const [choice] = choices;
+  const choice = must(choices[0], 'a message is one choice');
   return {
     ...newMessage(facts),
-    content: (choice?.parts ?? []).map((part) => contentBlock(part, own)),
-    ...(choice === undefined ? {} : stopOf(choice, usage, own)),
-    usage: { ...usageBody(usage), output_tokens: usage.generationTokenCount, ...wholeUsage(usage) },
+    content: choice.parts.map((part) => contentBlock(part, own)),
+    ...stopOf(choice, usage, own),
+    usage: { ...usageBody(usage), ...fixedUsage },
   };
 }
 
@@ -103,30 +103,19 @@ function stopOf({ reason, stopReason }: ChoiceFinish, { generationTokenCount }: 
   }
 }
 
-/** What the cache knew is not counted among the input tokens; nothing has to be written to it by order. */
-function usageBody({ promptTokenCount, cachedTokenCount }: PromptUsage): object {
+/** What a message's usage has besides counts. */
+const fixedUsage = { cache_creation: null, service_tier: 'standard', inference_geo: null, speed: null };
+
+/** What the cache knew is not counted among the input tokens; nothing is written to it by order. */
+function usageBody({ promptTokenCount, cachedTokenCount, generationTokenCount, reasoningTokenCount }: Usage): object {
   return {
     input_tokens: promptTokenCount - cachedTokenCount,
     cache_creation_input_tokens: 0,
     cache_read_input_tokens: cachedTokenCount,
+    output_tokens: generationTokenCount,
+    output_tokens_details: reasoningTokenCount === undefined ? null : { thinking_tokens: reasoningTokenCount },
     server_tool_use: null,
   };
-}
-
-/** What a message tells besides, but not the events at its end. */
-function wholeUsage(usage: Usage | undefined): object {
-  return {
-    ...thinkingUsage(usage),
-    cache_creation: null,
-    service_tier: 'standard',
-    inference_geo: null,
-    speed: null,
-  };
-}
-
-function thinkingUsage(usage: Usage | undefined): object {
-  const count = usage?.reasoningTokenCount;
-  return { output_tokens_details: count === undefined ? null : { thinking_tokens: count } };
 }
 
 function createEventWriter(facts: AnswerFacts, own: OwnFields): StreamWriter {
@@ -134,8 +123,8 @@ function createEventWriter(facts: AnswerFacts, own: OwnFields): StreamWriter {
   let finish: ChoiceFinish = { reason: 'stop', stopReason: undefined };
   return {
     opening: (_, prompt) => {
-      const usage = { ...usageBody(prompt), output_tokens: 0, ...wholeUsage(undefined) };
-      return event('message_start', { message: { ...newMessage(facts), usage } });
+      const usage = usageBody({ ...prompt, generationTokenCount: 0, reasoningTokenCount: undefined });
+      return event('message_start', { message: { ...newMessage(facts), usage: { ...usage, ...fixedUsage } } });
     },
     text: (_, text) => blocks.text(text),
     scored: (_, text) => blocks.text(text),
@@ -146,8 +135,7 @@ function createEventWriter(facts: AnswerFacts, own: OwnFields): StreamWriter {
     },
     ending: (usage) => {
       const delta = { container: null, stop_details: null, ...stopOf(finish, usage, own) };
-      const total = { ...usageBody(usage), output_tokens: usage.generationTokenCount, ...thinkingUsage(usage) };
-      return event('message_delta', { delta, usage: total }) + event('message_stop', {});
+      return event('message_delta', { delta, usage: usageBody(usage) }) + event('message_stop', {});
     },
     failing: (error) => event('error', messagesError(error, facts.requestId)),
     ping: event('ping', {}),

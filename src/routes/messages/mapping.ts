@@ -32,27 +32,32 @@ export interface MessagesFields extends ChatRequest {
 }
 
 export function messagesFields(fields: MessagesRequest): MessagesFields {
-  const { thinking, stop_sequences: stops } = fields;
+  const stops = fields.stop_sequences ?? [];
   return {
     ...conversationFields(fields),
     max_tokens: fields.max_tokens,
-    stop: stops ?? [],
+    stop: stops,
     temperature: fields.temperature,
     top_p: fields.top_p,
     top_k: fields.top_k,
     stream: fields.stream,
     user: fields.metadata?.user_id,
     seed: fields.seed,
+    ignore_eos: fields.ignore_eos,
     priority: fields.priority,
     timeout: fields.timeout,
     cache_salt: fields.cache_salt,
     own: {
       prefill: prefillOf(fields.messages),
       maxTokens: fields.max_tokens,
-      stopSequences: stops ?? [],
-      hidesThinking: thinking !== undefined && thinking.type !== 'disabled' && thinking.display === 'omitted',
+      stopSequences: stops,
+      hidesThinking: hidesThinking(fields),
     },
   };
+}
+
+function hidesThinking({ thinking }: MessagesRequest): boolean {
+  return thinking?.type !== 'disabled' && thinking?.display === 'omitted';
 }
 
 /** What makes the prompt. */
@@ -61,7 +66,7 @@ function conversationFields(fields: CountRequest): ChatRequest {
   return {
     ...absentFields,
     model: fields.model,
-    messages: [...(system === undefined ? [] : [systemTurn(system)]), ...chatTurns(messages)],
+    messages: [...(system ? [systemTurn(system)] : []), ...chatTurns(messages)],
     tools: chatTools(fields),
     tool_choice: chatToolChoice(fields),
     parallel_tool_calls: allowsSeveralCalls(fields),
@@ -78,7 +83,7 @@ function thinkingFields(fields: CountRequest): ThinkingFields {
   const effort = output?.effort === 'max' ? 'xhigh' : output?.effort;
   // An answer that goes on from given words is past its thinking.
   const isOff = thinking?.type === 'disabled' || prefillOf(messages) !== undefined;
-  const isSaid = isOff || thinking !== undefined;
+  const isSaid = isOff || Boolean(thinking);
   const budget = isOff ? 0 : thinking?.type === 'enabled' ? thinking.budget_tokens : undefined;
   return {
     chat_template_kwargs: {

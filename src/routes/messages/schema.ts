@@ -1,5 +1,5 @@
 // The body of POST /v1/messages, and of its count_tokens.
-// Source: MessageCreateParamsBase of @anthropic-ai/sdk. `seed`, `priority`, `timeout`, `cache_salt` and
+// Source: MessageCreateParamsBase of @anthropic-ai/sdk. `seed`, `ignore_eos`, `priority`, `timeout`, `cache_salt` and
 // `chat_template_kwargs` are this server's, as in chat.
 
 import { z } from 'zod';
@@ -41,8 +41,8 @@ const outputFormat = z.object({
 const sharedShape = {
   model: wireText,
   messages: boundedArray(message, { min: 1, max: messageCountMax }),
-  system: contentField(systemBlock).optional(),
-  thinking: thinking.optional(),
+  system: contentField(systemBlock).nullish(),
+  thinking: thinking.nullish(),
   output_config: z
     .object({
       effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
@@ -69,6 +69,7 @@ export const messagesSchema = z.object({
   service_tier: z.enum(['auto', 'standard_only']).nullish(),
   stream: sharedFields.stream,
   seed: sharedFields.seed,
+  ignore_eos: sharedFields.ignore_eos,
   priority: sharedFields.priority,
   timeout: sharedFields.timeout,
   cache_salt: sharedFields.cache_salt,

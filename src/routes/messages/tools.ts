@@ -8,21 +8,24 @@ import { boundedArray, wireText } from '../wire-text.ts';
 import { cacheControlField, knownKind } from './content.ts';
 
 const exampleCountMax = 64;
+const callerCountMax = 16;
 const ownTypeRule =
   'must be "custom" or absent: this server runs no tools of its own and knows no ready-made ones; describe it with an input_schema';
 
 const tool = z.object({
-  type: z.literal('custom', ownTypeRule).nullish(),
+  type: z.literal('custom').nullish(),
   name: toolName,
   description: wireText.nullish(),
   input_schema: z.looseObject({ type: z.literal('object') }),
   input_examples: boundedArray(z.looseObject({}), { min: 0, max: exampleCountMax }).nullish(),
   strict: z.boolean().nullish(),
-  allowed_callers: z
-    .array(z.string())
+  allowed_callers: boundedArray(z.string(), { min: 0, max: callerCountMax })
     .refine((callers) => callers.includes('direct'), 'must include "direct": this server runs no code')
     .nullish(),
-  defer_loading: z.literal(false, 'is not supported: every tool is shown to the model').nullish(),
+  defer_loading: z
+    .boolean()
+    .refine((isDeferred) => !isDeferred, 'is not supported: every tool is shown to the model')
+    .nullish(),
   /** Arguments are always streamed as they are written. */
   eager_input_streaming: z.boolean().nullish(),
   cache_control: cacheControlField,
@@ -51,7 +54,7 @@ const choice = knownKind(
 /** Shape to spread into the body's z.object. */
 export const toolFields = {
   tools: boundedArray(ownTool, { min: 0, max: toolCountMax }).nullish(),
-  tool_choice: choice.optional(),
+  tool_choice: choice.nullish(),
 };
 
 const toolSchema = z.object(toolFields);
@@ -108,5 +111,5 @@ export function chatToolChoice({ tool_choice: chosen }: ToolRequest): ToolChoice
 }
 
 export function allowsSeveralCalls({ tool_choice: chosen }: ToolRequest): boolean {
-  return !(chosen !== undefined && 'disable_parallel_tool_use' in chosen && chosen.disable_parallel_tool_use === true);
+  return !(chosen && 'disable_parallel_tool_use' in chosen && chosen.disable_parallel_tool_use === true);
 }

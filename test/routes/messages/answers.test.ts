@@ -1,6 +1,8 @@
 // Anthropic's Messages API on a fake engine: whole messages, the order of events, and how they end.
 
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
@@ -48,6 +50,37 @@ function outline(events: readonly MessageEvent[]): string[] {
     else lines.push(`${type} ${text}`);
   }
   return lines;
+}
+
+type WireBlock = z.output<typeof messageSchema>['content'][number];
+
+/** Ids of calls are new each time. */
+function withoutId(block: WireBlock): object {
+  return block.type === 'tool_use' ? { ...block, id: '' } : block;
+}
+
+/** The blocks that a client makes of a stream's events. */
+function contentOf(events: readonly MessageEvent[]): object[] {
+  const blocks: object[] = [];
+  const texts: string[] = [];
+  for (const event of events) {
+    if (event.type === 'content_block_start') {
+      expect(event.index).toBe(blocks.length);
+      blocks.push(withoutId(event.content_block));
+      texts.push('');
+    } else if (event.type === 'content_block_delta') {
+      expect(event.index).toBe(blocks.length - 1);
+      const { type, ...fields } = event.delta;
+      if (type === 'signature_delta') Object.assign(must(blocks.at(-1), 'an open block'), fields);
+      else texts[event.index] += must(Object.values(fields)[0], 'a text');
+    }
+  }
+  return blocks.map((block, index) => {
+    if ('thinking' in block) return { ...block, thinking: texts[index] };
+    return 'input' in block
+      ? { ...block, input: JSON.parse(must(texts[index], 'arguments')) }
+      : { ...block, text: texts[index] };
+  });
 }
 
 describe('a message', () => {
@@ -198,13 +231,25 @@ describe('a stream', () => {
     expect(events.filter((event) => event.type === 'content_block_delta').length).toBeGreaterThan(10);
   });
 
-  it('adds up to the whole message', async () => {
+  it('adds up to the whole message, whatever it holds', async () => {
     const { engine } = await open({ dialect: thinking });
-    answerAllWith(engine, `<think>\nhm\n</think>\n\nWait.\n${call}\nDone.`);
-    const whole = await message({ tools: [weather] });
-    const { text } = await post({ tools: [weather], stream: true });
-    expect(outline(messageEvents(text)).filter((line) => line.startsWith('start'))).toEqual(
-      whole.content.map(({ type }, index) => `start ${index} ${type}`),
+    const words = fc.stringMatching(/^[a-z]{1,8}( [a-z"{é]{1,8}){0,3}$/);
+    const calls = words.map((city) => call.replace('"Oslo"', JSON.stringify(city)));
+    const thought = fc.option(words, { nil: undefined });
+    await fc.assert(
+      fc.asyncProperty(thought, fc.array(fc.oneof(words, calls), { maxLength: 5 }), async (thoughts, parts) => {
+        const text = (thoughts === undefined ? '' : `<think>\n${thoughts}\n</think>\n\n`) + parts.join('\n');
+        answerAllWith(engine, text);
+        const asked = { tools: [weather], max_tokens: 2000 };
+        const whole = await message(asked);
+        const events = messageEvents((await post({ ...asked, stream: true })).text);
+        expect(contentOf(events)).toEqual(whole.content.map(withoutId));
+        expect(events.at(-2)).toMatchObject({
+          delta: { stop_reason: whole.stop_reason },
+          usage: { output_tokens: whole.usage.output_tokens },
+        });
+      }),
+      { numRuns: 60 },
     );
   });
 

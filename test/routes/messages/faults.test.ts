@@ -146,6 +146,11 @@ describe('a body', () => {
       'output_config.format.schema must be a JSON schema: an object. Given: nothing',
     ],
     [
+      'with a tool that is found later',
+      { tools: [{ ...tool, defer_loading: true }] },
+      'tools.0.defer_loading is not supported: every tool is shown to the model. Given: true',
+    ],
+    [
       'with servers of tools',
       { mcp_servers: [{ url: 'x' }] },
       'mcp_servers is not supported: this server runs no tools',
@@ -176,6 +181,9 @@ describe('a body', () => {
       tools: [{ ...tool, type: 'custom', cache_control: ephemeral, allowed_callers: ['direct'], defer_loading: false }],
       speed: 'standard',
       container: null,
+      system: null,
+      thinking: null,
+      tool_choice: null,
       service_tier: 'auto',
     };
     expect((await send({ payload, headers: { 'anthropic-version': '2023-06-01' } })).status).toBe(200);
