@@ -31,7 +31,7 @@ interface PendingChoice {
 }
 
 export function createPendingChoices(
-  plan: GenerationPlan,
+  plan: Pick<GenerationPlan, 'prompts' | 'choiceCount'>,
   { writer, reporter }: { readonly writer: StreamWriter; readonly reporter: Reporter },
 ): PendingChoices {
   const prompts = plan.prompts.map(

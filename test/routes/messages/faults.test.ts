@@ -81,6 +81,11 @@ describe('a body', () => {
       'messages.1.content.0.tool_use_id must be the id of a tool_use block in the turn before, answered once. Given: "a"',
     ],
     [
+      'with a call that is answered twice',
+      turns(assistant(use('a')), user(result('a'), result('a'))),
+      'messages.2.content.1.tool_use_id must be the id of a tool_use block in the turn before, answered once. Given: "a"',
+    ],
+    [
       'with a call that is not answered',
       turns(assistant(use('a'), use('b')), user(result('b'))),
       'messages.1.content.0.id must be answered by a tool_result block in the next turn. Given: "a"',
@@ -188,6 +193,14 @@ describe('a body', () => {
     };
     expect((await send({ payload, headers: { 'anthropic-version': '2023-06-01' } })).status).toBe(200);
   });
+});
+
+it('a conversation with calls, results and questions is answered', async () => {
+  const { engine } = await open();
+  answerAllWith(engine, 'x');
+  const earlier = [assistant(use('a'), use('b')), user(result('b'), result('a')), assistant(use('a'))];
+  const conversation = turns(...earlier, user(result('a')), user({ type: 'text', text: 'So?' }));
+  expect((await send({ payload: { ...valid, ...conversation } })).status).toBe(200);
 });
 
 describe('an error', () => {
