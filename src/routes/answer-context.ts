@@ -1,10 +1,10 @@
 // What both ways of answering share.
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { AnswerFormat } from './answer-format.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { GenerationPorts, Usage } from './generation-types.ts';
 import type { TokenTexts } from './token-text.ts';
-import type { AnswerFormat } from './wire-shapes.ts';
 
 export interface AnswerContext {
   readonly dependencies: RouteDependencies;
@@ -12,8 +12,6 @@ export interface AnswerContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly format: AnswerFormat;
-  /** The `service_tier` of the request: OpenAI names the one that served it where one was asked for. */
-  readonly tierAsked: string | undefined;
   /** The id that the request named. */
   readonly model: string;
   /** When the request was received, in performance.now() milliseconds. */

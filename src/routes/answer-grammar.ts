@@ -13,8 +13,8 @@ import type { ToolDefinition } from './tools-schema.ts';
 
 export interface CallsPart {
   readonly shape: CallShape;
-  /** With their places in the body, for faults. */
-  readonly tools: readonly { readonly index: number; readonly tool: ToolDefinition }[];
+  /** With the places of their schemas in the body, for faults. */
+  readonly tools: readonly { readonly schemaPath: readonly PropertyKey[]; readonly tool: ToolDefinition }[];
   readonly allowsSeveral: boolean;
   /** `forced`: calls are all the answer. `free`: text, and calls in it that keep their form from the trigger on. */
   readonly kind: 'forced' | 'free';
@@ -58,7 +58,7 @@ function asOnlyTag(content: JsonObject): JsonObject {
 function callsFormat({ shape, tools, allowsSeveral, kind }: CallsPart): Checked<JsonObject> {
   const faults: Fault[] = [];
   const tags: JsonObject[] = [];
-  for (const { index, tool } of tools) {
+  for (const { schemaPath, tool } of tools) {
     const { name, parameters, strict } = tool.function;
     // Where nothing is forced, a tool that is not strict has its arguments checked by the client alone.
     const isFree = kind === 'free' && !strict;
@@ -68,7 +68,7 @@ function callsFormat({ shape, tools, allowsSeveral, kind }: CallsPart): Checked<
       tags.push({ type: 'tag', begin: shape.begin(name), content, end: shape.end });
     } else {
       for (const { path, rule } of lowered.faults) {
-        faults.push({ path: ['tools', index, 'function', 'parameters', ...path], rule, given: undefined });
+        faults.push({ path: [...schemaPath, ...path], rule, given: undefined });
       }
     }
   }

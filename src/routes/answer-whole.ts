@@ -1,15 +1,15 @@
 // Answers a generation with one JSON body, when all of it is there.
 
-import { assertNever, must } from '../assert.ts';
+import { assert, assertNever, must } from '../assert.ts';
 import { type AnswerContext, logAnswer, portsOf } from './answer-context.ts';
+import type { AnswerPart, ChoiceFinish, StreamPiece, WholeChoice } from './answer-format.ts';
 import { bestChoices } from './best-choices.ts';
 import { watchClient } from './client-watch.ts';
 import { sendError } from './error-answer.ts';
 import { type GenerationPlan, startGeneration } from './generation.ts';
-import type { AnswerPiece, Generation, GenerationSink } from './generation-types.ts';
+import type { Generation, GenerationSink } from './generation-types.ts';
 import { createReporter } from './reporter.ts';
 import type { ScoredToken } from './score-queue.ts';
-import { answerHead, type ChoiceFinish, type WholeCall, type WholeChoice, wholeAnswer } from './wire-shapes.ts';
 
 /** Resolves when the answer was handed to the reply, or the client left (the reply is hijacked then). */
 export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promise<void> {
@@ -33,8 +33,9 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
       resolve();
     };
     const sink: GenerationSink = {
+      onStart: () => undefined,
       onText: (index, text, scores) => {
-        at(index).text += text;
+        addText(at(index), 'content', text);
         at(index).scores.push(...scores);
       },
       onPiece: (index, piece) => addPiece(at(index), piece),
@@ -45,20 +46,17 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
       onEnd: (usage) => {
         const choices = returnedIndexes(plan, answers).map((index): WholeChoice => {
           const promptIndex = Math.floor(index / plan.choiceCount);
-          const { text, scores, finish, reasoning, calls } = at(index);
+          const { scores, finish, parts } = at(index);
           return {
-            ...reporter.whole(promptIndex, text, scores),
+            ...reporter.whole(promptIndex, contentOf(parts), scores),
             ...finish,
-            reasoning,
-            calls,
+            parts,
             promptLogprobs: reporter.prompt(promptIndex),
           };
         });
-        const systemFingerprint = dependencies.systemFingerprint();
-        const head = answerHead(format, { ...context, systemFingerprint });
-        const texts = answers.map(({ text }) => text);
+        const texts = answers.map(({ parts }) => contentOf(parts));
         logAnswer(context, usage, texts);
-        settle(() => void reply.send(wholeAnswer(format, head, { choices, usage })));
+        settle(() => void reply.send(format.whole({ choices, usage })));
       },
       onFail: (error) => settle(() => sendError(reply, error, dependencies.metrics)),
     };
@@ -81,31 +79,47 @@ function returnedIndexes(
 }
 
 interface GrowingAnswer {
-  text: string;
+  readonly parts: GrowingPart[];
   readonly scores: ScoredToken[];
-  reasoning: string;
-  readonly calls: (WholeCall & { arguments: string })[];
   finish: ChoiceFinish;
 }
 
+type GrowingPart =
+  | { readonly kind: 'content' | 'reasoning'; text: string }
+  | { readonly kind: 'call'; readonly id: string; readonly name: string; arguments: string };
+
 function emptyAnswer(): GrowingAnswer {
-  return { text: '', scores: [], reasoning: '', calls: [], finish: { reason: 'stop', stopReason: undefined } };
+  return { parts: [], scores: [], finish: { reason: 'stop', stopReason: undefined } };
 }
 
-function addPiece(answer: GrowingAnswer, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void {
+function contentOf(parts: readonly AnswerPart[]): string {
+  return parts.map((part) => (part.kind === 'content' ? part.text : '')).join('');
+}
+
+function addText({ parts }: GrowingAnswer, kind: 'content' | 'reasoning', text: string): void {
+  if (text === '') return;
+  const last = parts.at(-1);
+  if (last?.kind === kind) last.text += text;
+  else parts.push({ kind, text });
+}
+
+function addPiece(answer: GrowingAnswer, piece: StreamPiece): void {
   switch (piece.kind) {
     case 'reasoning':
-      answer.reasoning += piece.text;
+      addText(answer, 'reasoning', piece.text);
       return;
     case 'call-started':
-      answer.calls.push({ id: piece.id, name: piece.name, arguments: '' });
+      answer.parts.push({ kind: 'call', id: piece.id, name: piece.name, arguments: '' });
       return;
-    case 'call-arguments':
-      must(answer.calls.at(-1), 'arguments belong to a call').arguments += piece.text;
+    case 'call-arguments': {
+      const call = answer.parts.at(-1);
+      assert(call?.kind === 'call', 'arguments belong to a call');
+      call.arguments += piece.text;
       return;
+    }
     case 'call-broken':
-      if (piece.wasStarted) answer.calls.pop();
-      answer.text += piece.text;
+      if (piece.wasStarted) answer.parts.pop();
+      addText(answer, 'content', piece.text);
       return;
     case 'call-finished':
       return;

@@ -11,7 +11,7 @@ import { faultsError } from './faults.ts';
 import { fillInMiddle } from './fill-in-middle.ts';
 import { plainReport } from './report.ts';
 import { type Checked, checkBody } from './request-body.ts';
-import { completionFormat } from './wire-shapes.ts';
+import { completionSpelling, openAiFormat } from './wire-shapes.ts';
 
 /** OpenAI's default for this endpoint. */
 const defaultTokensMax = 16;
@@ -26,9 +26,9 @@ export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<
     vocabularySize: tokenizer.vocabularySize,
   };
   return {
-    format: completionFormat,
     check: (body) => checkBody(body, rules),
     promptsOf: (fields) => promptsOf(fields, tokenizer),
+    formatOf: (fields, facts) => openAiFormat(completionSpelling, facts, fields),
   };
 }
 

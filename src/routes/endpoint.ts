@@ -3,8 +3,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { AnswerFacts, AnswerFormat } from './answer-format.ts';
 import { answerStream } from './answer-stream.ts';
 import { answerWhole } from './answer-whole.ts';
+import { keyNameOf } from './credentials.ts';
 import type { RouteDependencies, ServedModel } from './dependencies.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
@@ -14,7 +16,6 @@ import { bannedRunsOf } from './output-limits.ts';
 import type { Checked } from './request-body.ts';
 import type { SharedFields } from './request-fields.ts';
 import type { TokenTexts } from './token-text.ts';
-import type { AnswerFormat } from './wire-shapes.ts';
 
 const loadingRetrySeconds = 5;
 /** Node's timers take no more. */
@@ -32,6 +33,7 @@ export type PromptPart = Pick<
   | 'prompts'
   | 'promptField'
   | 'requestedTokensMax'
+  | 'isOutputCut'
   | 'defaultTokensMax'
   | 'bestOf'
   | 'report'
@@ -42,9 +44,9 @@ export type PromptPart = Pick<
 
 /** One endpoint's own part: how a body is checked, how it becomes tokens, how answers are spelled. */
 export interface Endpoint<Fields extends SharedFields> {
-  readonly format: AnswerFormat;
   check(body: unknown): Checked<Fields>;
   promptsOf(fields: Fields): Promise<Checked<PromptPart>>;
+  formatOf(fields: Fields, facts: AnswerFacts): AnswerFormat;
 }
 
 /** Handles a request from its body to its answer. */
@@ -83,15 +85,14 @@ export async function serveEndpoint<Fields extends SharedFields>(
   if (request.raw.socket.destroyed) return reply.hijack();
 
   if (dependencies.logPrompts) request.log.info({ body: request.body }, 'prompt');
+  const { systemFingerprint } = dependencies;
   const context = {
     ...exchange,
-    format: endpoint.format,
+    format: endpoint.formatOf(fields, { model, systemFingerprint, requestId: request.id }),
     model,
     receivedMs,
-    tierAsked: fields.service_tier ?? undefined,
   };
-  const includeUsage = fields.stream_options?.include_usage ?? false;
-  await (fields.stream ? answerStream(context, plan.value, { includeUsage }) : answerWhole(context, plan.value));
+  await (fields.stream ? answerStream(context, plan.value) : answerWhole(context, plan.value));
   return reply;
 }
 
@@ -139,7 +140,8 @@ export function modelFault(id: string, model: ServedModel): OctetErrorBody | und
 
 /** Whose share a request counts against: its API key, else its user, else its address. */
 function fairnessKeyOf({ dependencies, request }: Exchange, user: string | null | undefined): string {
-  const keyName = dependencies.keyRing?.identify(request.headers.authorization);
+  const { keyRing } = dependencies;
+  const keyName = keyRing && keyNameOf(request.headers, keyRing);
   if (keyName !== undefined) return `key:${keyName}`;
   return user ? `user:${user}` : `address:${request.ip}`;
 }

@@ -1,10 +1,11 @@
-// Errors on their way out: one place that turns whatever was thrown or returned into OpenAI's error body.
+// Errors on their way out: one place that turns whatever was thrown or returned into OpenAI's error body, or Anthropic's.
 // Source of Fastify's codes: its docs, "Errors".
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OctetError, type OctetErrorBody, octetError, statusOf, toWire } from '../errors.ts';
 import type { HttpLimits } from './dependencies.ts';
 import { givenText } from './faults.ts';
+import { isMessagesUrl, messagesError } from './messages/error-form.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 
 /** Answers with an error. Only its code goes to the log: messages may quote the request's text. */
@@ -16,7 +17,8 @@ export function sendError(reply: FastifyReply, error: OctetErrorBody, metrics: H
   }
   // A draining server's connections should not be kept for a next request.
   if (error.code === 'shutting_down') reply.header('connection', 'close');
-  reply.code(statusOf(error.code)).send(toWire(error));
+  const { id, url } = reply.request;
+  reply.code(statusOf(error.code)).send(isMessagesUrl(url) ? messagesError(error, id) : toWire(error));
 }
 
 type Explain = (request: FastifyRequest, limits: HttpLimits) => OctetErrorBody;

@@ -15,9 +15,11 @@ import { randomSeed } from './seed.ts';
 export interface PlanInput {
   readonly prompts: readonly Int32Array[];
   /** The field that holds the prompts, for errors. */
-  readonly promptField: 'messages' | 'prompt';
+  readonly promptField: string;
   /** The client's own limit on output tokens, if it gave one. */
   readonly requestedTokensMax: number | undefined;
+  /** Where the context has less left than was asked for, the output ends there; otherwise such a request is refused. */
+  readonly isOutputCut?: boolean;
   /** Where it gave none; undefined means whatever the context has left. */
   readonly defaultTokensMax: number | undefined;
   /** Prompt and output together. */
@@ -46,8 +48,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
     const error = lengthFault(tokens.length, param, input);
     if (error !== undefined) return { kind: 'refused', error };
     const roomTokens = input.contextTokensMax - tokens.length;
-    const outputTokensMax = input.requestedTokensMax ?? Math.min(input.defaultTokensMax ?? roomTokens, roomTokens);
-    prompts.push({ tokens, outputTokensMax });
+    prompts.push({ tokens, outputTokensMax: outputTokensMaxOf(input, roomTokens) });
   }
   const timeoutMs = Math.min(input.requestMsMax, (fields.timeout ?? Number.POSITIVE_INFINITY) * 1000);
   return {
@@ -80,6 +81,12 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
   };
 }
 
+function outputTokensMaxOf(input: PlanInput, roomTokens: number): number {
+  const { requestedTokensMax: requested, defaultTokensMax: usual } = input;
+  if (requested !== undefined && !input.isOutputCut) return requested;
+  return Math.min(requested ?? usual ?? roomTokens, roomTokens);
+}
+
 /** The end of a prompt, where only that is wanted. */
 function truncated(tokens: Int32Array, wanted: number | null | undefined, input: PlanInput): Int32Array {
   if (wanted === undefined || wanted === null) return tokens;
@@ -92,12 +99,12 @@ function lengthFault(promptLength: number, param: string, input: PlanInput): Oct
     return octetError('invalid_request', `${param} must make at least 1 token. Given: 0 tokens`, param);
   }
   // Reading a prompt alone draws a token too.
-  const outputLength = Math.max(input.requestedTokensMax ?? 1, 1);
+  const isAnyLength = input.requestedTokensMax === undefined || input.isOutputCut === true;
+  const outputLength = isAnyLength ? 1 : Math.max(input.requestedTokensMax ?? 1, 1);
   if (promptLength + outputLength <= input.contextTokensMax) return undefined;
   const limit = `This model's maximum context length is ${input.contextTokensMax} tokens.`;
-  const asked =
-    input.requestedTokensMax === undefined
-      ? `However, ${param} resulted in ${promptLength} tokens, which leaves no room for an answer.`
-      : `However, you requested ${promptLength + outputLength} tokens (${promptLength} in ${param}, ${outputLength} for the answer).`;
+  const asked = isAnyLength
+    ? `However, ${param} resulted in ${promptLength} tokens, which leaves no room for an answer.`
+    : `However, you requested ${promptLength + outputLength} tokens (${promptLength} in ${param}, ${outputLength} for the answer).`;
   return octetError('context_length_exceeded', `${limit} ${asked}`, param);
 }

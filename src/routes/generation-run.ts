@@ -80,7 +80,7 @@ export function createGenerationRun(choiceTotal: number, ports: GenerationPorts,
 function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
   switch (event.kind) {
     case 'sequence-started':
-      choice.prompt.cachedTokenCount ??= event.cachedTokenCount;
+      takeStart(run, choice.prompt, event.cachedTokenCount);
       return;
     case 'prompt-logprobs':
       run.sink.onPromptScores(choice.prompt.index, event.logprobs);
@@ -97,6 +97,12 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
     default:
       assertNever(event);
   }
+}
+
+function takeStart(run: RunState, prompt: PromptState, cachedTokenCount: number): void {
+  if (prompt.cachedTokenCount !== undefined) return;
+  prompt.cachedTokenCount = cachedTokenCount;
+  run.sink.onStart(prompt.index, { promptTokenCount: prompt.tokenCount, cachedTokenCount });
 }
 
 function fail(run: RunState, choice: ChoiceState, error: OctetErrorBody): void {

@@ -31,6 +31,8 @@ export interface GenerationSink {
   onPiece(index: number, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void;
   /** Log-probabilities of a prompt's second token and following, in order, each once. */
   onPromptScores(promptIndex: number, scores: readonly TokenLogprobs[]): void;
+  /** A prompt left the queue: once each, before anything of its choices. */
+  onStart(promptIndex: number, prompt: PromptUsage): void;
   onFinish(index: number, reason: EndReason, stopReason: StopReason): void;
   /** After the last choice's `onFinish`. */
   onEnd(usage: Usage): void;
@@ -38,9 +40,13 @@ export interface GenerationSink {
   onFail(error: OctetErrorBody): void;
 }
 
-export interface Usage {
+export interface PromptUsage {
   readonly promptTokenCount: number;
+  /** Of them, those that the cache knew. */
   readonly cachedTokenCount: number;
+}
+
+export interface Usage extends PromptUsage {
   readonly generationTokenCount: number;
   /** Undefined where reasoning is not told apart. */
   readonly reasoningTokenCount: number | undefined;

@@ -5,11 +5,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { chatEndpoint } from './chat-completions.ts';
 import { completionsEndpoint } from './completions.ts';
+import { carriesKey, keyNameOf } from './credentials.ts';
 import type { KeyRing, MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
 import { modelFault, serveEndpoint } from './endpoint.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
+import { createTokenCount, messagesEndpoint } from './messages/messages.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
@@ -78,6 +80,8 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   const texts = createTokenTexts(dependencies.tokenizer);
   const chat = chatEndpoint(dependencies);
   const completions = completionsEndpoint(dependencies);
+  const messages = messagesEndpoint(dependencies);
+  const countTokens = createTokenCount(dependencies);
   const { metrics, model } = dependencies;
   const post = (url: string, answer: Answer): Path => ({ url, method: 'POST', isOpen: false, answer });
   const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: false, answer });
@@ -89,6 +93,8 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   return [
     post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
     post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
+    post('/v1/messages', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, messages)),
+    post('/v1/messages/count_tokens', async ({ body }, reply) => answerBody(reply, await countTokens(body))),
     post('/tokenize', async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies))),
     post('/detokenize', ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies))),
     post('/apply-template', async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies))),
@@ -109,9 +115,10 @@ function wildcardOf(params: unknown): string {
 }
 
 function keyFault({ headers }: FastifyRequest, keyRing: KeyRing | undefined): OctetErrorBody | undefined {
-  if (keyRing === undefined || keyRing.identify(headers.authorization) !== undefined) return undefined;
-  const given = headers.authorization === undefined ? 'none was given' : 'the given one is not known';
-  const message = `This server requires an API key in the header "authorization: Bearer <key>"; ${given}.`;
+  if (keyRing === undefined || keyNameOf(headers, keyRing) !== undefined) return undefined;
+  const given = carriesKey(headers) ? 'the given one is not known' : 'none was given';
+  const places = '"authorization: Bearer <key>" or "x-api-key: <key>"';
+  const message = `This server requires an API key in the header ${places}; ${given}.`;
   return octetError('invalid_api_key', message);
 }
 

@@ -9,8 +9,8 @@ import { outputFields } from './output-field.ts';
 import { limitFields } from './output-limits.ts';
 import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
 
-const stopCountMax = 16;
-const stopLengthMax = 1024;
+export const stopCountMax = 16;
+export const stopLengthMax = 1024;
 const logitBiasCountMax = 1024;
 export const choiceCountMax = 128;
 /** A day: longer than any sensible answer, short enough to be a bound. */

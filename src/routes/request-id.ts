@@ -2,6 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { FastifyRequest } from 'fastify';
+import { isMessagesUrl } from './messages/error-form.ts';
 
 const usable = /^[\x21-\x7e]{1,128}$/;
 
@@ -9,4 +11,9 @@ const usable = /^[\x21-\x7e]{1,128}$/;
 export function requestIdOf(request: Pick<IncomingMessage, 'headers'>): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && usable.test(given) ? given : `req-${randomUUID()}`;
+}
+
+/** The headers that tell a request's id: Anthropic's clients read another one than OpenAI's. */
+export function requestIdHeaders({ id, url }: Pick<FastifyRequest, 'id' | 'url'>): Readonly<Record<string, string>> {
+  return { 'x-request-id': id, ...(isMessagesUrl(url) ? { 'request-id': id } : {}) };
 }

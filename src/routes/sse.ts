@@ -2,7 +2,6 @@
 // Why the writer tells when it is blocked instead of queueing: a caller that knows merges what waits into one event, so
 // a slow reader costs a few strings, never a growing queue. The head is sent with the first event or ping, so that a
 // request that fails before its first token still gets its own status.
-// Source: WHATWG HTML, "Server-sent events": lines that begin with a colon are comments.
 
 import type { EventEmitter } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
@@ -28,6 +27,8 @@ export interface SseOptions {
   readonly socket: EventEmitter;
   readonly headers: OutgoingHttpHeaders;
   readonly watch: StreamWatch;
+  /** A whole event or comment, sent while there is nothing to tell. */
+  readonly ping: string;
   /** The head is about to be written: from here on the response is the stream's. */
   readonly onOpen: () => void;
   /** The reader caught up: what was merged meanwhile can be sent. */
@@ -36,7 +37,6 @@ export interface SseOptions {
   readonly onGone: (reason: GoneReason) => void;
 }
 
-const pingComment = ': ping\n\n';
 const sseHeaders = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
@@ -119,7 +119,7 @@ function watchedStream(state: StreamState): WatchedStream {
       return response.socket === null ? undefined : state.blockedTick;
     },
     ping: () => {
-      if (state.phase === 'open' && state.blockedTick === undefined) write(state, pingComment);
+      if (state.phase === 'open' && state.blockedTick === undefined) write(state, state.options.ping);
     },
     cut: () => {
       gone(state, 'slow-reader');

@@ -57,6 +57,16 @@ export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
 
 export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = common;
 
+export const unsupportedInMessages: Readonly<Record<string, UnsupportedRule>> = {
+  container: rule(absent, 'this server runs no code'),
+  mcp_servers: rule(empty, 'this server runs no tools of its own'),
+  context_management: rule(absent, 'send the conversation as it is to be read'),
+  thread: rule(absent, 'send the whole conversation'),
+  diagnostics: rule(absent, 'usage tells what the cache knew'),
+  inference_geo: rule(absent, 'this server is in one place'),
+  speed: rule(only('standard'), 'there is one speed'),
+};
+
 /** The fields of `body` that ask for something unsupported. */
 export function unsupportedFaults(body: unknown, rules: Readonly<Record<string, UnsupportedRule>>): Fault[] {
   if (typeof body !== 'object' || body === null) return [];

@@ -4,47 +4,38 @@
 // Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
 
 import { randomUUID } from 'node:crypto';
-import type { AnswerPiece, EndReason, StopReason, Usage } from './generation-types.ts';
-import { type CompletionEntry, chatLogprobs, completionLogprobs } from './logprobs-wire.ts';
-import type { TokenNames } from './token-names.ts';
+import { toWire } from '../errors.ts';
+import {
+  type AnswerFacts,
+  type AnswerFormat,
+  type AnswerPart,
+  type ChoiceFinish,
+  pingComment,
+  type StreamPiece,
+  type StreamWriter,
+  type WholeAnswer,
+  type WholeCall,
+  type WholeChoice,
+} from './answer-format.ts';
+import type { Usage } from './generation-types.ts';
+import { chatLogprobs, completionLogprobs } from './logprobs-wire.ts';
+import type { SharedFields } from './request-fields.ts';
 
-export interface AnswerHead {
+interface AnswerHead {
   readonly id: string;
   /** Unix time in seconds. */
   readonly created: number;
   readonly model: string;
   readonly systemFingerprint: string;
-  /** Only where the request named one. */
+  /** OpenAI names the tier that served a request where one was asked for. */
   readonly serviceTier: 'default' | undefined;
 }
 
-/** How a choice ended. */
-export interface ChoiceFinish {
-  readonly reason: EndReason;
-  readonly stopReason: StopReason;
-}
-
-export interface WholeChoice extends ChoiceFinish {
-  readonly text: string;
-  /** Empty where there is none. */
-  readonly reasoning: string;
-  readonly calls: readonly WholeCall[];
-  readonly logprobs: object | null;
-  readonly promptLogprobs: readonly (object | null)[] | undefined;
-}
-
-export interface WholeCall {
-  readonly id: string;
-  readonly name: string;
-  /** JSON text. */
-  readonly arguments: string;
-}
-
-/** What a stream's chunk may tell besides text. */
-export type PieceDelta = Extract<AnswerPiece, { readonly kind: 'reasoning' | 'call-started' | 'call-arguments' }>;
+/** What a chunk of these two endpoints may tell besides text. */
+type PieceDelta = Extract<StreamPiece, { readonly kind: 'reasoning' | 'call-started' | 'call-arguments' }>;
 
 /** One endpoint's spelling. */
-export interface AnswerFormat {
+export interface OpenAiSpelling {
   readonly idPrefix: string;
   readonly object: string;
   readonly chunkObject: string;
@@ -59,7 +50,7 @@ export interface AnswerFormat {
   pieceChoice(index: number, piece: PieceDelta): object;
   finishingChoice(index: number, finish: ChoiceFinish): object;
   /** The `logprobs` of a choice; every entry of a chat has some. */
-  logprobs(entries: readonly CompletionEntry[], topCount: number, names: TokenNames): object;
+  readonly logprobs: AnswerFormat['logprobs'];
   /** Where the prompt's log-probabilities stand. */
   readonly promptLogprobsIn: 'answer' | 'choice';
 }
@@ -69,7 +60,7 @@ function stopReasonField({ stopReason }: ChoiceFinish): object {
   return stopReason === undefined ? {} : { stop_reason: stopReason };
 }
 
-export const chatFormat: AnswerFormat = {
+export const chatSpelling: OpenAiSpelling = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
   chunkObject: 'chat.completion.chunk',
@@ -100,7 +91,9 @@ export const chatFormat: AnswerFormat = {
   promptLogprobsIn: 'answer',
 };
 
-function chatMessage({ text, reasoning, calls }: WholeChoice): object {
+function chatMessage({ text, parts }: WholeChoice): object {
+  const calls = parts.filter((part) => part.kind === 'call');
+  const reasoning = reasoningOf(parts);
   return {
     role: 'assistant',
     content: text === '' && calls.length > 0 ? null : text,
@@ -110,7 +103,11 @@ function chatMessage({ text, reasoning, calls }: WholeChoice): object {
   };
 }
 
-function wireCall({ id, name, arguments: text }: WholeCall): object {
+function reasoningOf(parts: readonly AnswerPart[]): string {
+  return parts.map((part) => (part.kind === 'reasoning' ? part.text : '')).join('');
+}
+
+function wireCall({ id, name, arguments: text }: Omit<WholeCall, 'kind'>): object {
   return { id, type: 'function', function: { name, arguments: text } };
 }
 
@@ -123,7 +120,7 @@ function pieceDelta(piece: PieceDelta): object {
   return { tool_calls: [{ index: piece.callIndex, ...call }] };
 }
 
-export const completionFormat: AnswerFormat = {
+export const completionSpelling: OpenAiSpelling = {
   idPrefix: 'cmpl-',
   object: 'text_completion',
   chunkObject: 'text_completion',
@@ -150,20 +147,23 @@ export const completionFormat: AnswerFormat = {
   promptLogprobsIn: 'choice',
 };
 
-export interface HeadFacts {
-  readonly model: string;
-  readonly systemFingerprint: string;
-  readonly tierAsked: string | undefined;
-}
+/** What a request says about the spelling of its answer. */
+type SpellingFields = Pick<SharedFields, 'service_tier' | 'stream_options'>;
 
-/** A new answer's id and time. */
-export function answerHead(format: AnswerFormat, { model, systemFingerprint, tierAsked }: HeadFacts): AnswerHead {
-  return {
-    id: format.idPrefix + randomUUID().replaceAll('-', ''),
+/** OpenAI's answers to one request, of either endpoint. */
+export function openAiFormat(spelling: OpenAiSpelling, facts: AnswerFacts, fields: SpellingFields): AnswerFormat {
+  const includeUsage = fields.stream_options?.include_usage ?? false;
+  const newHead = (): AnswerHead => ({
+    id: spelling.idPrefix + randomUUID().replaceAll('-', ''),
     created: Math.floor(Date.now() / 1000),
-    model,
-    systemFingerprint,
-    serviceTier: tierAsked === undefined ? undefined : 'default',
+    model: facts.model,
+    systemFingerprint: facts.systemFingerprint(),
+    serviceTier: fields.service_tier ? 'default' : undefined,
+  });
+  return {
+    logprobs: spelling.logprobs,
+    whole: (answer) => wholeBody(spelling, newHead(), answer),
+    createStream: () => createChunkWriter(spelling, newHead(), includeUsage),
   };
 }
 
@@ -175,22 +175,17 @@ function tailOf({ systemFingerprint, serviceTier }: AnswerHead): object {
   };
 }
 
-/** The body of an answer that is not streamed. */
-export function wholeAnswer(
-  format: AnswerFormat,
-  head: AnswerHead,
-  answer: { readonly choices: readonly WholeChoice[]; readonly usage: Usage },
-): object {
+function wholeBody(spelling: OpenAiSpelling, head: AnswerHead, answer: WholeAnswer): object {
   const promptLogprobs = answer.choices[0]?.promptLogprobs;
   return {
     id: head.id,
-    object: format.object,
+    object: spelling.object,
     created: head.created,
     model: head.model,
-    choices: answer.choices.map((choice, index) => format.wholeChoice(index, choice)),
+    choices: answer.choices.map((choice, index) => spelling.wholeChoice(index, choice)),
     usage: usageBody(answer.usage),
     ...tailOf(head),
-    ...(format.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
+    ...(spelling.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
       ? { prompt_logprobs: promptLogprobs }
       : {}),
   };
@@ -209,61 +204,45 @@ export function usageBody(usage: Usage): object {
   };
 }
 
-/** Makes a stream's events, framed: `data: ...\n\n`. */
-export interface ChunkWriter {
-  opening(index: number): string;
-  text(index: number, text: string): string;
-  piece(index: number, piece: PieceDelta): string;
-  /** Text with the log-probabilities of its tokens. */
-  scored(index: number, text: string, logprobs: object): string;
-  finishing(index: number, finish: ChoiceFinish): string;
-  /** The last events: usage where asked for, then the end mark. */
-  ending(usage: Usage): string;
-}
-
-export interface ChunkOptions {
-  /** Every chunk then carries `usage`: null, but for an extra last one without choices. */
-  readonly includeUsage: boolean;
-}
-
-export function createChunkWriter(format: AnswerFormat, head: AnswerHead, options: ChunkOptions): ChunkWriter {
+/** `includeUsage`: every chunk carries `usage`, null but for an extra last one without choices. */
+function createChunkWriter(spelling: OpenAiSpelling, head: AnswerHead, includeUsage: boolean): StreamWriter {
   const start = JSON.stringify({
     id: head.id,
-    object: format.chunkObject,
+    object: spelling.chunkObject,
     created: head.created,
     model: head.model,
     ...tailOf(head),
   }).slice(0, -1);
   const before = `data: ${start},"choices":[`;
-  const after = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+  const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
   const textParts: (readonly [string, string])[] = [];
   const chunk = (choice: object | undefined): string =>
     choice === undefined ? '' : before + JSON.stringify(choice) + after;
 
   function partsOf(index: number): readonly [string, string] {
-    const [left, right] = format.textChoiceParts(index);
+    const [left, right] = spelling.textChoiceParts(index);
     const parts = [before + left, right + after] as const;
     textParts[index] = parts;
     return parts;
   }
 
   return {
-    opening: (index) => chunk(format.openingChoice(index)),
+    opening: (index) => chunk(spelling.openingChoice(index)),
     text: (index, text) => {
       const [left, right] = textParts[index] ?? partsOf(index);
       return left + JSON.stringify(text) + right;
     },
-    piece: (index, piece) => chunk(format.pieceChoice(index, piece)),
-    scored: (index, text, logprobs) => chunk(format.scoredChoice(index, text, logprobs)),
-    finishing: (index, finish) => chunk(format.finishingChoice(index, finish)),
+    // What ends or breaks a call is told by what follows.
+    piece: (index, piece) =>
+      piece.kind === 'call-finished' || piece.kind === 'call-broken' ? '' : chunk(spelling.pieceChoice(index, piece)),
+    scored: (index, text, logprobs) => chunk(spelling.scoredChoice(index, text, logprobs)),
+    finishing: (index, finish) => chunk(spelling.finishingChoice(index, finish)),
     ending: (usage) => {
-      const last = options.includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';
+      const last = includeUsage ? `${before}],"usage":${JSON.stringify(usageBody(usage))}}\n\n` : '';
       return `${last}data: [DONE]\n\n`;
     },
+    // The end without `[DONE]`: OpenAI's clients turn such an event into an exception.
+    failing: (error) => `data: ${JSON.stringify(toWire(error))}\n\n`,
+    ping: pingComment,
   };
-}
-
-/** The event that ends a stream that failed. */
-export function errorEvent(body: object): string {
-  return `data: ${JSON.stringify(body)}\n\n`;
 }

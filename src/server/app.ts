@@ -17,7 +17,7 @@ import { sendError, sendThrown } from '../routes/error-answer.ts';
 import { parseJsonBody } from '../routes/json-body.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { registerRoutes } from '../routes/register-routes.ts';
-import { requestIdOf } from '../routes/request-id.ts';
+import { requestIdHeaders, requestIdOf } from '../routes/request-id.ts';
 import { createStreamWatch, type StreamWatchOptions } from '../routes/stream-watch.ts';
 import { watchConnections } from './connections.ts';
 
@@ -82,7 +82,7 @@ function serverOptions(limits: HttpLimits, metrics: HttpMetrics) {
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
     clientErrorHandler: (error: ParserError, socket: Socket) => answerClientError(error, socket, metrics),
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      reply.header('x-request-id', request.id);
+      reply.headers(requestIdHeaders(request));
       sendThrown(error, reply, { limits, metrics });
     },
   };
@@ -101,7 +101,7 @@ function addBodyParser(app: FastifyInstance): void {
 
 function addHooks(app: FastifyInstance, { limits, metrics }: AppDependencies): void {
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id);
+    reply.headers(requestIdHeaders(request));
     const { headers, httpVersion } = request.raw;
     if (headers.host !== undefined || httpVersion === '1.0') done();
     else sendError(reply, octetError('invalid_request', 'The host header is missing.'), metrics);
@@ -124,7 +124,7 @@ async function addCors(app: FastifyInstance, origins: readonly string[]): Promis
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST'],
-    exposedHeaders: ['x-request-id', 'retry-after'],
+    exposedHeaders: ['x-request-id', 'request-id', 'retry-after'],
     maxAge: 86_400,
   });
 }

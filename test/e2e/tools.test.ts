@@ -1,13 +1,13 @@
 // Tools and reasoning with the real server and the embedded model, through OpenAI's own client.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { isRight, readProbes, type ToolProbe } from './probes.ts';
-import { demoModel, type RunningServer, root, serverForTest, startServer } from './server.ts';
+import { type RunningServer, root, serverForTest, startServer } from './server.ts';
+import { writeThinkingModel } from './thinking-model.ts';
 
 const model = 'octet-demo-f16';
 const greedy = { model, temperature: 0 };
@@ -197,21 +197,6 @@ describe('probes', () => {
 });
 
 describe('reasoning', () => {
-  /** The embedded model with a template that begins the answer inside the reasoning. Same length: nothing else moves. */
-  function writeThinkingModel(): string {
-    const folder = mkdtempSync(path.join(tmpdir(), 'octet-thinking-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const bytes = readFileSync(demoModel);
-    const from = "{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}";
-    const at = bytes.indexOf(from);
-    expect(at).toBeGreaterThan(0);
-    const [head, tail] = ['{%- if add_generation_prompt', "%}{{'<|im_start|>assistant\\n<think>'}}{%endif%}"];
-    bytes.write(head.padEnd(from.length - tail.length) + tail, at);
-    const file = path.join(folder, 'thinking.gguf');
-    writeFileSync(file, bytes);
-    return file;
-  }
-
   // Never trained to think, the model would rather say nothing: hence ignore_eos.
   test('is told apart, and ended by its budget in mid-sentence', async () => {
     const thinking = await serverForTest(['--model', writeThinkingModel(), '--reasoning-parser', 'think']);

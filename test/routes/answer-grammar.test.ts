@@ -43,7 +43,10 @@ const tool = (name: string) => ({
     parameters: { properties: { a: { type: 'integer' } }, required: ['a'], additionalProperties: false },
   },
 });
-const tools = [tool('f'), tool('g')].map((each, index) => ({ index, tool: each }));
+const tools = [tool('f'), tool('g')].map((each, index) => ({
+  schemaPath: ['tools', index, 'function', 'parameters'],
+  tool: each,
+}));
 const own: GrammarSpec = { kind: 'ebnf', text: 'root ::= "yes" | "no"' };
 
 function compose(parts: Partial<Parameters<typeof answerGrammar>[0]>): GrammarSpec {
@@ -84,8 +87,8 @@ it('of strict tools leaves text free and holds calls to their schemas', async ()
   const shape = must(callFormats.hermes.shape, 'a shape');
   const strict = { ...tool('f'), function: { ...tool('f').function, strict: true } };
   const offered = [
-    { index: 0, tool: strict },
-    { index: 1, tool: tool('g') },
+    { schemaPath: ['tools', 0], tool: strict },
+    { schemaPath: ['tools', 1], tool: tool('g') },
   ];
   const call = (name: string, argument: string) => shape.begin(name) + argument + shape.end;
   const grammar = compose({ calls: { kind: 'free', shape, tools: offered, allowsSeveral: true } });
@@ -110,7 +113,12 @@ it('names the tool whose schema cannot be enforced', () => {
   const shape = must(callFormats.hermes.shape, 'a shape');
   const broken = { ...tool('f'), function: { name: 'f', parameters: { properties: { a: { $ref: '#/nowhere' } } } } };
   const composed = answerGrammar({
-    calls: { kind: 'forced', shape, tools: [{ index: 3, tool: broken }], allowsSeveral: true },
+    calls: {
+      kind: 'forced',
+      shape,
+      tools: [{ schemaPath: ['tools', 3, 'function', 'parameters'], tool: broken }],
+      allowsSeveral: true,
+    },
     own: undefined,
     reasoning: undefined,
   });

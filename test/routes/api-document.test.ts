@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { chatSchema } from '../../src/routes/chat-schema.ts';
 import { completionsSchema } from '../../src/routes/completions-schema.ts';
+import { messagesSchema } from '../../src/routes/messages/schema.ts';
 import { buildTestApp } from '../fakes/http-app.ts';
 
 const document = readFileSync(new URL('../../docs/API.md', import.meta.url), 'utf8');
 
-test('docs/API.md has every field of both endpoints', () => {
-  const fields = new Set([...Object.keys(chatSchema.shape), ...Object.keys(completionsSchema.shape)]);
+test('docs/API.md has every field of all endpoints', () => {
+  const schemas = [chatSchema, completionsSchema, messagesSchema];
+  const fields = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
   expect([...fields].filter((name) => !document.includes(`\`${name}\``))).toEqual([]);
 });
 

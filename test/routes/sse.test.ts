@@ -34,6 +34,7 @@ async function open(slowReaderMs = 60_000): Promise<Opened> {
       socket,
       headers: { 'x-request-id': 'r1' },
       watch,
+      ping: ': ping\n\n',
       onOpen: () => opens.push(1),
       onDrain: () => undefined,
       onGone: (reason) => gone.push(reason),

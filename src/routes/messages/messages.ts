@@ -1,0 +1,76 @@
+// POST /v1/messages and POST /v1/messages/count_tokens: Anthropic's Messages API over the chat machinery.
+
+import type { z } from 'zod';
+import { type ChatFieldNames, createChatPart } from '../chat-part.ts';
+import type { RouteDependencies } from '../dependencies.ts';
+import { type Endpoint, modelFault, type PromptPart } from '../endpoint.ts';
+import { type Fault, faultsError, faultsOf } from '../faults.ts';
+import type { Checked } from '../request-body.ts';
+import { answerFaults, conversationFaults, otherFaults } from './faults.ts';
+import { messagesFormat } from './format.ts';
+import { type MessagesFields, messagesFields } from './mapping.ts';
+import { countSchema, messagesSchema } from './schema.ts';
+
+const fieldNames: ChatFieldNames = {
+  toolSchema: (index) => ['tools', index, 'input_schema'],
+  responseFormat: 'output_config.format.schema',
+};
+
+export function messagesEndpoint(dependencies: RouteDependencies): Endpoint<MessagesFields> {
+  const chatPart = createChatPart(dependencies, fieldNames);
+  return {
+    check: (body) => {
+      const checked = check(messagesSchema, body, (fields) => [...conversationFaults(fields), ...answerFaults(fields)]);
+      return checked.kind === 'valid' ? { kind: 'valid', value: messagesFields(checked.value) } : checked;
+    },
+    promptsOf: async (fields) => {
+      const part = await chatPart(fields);
+      if (part.kind === 'refused') return part;
+      const { prefill, maxTokens } = fields.own;
+      const prompts = part.value.prompts.map((prompt) => withPrefill(prompt, prefill ?? '', dependencies));
+      // Clients have to name a limit, and name a generous one: what the context has left is what it means.
+      return { kind: 'valid', value: { ...part.value, prompts, requestedTokensMax: maxTokens, isOutputCut: true } };
+    },
+    formatOf: ({ own }, facts) => messagesFormat(facts, own),
+  };
+}
+
+function withPrefill(prompt: Int32Array, prefill: string, { tokenizer }: RouteDependencies): Int32Array {
+  if (prefill === '') return prompt;
+  const tokens = tokenizer.tokenize(prefill, { special: false, bos: false });
+  const both = new Int32Array(prompt.length + tokens.length);
+  both.set(prompt);
+  both.set(tokens, prompt.length);
+  return both;
+}
+
+/** Counts the tokens that a message would be answered from. */
+export function createTokenCount(dependencies: RouteDependencies): (body: unknown) => Promise<Checked<object>> {
+  const endpoint = messagesEndpoint(dependencies);
+  return async (body) => {
+    const checked = check(countSchema, body, conversationFaults);
+    if (checked.kind === 'refused') return checked;
+    const unknownModel = modelFault(checked.value.model, dependencies.model);
+    if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
+    return countBody(await endpoint.promptsOf(messagesFields({ ...checked.value, max_tokens: 0 })));
+  };
+}
+
+function countBody(part: Checked<PromptPart>): Checked<object> {
+  if (part.kind === 'refused') return part;
+  return { kind: 'valid', value: { input_tokens: part.value.prompts.reduce((sum, { length }) => sum + length, 0) } };
+}
+
+function check<S extends z.ZodType>(
+  schema: S,
+  body: unknown,
+  fieldFaults: (fields: z.output<S>) => readonly Fault[],
+): Checked<z.output<S>> {
+  const parsed = schema.safeParse(body);
+  const faults = [
+    ...(parsed.success ? fieldFaults(parsed.data) : faultsOf(parsed.error.issues, body)),
+    ...otherFaults(body),
+  ];
+  if (!parsed.success || faults.length > 0) return { kind: 'refused', error: faultsError(faults) };
+  return { kind: 'valid', value: parsed.data };
+}
