@@ -7,6 +7,7 @@ import type { GrammarSpec } from './grammar-port.ts';
 import type { SequenceId, TokenId } from './ids.ts';
 import type { KvLayout } from './kernel-port.ts';
 import type { LogprobsWish, SamplingParams, TokenLogprobs } from './sampling-params.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 // ---------------------------------------------------------------------------------------------- server -> engine
 
@@ -46,8 +47,8 @@ export interface GenerateCommand {
   readonly fairnessKey: string;
   /** Prefixes are shared within one namespace only: adapter and cache salt. */
   readonly namespace: string;
-  /** Milliseconds from submission until the sequence is failed with `deadline_exceeded`; undefined means none. */
-  readonly timeoutMs: number | undefined;
+  /** Beyond it the sequence is failed with `deadline_exceeded`; undefined means none. */
+  readonly timeLimit: TimeLimit | undefined;
 }
 
 /** What counts as a runaway loop: an output that ends in `countMin` repeats of a pattern of these lengths, in tokens. */

@@ -3,6 +3,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import { deadlineExceeded, deadlineOf, type TimeLimit } from '../time-limit.ts';
 import { answerStream } from './answer-stream.ts';
 import { answerWhole } from './answer-whole.ts';
 import type { RouteDependencies, ServedModel } from './dependencies.ts';
@@ -78,7 +79,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
-  const notEnforced = await grammarFault(dependencies, plan.value);
+  const notEnforced = await grammarFault(dependencies, plan.value, receivedMs);
   if (notEnforced !== undefined) return refuse(notEnforced);
   if (request.raw.socket.destroyed) return reply.hijack();
 
@@ -98,24 +99,28 @@ export async function serveEndpoint<Fields extends SharedFields>(
 /** Before anything is queued, so that a stream does not begin and then fail. */
 async function grammarFault(
   { engine }: RouteDependencies,
-  { output, timeoutMs }: Pick<GenerationPlan, 'output' | 'timeoutMs'>,
+  { output, timeLimit }: Pick<GenerationPlan, 'output' | 'timeLimit'>,
+  receivedMs: number,
 ): Promise<OctetErrorBody | undefined> {
   if (output === undefined) return undefined;
-  const error = await withinTime(engine.prepareGrammar(output.grammar), timeoutMs);
+  const limit = { ...timeLimit, spentMs: performance.now() - receivedMs };
+  const error = await withinTime(engine.prepareGrammar(output.grammar), limit);
   return error === undefined ? undefined : { ...error, param: error.param ?? output.field };
 }
 
 /** The answer, or that the time is up: an engine that died may take minutes to be replaced. */
 async function withinTime(
   answer: Promise<OctetErrorBody | undefined>,
-  timeoutMs: number,
+  limit: TimeLimit,
 ): Promise<OctetErrorBody | undefined> {
-  const rule = 'timeout must be long enough for an engine to compile the grammar';
-  const late = octetError('deadline_exceeded', `${rule}. Given: ${timeoutMs / 1000} s`, 'timeout');
+  const deadlineMs = deadlineOf(limit, performance.now());
   const stop = new AbortController();
-  const timer = setTimeout(Math.min(timeoutMs, timerMsMax), late, { signal: stop.signal });
+  const waitMs = Math.min(Math.max(deadlineMs - performance.now(), 0), timerMsMax);
+  const timer = setTimeout(waitMs, undefined, { signal: stop.signal });
+  const aim = 'for an engine to compile the grammar';
+  const late = timer.then(() => deadlineExceeded(limit, { lateMs: performance.now() - deadlineMs, aim }));
   try {
-    return await Promise.race([answer, timer]);
+    return await Promise.race([answer, late]);
   } finally {
     stop.abort();
   }

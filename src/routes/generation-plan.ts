@@ -49,7 +49,6 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
     const outputTokensMax = input.requestedTokensMax ?? Math.min(input.defaultTokensMax ?? roomTokens, roomTokens);
     prompts.push({ tokens, outputTokensMax });
   }
-  const timeoutMs = Math.min(input.requestMsMax, (fields.timeout ?? Number.POSITIVE_INFINITY) * 1000);
   return {
     kind: 'valid',
     value: {
@@ -75,9 +74,17 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',
-      timeoutMs,
+      timeLimit: timeLimitOf(fields.timeout, input.requestMsMax),
     },
   };
+}
+
+/** The shorter of the client's limit and the server's. */
+function timeLimitOf(timeout: number | null | undefined, requestMsMax: number): GenerationPlan['timeLimit'] {
+  const askedMs = (timeout ?? Number.POSITIVE_INFINITY) * 1000;
+  return askedMs <= requestMsMax
+    ? { limitMs: askedMs, setBy: 'timeout' }
+    : { limitMs: requestMsMax, setBy: 'timeoutSeconds' };
 }
 
 /** The end of a prompt, where only that is wanted. */

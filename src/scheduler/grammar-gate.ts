@@ -7,6 +7,7 @@ import type { GrammarCursor, MaskOutcome, SequenceMasks } from '../grammar-port.
 import type { SequenceId } from '../ids.ts';
 import type { SampleRow } from '../kernel-port.ts';
 import type { GenerateCommand } from '../ports.ts';
+import { laterBy } from '../time-limit.ts';
 import type { Drawing } from './apply-step.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -48,9 +49,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
     }
     if (choices.length > 0) {
       const nowMs = now();
-      const timeoutMs =
-        command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - (nowMs - startedMs));
-      scheduler.submit({ ...command, choices, timeoutMs }, nowMs);
+      scheduler.submit({ ...command, choices, timeLimit: laterBy(command.timeLimit, nowMs - startedMs) }, nowMs);
     }
     if (error !== undefined) for (const { sequenceId } of choices) scheduler.fail(sequenceId, error);
     onChange();

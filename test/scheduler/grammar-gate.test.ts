@@ -1,6 +1,7 @@
 // Sequences with a grammar in the engine's loop: they wait for it, draw by its masks, end with it, and are forgotten after.
 
 import { describe, expect, test } from 'vitest';
+import { assert } from '../../src/assert.ts';
 import { octetError } from '../../src/errors.ts';
 import type { GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, tokenId } from '../../src/ids.ts';
@@ -9,6 +10,7 @@ import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type SamplingParams } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import type { TimeLimit } from '../../src/time-limit.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { type CommandWish, generateCommand } from './driver.ts';
 
@@ -156,6 +158,24 @@ describe('sequences with a grammar', () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     await rig.finish();
     expect(tokensOf(rig.events, 1)).toEqual([10, 11, 12, 13]);
+  });
+
+  test('have the time that passed before and while they waited counted, and are told the limit as it was given', async () => {
+    const ready = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 30));
+    const rig = rigWith(fakeMasks({ ready }));
+    const timeLimit: TimeLimit = { limitMs: 2000, setBy: 'timeout', spentMs: 1990 };
+    const startedMs = performance.now();
+    rig.loop.accept(command({ ids: [1], timeLimit }));
+    await ready;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    const [event] = rig.events;
+    assert(event?.kind === 'sequence-failed', 'it fails');
+    const [, rule, passed] =
+      /^(.*); (.*) s have passed since the request was received$/.exec(event.error.message) ?? [];
+    expect(rule).toBe('timeout must be long enough to finish: 0 tokens were generated. Given: 2 s');
+    expect(Number(passed)).toBeGreaterThanOrEqual(2.018);
+    expect(Number(passed)).toBeLessThanOrEqual((1990 + performance.now() - startedMs) / 1000 + 0.001);
   });
 
   test('fail when it does not compile, and say nothing when they were cancelled meanwhile', async () => {

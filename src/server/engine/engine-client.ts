@@ -17,6 +17,7 @@ import type {
   StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { deadlineExceeded } from '../../time-limit.ts';
 import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
 import { admissible, noteCrash, noteProgress } from './quarantine.ts';
@@ -205,13 +206,12 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       const nowMs = options.now();
       for (const sequence of [...live.values()]) {
         // A living engine fails it itself, with better words; this is for the time without one.
-        if (nowMs < sequence.deadlineMs + 1000) continue;
+        const { command, deadlineMs } = sequence;
+        if (command.timeLimit === undefined || nowMs < deadlineMs + 1000) continue;
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });
-        fail(
-          sequence,
-          octetError('deadline_exceeded', 'timeout passed while the engine was not available.', 'timeout'),
-        );
+        const late = { lateMs: nowMs - deadlineMs, aim: 'for an engine to answer' };
+        fail(sequence, deadlineExceeded(command.timeLimit, late));
       }
     },
   };

@@ -4,13 +4,15 @@ import { must } from '../../assert.ts';
 import type { SequenceId, TokenId } from '../../ids.ts';
 import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
 import type { LogprobsWish } from '../../sampling-params.ts';
+import { deadlineOf, laterBy } from '../../time-limit.ts';
 
 export interface LiveSequence {
   readonly id: SequenceId;
   readonly choice: Choice;
   readonly command: GenerateCommand;
   readonly onEvent: (event: SequenceEvent) => void;
-  /** Server clock; Infinity for none. */
+  /** Server clock, as is the deadline; Infinity for none. */
+  readonly submittedMs: number;
   readonly deadlineMs: number;
   /** Output tokens so far. */
   readonly generated: TokenId[];
@@ -38,7 +40,8 @@ export function createLiveSequence(
     choice,
     command,
     onEvent,
-    deadlineMs: command.timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs + command.timeoutMs,
+    submittedMs: nowMs,
+    deadlineMs: command.timeLimit === undefined ? Number.POSITIVE_INFINITY : deadlineOf(command.timeLimit, nowMs),
     generated: [],
     promptScoredCount: 0,
     // What goes on after output was admitted, and left the queue, before.
@@ -55,13 +58,12 @@ export function resumeCommand(live: LiveSequence, nowMs: number): GenerateComman
   tokens.set(live.command.tokens);
   tokens.set(live.generated, live.command.tokens.length);
   const generatedCount = live.command.generatedCount + live.generated.length;
-  const timeoutMs = live.command.timeoutMs === undefined ? undefined : Math.max(live.deadlineMs - nowMs, 1);
   return {
     ...live.command,
     choices: [live.choice],
     tokens,
     generatedCount,
-    timeoutMs,
+    timeLimit: laterBy(live.command.timeLimit, nowMs - live.submittedMs),
     logprobs: resumedLogprobs(live),
   };
 }

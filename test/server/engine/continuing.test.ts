@@ -21,7 +21,7 @@ const command = (id: number, tokens: readonly number[], generatedCount: number):
   priority: 0,
   fairnessKey: '',
   namespace: '',
-  timeoutMs: undefined,
+  timeLimit: undefined,
 });
 
 const noStats: EngineStats = {
@@ -45,6 +45,7 @@ const noStats: EngineStats = {
 
 function openClient() {
   const sent: GenerateCommand[] = [];
+  const clock = { nowMs: 0 };
   let listener: SupervisorListener | undefined;
   const supervisor: Supervisor = {
     start: () => undefined,
@@ -59,7 +60,7 @@ function openClient() {
   };
   const client = createEngineClient(supervisor, {
     limits: { waitingSequencesMax: 1, waitingTokensMax: 100 },
-    now: () => 0,
+    now: () => clock.nowMs,
     observer: { onStep: () => undefined, onHeartbeat: () => undefined },
   });
   const engine = must(listener, 'the client listens');
@@ -70,7 +71,7 @@ function openClient() {
     stats: noStats,
     timing: undefined,
   });
-  return { client, sent, engine, step };
+  return { client, clock, sent, engine, step };
 }
 
 test('are taken while the queue is full and while draining, where new ones are not', () => {
@@ -101,4 +102,28 @@ test('are resumed in another engine after all their output, that of before inclu
   engine.onLost();
   engine.onReady(fakeCapacity);
   expect(sent.at(-1)).toMatchObject({ tokens: Int32Array.of(1, 2, 8, 9, 7), generatedCount: 3 });
+});
+
+test('keep their limit of time, which counts on from their reception', () => {
+  const { client, clock, sent, engine } = openClient();
+  const timeLimit = { limitMs: 5000, setBy: 'timeoutSeconds', spentMs: 200 } as const;
+  const failures: SequenceEvent[] = [];
+  client.submit({ ...command(1, [1, 2], 0), timeLimit }, (event) => void failures.push(event));
+  clock.nowMs = 3000;
+  engine.onLost();
+  engine.onReady(fakeCapacity);
+  expect(sent.at(-1)?.timeLimit).toEqual({ ...timeLimit, spentMs: 3200 });
+  engine.onLost();
+  clock.nowMs = 6000;
+  client.expire();
+  expect(failures).toMatchObject([
+    {
+      error: {
+        code: 'deadline_exceeded',
+        message:
+          'timeoutSeconds must be long enough for an engine to answer. Given: 5 s, set by the server; 6.2 s have passed since the request was received',
+        param: null,
+      },
+    },
+  ]);
 });
