@@ -5,8 +5,9 @@ import type { SequenceId, TokenId } from '../../ids.ts';
 import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
 import type { LogprobsWish } from '../../sampling-params.ts';
 import { deadlineOf, laterBy } from '../../time-limit.ts';
+import type { Suspect } from './quarantine.ts';
 
-export interface LiveSequence {
+export interface LiveSequence extends Suspect {
   readonly id: SequenceId;
   readonly choice: Choice;
   readonly command: GenerateCommand;
@@ -20,11 +21,9 @@ export interface LiveSequence {
   promptScoredCount: number;
   /** Whether it left the queue once: then it counts as waiting no more, whatever happens to the engine. */
   started: boolean;
-  /** Whether the present engine has begun to compute it. */
-  running: boolean;
-  /** Engines that died while computing it, since it last made progress. */
-  crashCount: number;
-  /** Length of `generated` at the last of those. */
+  /** Whether the present engine has it in hand: computes it, or compiles its grammar for the first time. */
+  inHand: boolean;
+  /** Length of `generated` at the last crash that counts. */
   generatedAtCrash: number;
 }
 
@@ -46,7 +45,7 @@ export function createLiveSequence(
     promptScoredCount: 0,
     // What goes on after output was admitted, and left the queue, before.
     started: command.generatedCount > 0,
-    running: false,
+    inHand: false,
     crashCount: 0,
     generatedAtCrash: 0,
   };
