@@ -3,7 +3,7 @@
 // kernel-port.ts (the native kernels), text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
 
 import type { OctetErrorBody } from './errors.ts';
-import type { GrammarSpec } from './grammar-port.ts';
+import type { GrammarCompile, GrammarSpec, GrammarStats } from './grammar-port.ts';
 import type { SequenceId, TokenId } from './ids.ts';
 import type { KvLayout } from './kernel-port.ts';
 import type { LogprobsWish, SamplingParams, TokenLogprobs } from './sampling-params.ts';
@@ -133,7 +133,12 @@ export interface SequenceTimings {
 }
 
 /** What the engine process tells after each step, for metrics. Counts are totals since the engine started. */
-export interface EngineStats {
+export interface EngineStats extends SchedulerStats, Omit<GrammarStats, 'preparingCount'> {
+  /** Of `waitingCount`: those that wait for their grammar to be compiled, or ask ahead for it. */
+  readonly deferredCount: number;
+}
+
+export interface SchedulerStats {
   readonly runningCount: number;
   readonly waitingCount: number;
   readonly waitingTokenCount: number;
@@ -173,6 +178,16 @@ export interface StepTiming {
   /** Sequences and tokens in the step's batch. */
   readonly sequenceCount: number;
   readonly tokenCount: number;
+  /** Undefined where no row was drawn under a grammar. */
+  readonly masks: MaskTiming | undefined;
+}
+
+export interface MaskTiming {
+  readonly rowCount: number;
+  /** How long the step waited for masks after its decode. */
+  readonly waitMs: number;
+  /** What they took the grammar threads, mostly during the decode. */
+  readonly threadMs: number;
 }
 
 export interface EngineReady {
@@ -228,6 +243,7 @@ export type EngineMessage =
       readonly events: readonly SequenceEvent[];
       readonly stats: EngineStats;
       readonly timing: StepTiming | undefined;
+      readonly compiles: readonly GrammarCompile[];
     }
   /** Why a grammar cannot be enforced; undefined when it can. */
   | { readonly kind: 'grammar-prepared'; readonly id: number; readonly error: OctetErrorBody | undefined }

@@ -30,17 +30,19 @@ export interface GrammarGate {
   advance(plan: StepPlan): void;
   /** The drawing with its masks; sequences that cannot go on are ended and left out. */
   mask(drawing: Drawing): Promise<Drawing>;
+  /** Sequences whose grammar is being compiled, and their tokens. */
+  waiting(): { readonly sequenceCount: number; readonly tokenCount: number };
   /** Forgets sequences that ended. */
   settle(): void;
 }
 
 export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGatePorts): GrammarGate {
   const cancelled = new Set<SequenceId>();
-  const waiting = new Set<SequenceId>();
+  const waiting = new Map<SequenceId, { readonly tokenCount: number }>();
 
   async function submitWhenReady(command: GenerateCommand, ready: Promise<OctetErrorBody | undefined>): Promise<void> {
     const startedMs = now();
-    for (const { sequenceId } of command.choices) waiting.add(sequenceId);
+    for (const { sequenceId } of command.choices) waiting.set(sequenceId, { tokenCount: command.tokens.length });
     const error = await ready.catch((reason: unknown) => failedBy(reason).error);
     const choices = command.choices.filter(({ sequenceId }) => !cancelled.has(sequenceId));
     for (const { sequenceId } of command.choices) {
@@ -69,7 +71,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       else void submitWhenReady(command, ready);
     },
     cancel(id) {
-      if (waiting.has(id)) cancelled.add(id);
+      if (waiting.delete(id)) cancelled.add(id);
       masks?.release(id);
     },
     advance(plan) {
@@ -88,6 +90,10 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       const byId = new Map(asked.map(({ sequenceId }, index) => [sequenceId, outcomes[index]]));
       return applyOutcomes(scheduler, drawing, { byId, nowMs: now() });
     },
+    waiting: () => ({
+      sequenceCount: waiting.size,
+      tokenCount: [...waiting.values()].reduce((sum, { tokenCount }) => sum + tokenCount, 0),
+    }),
     settle() {
       for (const id of scheduler.takeEnded()) masks?.release(id);
     },

@@ -8,7 +8,7 @@ import type { SequenceId } from '../ids.ts';
 import type { DecodeOutcome, ParkedState } from '../kernel-port.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { CancelReason, EngineStats, GenerateCommand, SequenceEvent } from '../ports.ts';
+import type { CancelReason, GenerateCommand, SchedulerStats, SequenceEvent } from '../ports.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
 import { deadlineExceeded } from '../time-limit.ts';
 import {
@@ -55,7 +55,7 @@ export interface Scheduler {
   takeEnded(): readonly SequenceId[];
   /** Whether any sequence is waiting or running. */
   hasWork(): boolean;
-  stats(): EngineStats;
+  stats(): SchedulerStats;
   /** Laws that do not hold now, in words. For tests and idle moments. */
   check(): readonly string[];
 }
@@ -153,7 +153,7 @@ function settleRestore(
   backToWaiting(state, sequence);
 }
 
-function statsOf(state: SchedulerState): EngineStats {
+function statsOf(state: SchedulerState): SchedulerStats {
   const cache = state.cache.stats();
   return {
     runningCount: state.running.length,

@@ -37,6 +37,7 @@ export const quietStats: EngineStats = {
   runningCount: 0,
   waitingCount: 0,
   waitingTokenCount: 0,
+  deferredCount: 0,
   blocks: { total: 100, free: 100, held: 0, cached: 0 },
   prefixQueryTokenCount: 0,
   prefixHitTokenCount: 0,
@@ -50,6 +51,10 @@ export const quietStats: EngineStats = {
   promptTokenCount: 0,
   generationTokenCount: 0,
   stepFailureCount: 0,
+  grammarCount: 0,
+  grammarHitCount: 0,
+  grammarMissCount: 0,
+  grammarEvictionCount: 0,
 };
 
 /** Log-probabilities that tell their token apart: -token/128, and the first tokens of the vocabulary as the best. */

@@ -10,11 +10,9 @@ import type {
   Engine,
   EngineCapacity,
   EngineMessage,
-  EngineStats,
   EngineStatus,
   GenerateCommand,
   SequenceEvent,
-  StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
 import { deadlineExceeded } from '../../time-limit.ts';
@@ -23,8 +21,10 @@ import { createLiveSequence, type LiveSequence, resumeCommand } from './live-seq
 import { noteCrash, noteProgress, type Suspect, suspectOf } from './quarantine.ts';
 import type { Supervisor } from './supervisor.ts';
 
+type StepMessage = Extract<EngineMessage, { readonly kind: 'step' }>;
+
 export interface EngineObserver {
-  readonly onStep: (report: { stats: EngineStats; timing: StepTiming | undefined }) => void;
+  readonly onStep: (report: Pick<StepMessage, 'stats' | 'timing' | 'compiles'>) => void;
   readonly onHeartbeat: (beat: { eventLoopLagMs: number; rssBytes: number }) => void;
 }
 

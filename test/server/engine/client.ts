@@ -79,6 +79,7 @@ export function openClient(waitingSequencesMax = 1): OpenClient {
       engine.onReady(fakeCapacity);
     },
     say: (message) => engine.onMessage(message),
-    report: (...events) => engine.onMessage({ kind: 'step', events, stats: quietStats, timing: undefined }),
+    report: (...events) =>
+      engine.onMessage({ kind: 'step', events, stats: quietStats, timing: undefined, compiles: [] }),
   };
 }
