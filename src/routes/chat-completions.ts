@@ -62,7 +62,7 @@ function promptPart(fields: ChatRequest, { prompt, tools, prepareReading }: Enco
       requestedTokensMax: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
       defaultTokensMax: undefined,
       reading: prepared.reading,
-      stopTokenIds: prepared.stopTokenIds,
+      endTokenIds: prepared.endTokenIds,
       output: grammar.value && { field: own?.field ?? 'tools', grammar: grammar.value },
       report: {
         ...plainReport,

@@ -37,7 +37,7 @@ export type PromptPart = Pick<
   | 'bestOf'
   | 'report'
   | 'reading'
-  | 'stopTokenIds'
+  | 'endTokenIds'
   | 'output'
 >;
 

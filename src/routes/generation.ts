@@ -31,7 +31,10 @@ export interface GenerationPlan {
   readonly seed: number;
   readonly stops: readonly string[];
   readonly keepsStop: boolean;
+  /** Named by the client, which is told the one that ended a choice. */
   readonly stopTokenIds: readonly TokenId[];
+  /** The dialect's: they end a choice as the model's own end does. */
+  readonly endTokenIds: readonly TokenId[];
   /** Undefined where answers are text alone. */
   readonly reading?: AnswerReading | undefined;
   readonly ignoreEos: boolean;
@@ -122,6 +125,7 @@ function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number)
       text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
       answer: createAnswerState(plan.reading),
       outputTokensMax: planned.outputTokensMax,
+      stopTokenIds: plan.stopTokenIds,
       redirect,
       scores: createScoreQueue(),
       sentLength: 0,
@@ -151,7 +155,7 @@ function commandOf(
     // The engine always draws; what it draws for a prompt that is only read is dropped.
     outputTokensMax: Math.max(prompt.outputTokensMax, 1),
     sampling: plan.sampling,
-    stopTokenIds: plan.stopTokenIds,
+    stopTokenIds: [...plan.stopTokenIds, ...plan.endTokenIds],
     ignoreEos: plan.ignoreEos,
     grammar: plan.output?.grammar,
     outputTokensMin: plan.outputTokensMin,

@@ -5,9 +5,9 @@ import type { SequenceId, TokenId } from '../../ids.ts';
 import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
 import type { LogprobsWish } from '../../sampling-params.ts';
 import { deadlineOf, laterBy } from '../../time-limit.ts';
-import type { Suspect } from './quarantine.ts';
+import type { SequenceSuspect } from './quarantine.ts';
 
-export interface LiveSequence extends Suspect {
+export interface LiveSequence extends SequenceSuspect {
   readonly id: SequenceId;
   readonly choice: Choice;
   readonly command: GenerateCommand;
@@ -23,8 +23,6 @@ export interface LiveSequence extends Suspect {
   started: boolean;
   /** Whether the present engine has it in hand: computes it, or compiles its grammar for the first time. */
   inHand: boolean;
-  /** Length of `generated` at the last crash that counts. */
-  generatedAtCrash: number;
 }
 
 /** Remembers one choice of a command. */

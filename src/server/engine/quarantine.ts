@@ -3,11 +3,16 @@
 // A sequence is cleared when it gets past the point where the engine died, by a few tokens: the newest ones may have been
 // drawn before the crash and lost on the way. A grammar is cleared when it is answered for.
 
-import type { LiveSequence } from './live-sequence.ts';
-
 export interface Suspect {
   /** Engines that died with it in hand, since it last made progress. */
   crashCount: number;
+}
+
+/** One that makes progress token by token. */
+export interface SequenceSuspect extends Suspect {
+  /** Output tokens so far, and their count at the last crash that counts. */
+  readonly generated: readonly unknown[];
+  generatedAtCrash: number;
 }
 
 /** Engines that may die under one suspect before it is failed. */
@@ -24,7 +29,7 @@ export function noteCrash<S extends Suspect>(inHand: readonly S[]): S[] {
 }
 
 /** Clears a sequence that made progress since its last crash; answers whether it was cleared just now. */
-export function noteProgress(live: LiveSequence): boolean {
+export function noteProgress(live: SequenceSuspect): boolean {
   if (live.crashCount === 0 || live.generated.length < live.generatedAtCrash + clearingTokens) return false;
   live.crashCount = 0;
   return true;
