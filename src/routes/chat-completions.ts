@@ -1,5 +1,6 @@
 // POST /v1/chat/completions.
 
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
 import { answerGrammar, type CallsPart } from './answer-grammar.ts';
 import { type AnswerReader, createAnswerReader, type PreparedReading, toolSchemas } from './answer-reading.ts';
 import { encodeConversation } from './chat-prompt.ts';
@@ -23,7 +24,7 @@ export function chatEndpoint({ chatEncoder, dialect, tokenizer }: RouteDependenc
 
   async function promptsOf(fields: ChatRequest): Promise<Checked<PromptPart>> {
     const prompt = await encodeConversation(fields, { chatEncoder, dialect });
-    return promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading });
+    return withRulesPrepared(() => promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading }));
   }
 
   return { format: chatFormat, check: (body) => checkBody(body, rules), promptsOf };

@@ -3,6 +3,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
 import { deadlineExceeded, deadlineOf, type TimeLimit } from '../time-limit.ts';
 import { answerStream } from './answer-stream.ts';
 import { answerWhole } from './answer-whole.ts';
@@ -59,7 +60,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     sendError(reply, error, dependencies.metrics);
     return reply;
   };
-  const checked = endpoint.check(request.body);
+  const checked = await withRulesPrepared(() => endpoint.check(request.body));
   if (checked.kind === 'refused') return refuse(checked.error);
   const fields = checked.value;
   const model = fields.model ?? dependencies.model.ids[0];
