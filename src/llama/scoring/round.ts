@@ -2,7 +2,7 @@
 // Why a round ends only when every thread has said so: a thread that wakes late then never meets logits of another step.
 // That costs a wake-up a round; a round of evaluation has hundreds of rows, so it does not show.
 
-import koffi from 'koffi';
+import { createForeignLogits, type RowsOf } from '../foreign-logits.ts';
 import { compareRows, field, surveyRow } from './row-math.ts';
 
 /** Entries of `control`. */
@@ -39,25 +39,12 @@ export function viewRound(memory: SharedArrayBuffer): Round {
   };
 }
 
-/** Answers the rows of one kernel's logits, by number. */
-export type RowsOf = (row: number) => Float32Array;
-
-/** The logits as any thread sees them: views over the native memory, made anew when it moved. */
-export function createRowViews(round: Round, vocabularySize: number): { logits: RowsOf; reference: RowsOf } {
-  const rowsAt = (source: number): RowsOf => {
-    let address = 0n;
-    let view = new Float32Array(0);
-    return (row) => {
-      const current = round.sources[source] as bigint;
-      const length = Number(round.sources[source + 1]) * vocabularySize;
-      if (current !== address || view.length !== length) {
-        address = current;
-        view = new Float32Array(koffi.view(current, length * 4));
-      }
-      return view.subarray(row * vocabularySize, (row + 1) * vocabularySize);
-    };
+/** Both kernels' logits as any thread sees them. */
+export function createRowViews({ sources }: Round, vocabularySize: number): { logits: RowsOf; reference: RowsOf } {
+  return {
+    logits: createForeignLogits(sources.subarray(0, 2), vocabularySize),
+    reference: createForeignLogits(sources.subarray(2, 4), vocabularySize),
   };
-  return { logits: rowsAt(0), reference: rowsAt(2) };
 }
 
 /** Takes rows of the open round and computes them, until none is left. */
