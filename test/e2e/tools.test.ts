@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { isRight, readProbes, type ToolProbe } from '../../bench/structured/tool-probes.ts';
 import { must } from '../../src/assert.ts';
-import { isRight, readProbes, type ToolProbe } from './probes.ts';
 import { demoModel, type RunningServer, root, serverForTest, startServer } from './server.ts';
 
 const model = 'octet-demo-f16';
