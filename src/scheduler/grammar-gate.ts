@@ -83,7 +83,8 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       if (cursors.length > 0) masks.advance(cursors);
     },
     async mask(drawing) {
-      const cursors = drawing.sequences.map(cursorOf);
+      // One that was cancelled while prompts were scored is forgotten here already.
+      const cursors = drawing.sequences.filter(({ state }) => state === 'running').map(cursorOf);
       const asked = cursors.filter((cursor) => cursor !== undefined);
       if (masks === undefined || asked.length === 0) return drawing;
       const outcomes = await masks.masks(asked).catch((reason: unknown) => asked.map(() => failedBy(reason)));

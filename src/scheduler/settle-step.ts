@@ -20,7 +20,6 @@ type DrawTiming = Pick<StepTiming, 'sampleMs' | 'masks'>;
 const nothingDrawn: DrawTiming = { sampleMs: 0, masks: undefined };
 
 /** Applies the decode's outcome; answers how long drawing took. */
-/** Applies the decode's outcome; answers how long drawing took. */
 export async function settle(
   ports: SettlePorts,
   plan: StepPlan,
