@@ -25,6 +25,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: "step time outside native decode and sampling, from the server's /metrics",
       run: async (argv) => (await import('./overhead.ts')).overheadCommand(argv),
     },
+    structured: {
+      meaning: 'structured output: first tokens with and without a compiled grammar, masks, tool calls',
+      run: async (argv) => (await import('./structured/command.ts')).structuredCommand(argv),
+    },
     simulate: {
       meaning: 'replay a trace through the scheduler on a simulated kernel',
       run: async (argv) => (await import('./simulate.ts')).main(argv),

@@ -109,6 +109,6 @@ function command(id: number): GenerateCommand {
     priority: 0,
     fairnessKey: 'bench',
     namespace: '',
-    timeoutMs: undefined,
+    timeLimit: undefined,
   };
 }

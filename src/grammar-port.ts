@@ -41,6 +41,26 @@ export type MaskOutcome =
   | { readonly kind: 'complete' }
   | { readonly kind: 'failed'; readonly error: OctetErrorBody };
 
+export const compileOutcomes = ['compiled', 'refused', 'late', 'failed'] as const;
+
+/** One grammar compiled, or not: `late` is beyond the time limit, `failed` no fault of the grammar. */
+export interface GrammarCompile {
+  readonly outcome: (typeof compileOutcomes)[number];
+  /** From asking for it to the answer. */
+  readonly elapsedMs: number;
+}
+
+/** Compiled grammars: kept now, and totals since the engine started. */
+export interface GrammarStats {
+  /** Answers that `prepare` owes. */
+  readonly preparingCount: number;
+  readonly grammarCount: number;
+  readonly grammarHitCount: number;
+  readonly grammarMissCount: number;
+  /** Dropped to make room. */
+  readonly grammarEvictionCount: number;
+}
+
 /** Compiles grammars and follows the outputs of sequences that have one, beside the engine's thread. */
 export interface SequenceMasks {
   /** Compiles; answers why the grammar cannot be enforced, or undefined when it can. */
@@ -53,5 +73,10 @@ export interface SequenceMasks {
   masks(cursors: readonly GrammarCursor[]): Promise<readonly MaskOutcome[]>;
   /** The sequence ended. */
   release(sequenceId: SequenceId): void;
+  stats(): GrammarStats;
+  /** Those that ended since the last call. */
+  takeCompiles(): readonly GrammarCompile[];
+  /** Milliseconds that grammar threads spent on masks since the last call. */
+  takeMaskMs(): number;
   dispose(): void;
 }

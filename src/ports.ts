@@ -3,10 +3,11 @@
 // kernel-port.ts (the native kernels), text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
 
 import type { OctetErrorBody } from './errors.ts';
-import type { GrammarSpec } from './grammar-port.ts';
+import type { GrammarCompile, GrammarSpec, GrammarStats } from './grammar-port.ts';
 import type { SequenceId, TokenId } from './ids.ts';
 import type { KvLayout } from './kernel-port.ts';
 import type { LogprobsWish, SamplingParams, TokenLogprobs } from './sampling-params.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 // ---------------------------------------------------------------------------------------------- server -> engine
 
@@ -46,8 +47,8 @@ export interface GenerateCommand {
   readonly fairnessKey: string;
   /** Prefixes are shared within one namespace only: adapter and cache salt. */
   readonly namespace: string;
-  /** Milliseconds from submission until the sequence is failed with `deadline_exceeded`; undefined means none. */
-  readonly timeoutMs: number | undefined;
+  /** Beyond it the sequence is failed with `deadline_exceeded`; undefined means none. */
+  readonly timeLimit: TimeLimit | undefined;
 }
 
 /** What counts as a runaway loop: an output that ends in `countMin` repeats of a pattern of these lengths, in tokens. */
@@ -132,7 +133,12 @@ export interface SequenceTimings {
 }
 
 /** What the engine process tells after each step, for metrics. Counts are totals since the engine started. */
-export interface EngineStats {
+export interface EngineStats extends SchedulerStats, Omit<GrammarStats, 'preparingCount'> {
+  /** Of `waitingCount`: those that wait for their grammar to be compiled, or ask ahead for it. */
+  readonly deferredCount: number;
+}
+
+export interface SchedulerStats {
   readonly runningCount: number;
   readonly waitingCount: number;
   readonly waitingTokenCount: number;
@@ -172,6 +178,16 @@ export interface StepTiming {
   /** Sequences and tokens in the step's batch. */
   readonly sequenceCount: number;
   readonly tokenCount: number;
+  /** Undefined where no row was drawn under a grammar. */
+  readonly masks: MaskTiming | undefined;
+}
+
+export interface MaskTiming {
+  readonly rowCount: number;
+  /** How long the step waited for masks after its decode. */
+  readonly waitMs: number;
+  /** What they took the grammar threads, mostly during the decode. */
+  readonly threadMs: number;
 }
 
 export interface EngineReady {
@@ -227,6 +243,7 @@ export type EngineMessage =
       readonly events: readonly SequenceEvent[];
       readonly stats: EngineStats;
       readonly timing: StepTiming | undefined;
+      readonly compiles: readonly GrammarCompile[];
     }
   /** Why a grammar cannot be enforced; undefined when it can. */
   | { readonly kind: 'grammar-prepared'; readonly id: number; readonly error: OctetErrorBody | undefined }

@@ -51,19 +51,27 @@ export interface ChatOptions {
   readonly tools?: readonly unknown[] | undefined;
   /** Variables of the template by name, such as `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
+  /** Default: `for-answer`. */
+  readonly ending?: PromptEnding | undefined;
 }
+
+/** Where a prompt stops: where the assistant's answer begins, behind the last message, or within it, so that it goes on. */
+export type PromptEnding = 'for-answer' | 'after-last' | 'within-last';
 
 /** Renders a conversation into prompt text by the model's own template. */
 export interface ChatTemplate {
   /** Throws a chat_template_failed OctetError when the template refuses the messages. */
-  render(messages: readonly ChatMessage[], options: ChatOptions & { readonly addGenerationPrompt: boolean }): string;
+  render(
+    messages: readonly ChatMessage[],
+    options: Omit<ChatOptions, 'ending'> & { readonly addGenerationPrompt: boolean },
+  ): string;
   /** Whether the template shows tools to the model. */
   readonly showsTools: boolean;
 }
 
 /** Turns a conversation into prompt tokens by the model's own template; text inside it never becomes control tokens. */
 export interface ChatEncoder {
-  /** Ready to generate the assistant's answer. A promise when the text is long and tokenized off the JavaScript thread. */
+  /** A promise when the text is long and tokenized off the JavaScript thread. */
   encodeChat(messages: readonly ChatMessage[], options?: ChatOptions): Int32Array | Promise<Int32Array>;
   /** Whether tools that it is given reach the model. */
   readonly showsTools: boolean;

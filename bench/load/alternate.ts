@@ -34,7 +34,9 @@ export async function alternate(
     const order = repeat % 2 === 0 ? sides : sides.toReversed();
     for (const side of order) {
       await sleep(flags.pauseSeconds * 1000);
-      const run = await scenario.run(seedsOf(flags, promptSeed, repeat), runOptions(side.target, scale, flags));
+      // One server that is driven twice would find the second side's prompts cached, were they the first's.
+      const sideSeed = flags.compareSchema ? mixSeed(promptSeed, sides.indexOf(side)) : promptSeed;
+      const run = await scenario.run(seedsOf(flags, sideSeed, repeat), runOptions(side.target, scale, flags));
       side.runs.push(run);
       options.onRun(side, run);
     }

@@ -8,6 +8,7 @@ import { findConflicts, type LoadFlags, loadFlags } from './flags.ts';
 import { readLongPrompt } from './long-prompt.ts';
 import { formatLongPrompt } from './long-prompt-table.ts';
 import { buildScenario, type Scenario } from './scenario.ts';
+import { readSchema } from './schema.ts';
 import { countFailures, gapsMsOf, type Objectives, summarize } from './summary.ts';
 import { formatComparison } from './table.ts';
 import { describeTarget, openTarget } from './target.ts';
@@ -51,11 +52,27 @@ async function drive(flags: LoadFlags, argv: readonly string[]): Promise<number>
   return sides.every((side) => side.runs.some(hasAnswers)) ? 0 : 1;
 }
 
-function openTargets(flags: LoadFlags): Promise<Target[]> {
+async function openTargets(flags: LoadFlags): Promise<Target[]> {
   const key = flags.key || (process.env['OCTET_BENCH_KEY'] ?? '');
   const peerKey = flags.peerKey || (process.env['OCTET_BENCH_PEER_KEY'] ?? '');
-  const own = { name: flags.label, url: flags.url, api: flags.api, model: flags.model, key };
-  const peer = { name: flags.peerLabel, url: flags.peerUrl, api: flags.api, model: flags.peerModel, key: peerKey };
+  const free = { name: flags.label, url: flags.url, api: flags.api, model: flags.model, key };
+  const schema = flags.schema === '' ? undefined : readSchema(flags.schema);
+  const own = { ...free, schema };
+  if (flags.compareSchema)
+    return Promise.all(
+      [
+        { ...own, name: 'schema' },
+        { ...free, name: 'free' },
+      ].map(openTarget),
+    );
+  const peer = {
+    name: flags.peerLabel,
+    url: flags.peerUrl,
+    api: flags.api,
+    model: flags.peerModel,
+    key: peerKey,
+    schema,
+  };
   return Promise.all((flags.peerUrl === '' ? [own] : [own, peer]).map(openTarget));
 }
 

@@ -45,6 +45,8 @@ export const loadFlags = {
   vocab: countFlag(0, { min: 0, max: 10_000_000 }, 'token ids are drawn below this; needed for --prompt-kind tokens'),
   temperature: numberFlag(0, { min: 0, max: 2 }, 'sampling temperature; 0 is greedy'),
   topP: numberFlag(1, { min: 0.01, max: 1 }, 'nucleus sampling: the share of probability drawn from; 1 is all'),
+  schema: textFlag('', 'file with a JSON schema that every answer must meet (response_format)'),
+  compareSchema: switchFlag('drive the one server with and without --schema in turn; the ratio is with to without'),
   sloTtftMs: numberFlag(
     0,
     { min: 0, max: 3_600_000 },
@@ -87,6 +89,9 @@ export function findConflicts(flags: LoadFlags): string[] {
   }
   if (flags.multiTurn !== '' && parseUsersAndTurns(flags.multiTurn) === undefined)
     faults.push(`--multi-turn must look like 8x4, both at least 1. Given: ${flags.multiTurn}`);
+  if (flags.compareSchema && flags.schema === '') faults.push('--compare-schema needs --schema. Given: none');
+  if (flags.compareSchema && flags.peerUrl !== '')
+    faults.push(`--compare-schema needs one server, and no --peer-url. Given: ${flags.peerUrl}`);
   for (const [name, value] of [
     ['--url', flags.url],
     ['--peer-url', flags.peerUrl],

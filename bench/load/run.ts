@@ -121,6 +121,7 @@ function bodyOf(prompt: Parameters<typeof requestBody>[1], planned: PlannedReque
     outputTokens: planned.outputTokens,
     temperature: options.temperature,
     topP: options.topP,
+    schema: options.target.schema,
   });
 }
 

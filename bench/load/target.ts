@@ -12,12 +12,13 @@ export interface TargetOptions {
   /** Empty: the first model that the server lists. */
   readonly model: string;
   readonly key: string;
+  readonly schema?: object | undefined;
 }
 
 /** Asks the server for its models when none is named. Throws an Error with the address when it cannot be reached. */
 export async function openTarget(options: TargetOptions): Promise<Target> {
   const url = new URL(options.url);
-  const target = { name: options.name, url, api: options.api, model: options.model, key: options.key };
+  const target = { ...options, url };
   if (options.model !== '') return target;
   const listed = modelList.safeParse(await getJson(target, '/v1/models'));
   const first = listed.data?.data[0]?.id;
@@ -33,6 +34,7 @@ export async function describeTarget(target: Target): Promise<Readonly<Record<st
     api: target.api,
     model: path.basename(target.model),
     version: await findVersion(target),
+    ...(target.schema === undefined ? {} : { schema: JSON.stringify(target.schema) }),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Target {
   readonly model: string;
   /** Sent as a bearer token; empty sends none. Never printed or kept. */
   readonly key: string;
+  /** A JSON schema that answers must meet; undefined asks for free text. */
+  readonly schema?: object | undefined;
 }
 
 export type Api = 'completions' | 'chat';

@@ -10,6 +10,7 @@ export interface BodyOptions {
   readonly outputTokens: number;
   readonly temperature: number;
   readonly topP: number;
+  readonly schema?: object | undefined;
 }
 
 /** The path of an API below the server's URL. */
@@ -28,7 +29,12 @@ export function requestBody(api: Api, prompt: Prompt, options: BodyOptions): str
     ignore_eos: true,
     stream: true,
     stream_options: { include_usage: true },
+    ...(options.schema === undefined ? {} : { response_format: responseFormat(options.schema) }),
   });
+}
+
+function responseFormat(schema: object) {
+  return { type: 'json_schema', json_schema: { name: 'bench', schema, strict: true } };
 }
 
 /** Whether a chunk carries generated text: a chat's opening role chunk and a closing chunk do not. */

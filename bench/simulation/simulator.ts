@@ -191,7 +191,7 @@ function commandFor(row: TraceRow, id: number) {
     priority: 0,
     fairnessKey: `user-${id % 100}`,
     namespace: '',
-    timeoutMs: undefined,
+    timeLimit: undefined,
   };
 }
 

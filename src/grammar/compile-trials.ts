@@ -8,7 +8,8 @@ export type Trial =
   | { readonly kind: 'quick' }
   /** It stays where it was compiled: the instance is the caller's now. */
   | { readonly kind: 'slow'; readonly instance: GrammarInstance }
-  | { readonly kind: 'refused'; readonly reason: string };
+  /** `late`: it takes too long. */
+  | { readonly kind: 'refused' | 'late'; readonly reason: string };
 
 export interface Trials {
   run(id: number, spec: GrammarSpec, quickMs: number): Promise<Trial>;
@@ -51,10 +52,9 @@ export function createTrials({
     clearTimeout(timer);
     if (outcome.kind === 'lost') {
       lane.instance = undefined;
-      return {
-        kind: 'refused',
-        reason: outcome.reason === late ? late : `The grammar cannot be compiled: ${outcome.reason}`,
-      };
+      return outcome.reason === late
+        ? { kind: 'late', reason: late }
+        : { kind: 'refused', reason: `The grammar cannot be compiled: ${outcome.reason}` };
     }
     if (outcome.elapsedMs <= quickMs) {
       instance.forget(id);

@@ -8,7 +8,7 @@
 // a stranger's slow grammar, only for `quickMs` at most.
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
-import type { GrammarSpec } from '../grammar-port.ts';
+import type { GrammarCompile, GrammarSpec, GrammarStats } from '../grammar-port.ts';
 import { createTrials, type Trials } from './compile-trials.ts';
 import type { GrammarInstance } from './threads/instance.ts';
 
@@ -25,8 +25,7 @@ export interface CompiledGrammars {
   /** One more, or one fewer, sequence that uses it. Used grammars are never dropped. */
   hold(spec: GrammarSpec): void;
   release(spec: GrammarSpec): void;
-  /** Compiled grammars that are kept, for tests. */
-  count(): number;
+  stats(): Omit<GrammarStats, 'preparingCount'>;
   dispose(): void;
 }
 
@@ -36,6 +35,7 @@ export interface CompiledGrammarsOptions {
   /** Grammars that nobody uses, beyond which the one unused for longest is dropped. */
   readonly unusedMax?: number;
   readonly quickMs?: number;
+  readonly onCompile?: (compile: GrammarCompile) => void;
 }
 
 interface Entry {
@@ -45,7 +45,7 @@ interface Entry {
   state:
     | { readonly kind: 'compiling'; readonly done: Promise<OctetErrorBody | undefined> }
     | { readonly kind: 'ready'; readonly instance: GrammarInstance; readonly isOwn: boolean }
-    | { readonly kind: 'refused'; readonly error: OctetErrorBody }
+    | { readonly kind: 'refused' | 'late'; readonly error: OctetErrorBody }
     /** No fault of the grammar: it is compiled again when it is asked for next. */
     | { readonly kind: 'failed'; readonly error: OctetErrorBody };
   userCount: number;
@@ -60,12 +60,13 @@ const ownMax = 4;
 const quickMsUsual = 250;
 
 export function createCompiledGrammars(options: CompiledGrammarsOptions): CompiledGrammars {
-  const { unusedMax = unusedMaxUsual, quickMs = quickMsUsual } = options;
+  const { unusedMax = unusedMaxUsual, quickMs = quickMsUsual, onCompile = () => undefined } = options;
   /** Least recently used first. */
   const entries = new Map<string, Entry>();
   const trials: Trials = createTrials(options);
   let shared: GrammarInstance | undefined;
   let lastId = 0;
+  const totals = { hits: 0, misses: 0, evictions: 0 };
 
   function sharedInstance(): GrammarInstance {
     if (shared === undefined || shared.isLost) shared = options.createInstance();
@@ -92,10 +93,13 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   }
 
   function compileInto(entry: Entry): void {
+    const startedMs = performance.now();
     const done = compile(entry)
       .catch((reason: unknown): Settled => ({ kind: 'failed', error: octetError('internal_error', String(reason)) }))
       .then((state) => {
         entry.state = state;
+        const outcome = state.kind === 'ready' ? 'compiled' : state.kind;
+        onCompile({ outcome, elapsedMs: performance.now() - startedMs });
         shrink();
         return state.kind === 'ready' ? undefined : state.error;
       });
@@ -106,7 +110,9 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
     // Both may have to start: at the same time.
     sharedInstance();
     const trial = await trials.run(id, spec, ownCount() < ownMax ? quickMs : Number.POSITIVE_INFINITY);
-    if (trial.kind === 'refused') return { kind: 'refused', error: octetError('grammar_failed', trial.reason) };
+    if (trial.kind === 'refused' || trial.kind === 'late') {
+      return { kind: trial.kind, error: octetError('grammar_failed', trial.reason) };
+    }
     if (trial.kind === 'slow') return { kind: 'ready', instance: trial.instance, isOwn: true };
     const instance = sharedInstance();
     await instance.ready;
@@ -135,14 +141,18 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
   }
 
   function drop({ key, id, state }: Entry): void {
-    if (!entries.delete(key) || state.kind !== 'ready') return;
+    if (!entries.delete(key)) return;
+    totals.evictions += 1;
+    if (state.kind !== 'ready') return;
     if (state.isOwn) state.instance.end('its grammar was dropped');
     else state.instance.forget(id);
   }
 
   return {
     async prepare(spec) {
+      const before = entries.get(keyOf(spec))?.state;
       const { state } = touch(spec);
+      totals[before === state ? 'hits' : 'misses'] += 1;
       if (state.kind === 'compiling') return state.done;
       return state.kind === 'ready' ? undefined : state.error;
     },
@@ -158,7 +168,12 @@ export function createCompiledGrammars(options: CompiledGrammarsOptions): Compil
       if (entry !== undefined) entry.userCount -= 1;
       shrink();
     },
-    count: () => [...entries.values()].filter(({ state }) => state.kind === 'ready').length,
+    stats: () => ({
+      grammarCount: [...entries.values()].filter(({ state }) => state.kind === 'ready').length,
+      grammarHitCount: totals.hits,
+      grammarMissCount: totals.misses,
+      grammarEvictionCount: totals.evictions,
+    }),
     dispose() {
       trials.dispose();
       shared?.end('the engine ends');

@@ -1,6 +1,6 @@
 // Puts the grammar side of an engine together. No thread starts before the first grammar is asked for.
 
-import type { SequenceMasks } from '../grammar-port.ts';
+import type { GrammarCompile, SequenceMasks } from '../grammar-port.ts';
 import { createCompiledGrammars } from './compiled-grammars.ts';
 import { createSequenceMasks } from './sequence-masks.ts';
 import { createThreadStarter } from './threads/grammar-thread.ts';
@@ -14,17 +14,36 @@ export interface MasksOptions {
   readonly pieceBytes: (token: number) => Uint8Array;
   /** Time to compile one grammar. */
   readonly timeoutMs: number;
-  /** Told of each round: how many masks, and how long they took. */
-  readonly onMasks?: (count: number, elapsedMs: number) => void;
 }
 
 /** A busy machine may hold a thread up for so long; a mask itself takes a millisecond. */
 const maskMsMin = 5_000;
 
 export function createMasks(options: MasksOptions): SequenceMasks {
-  const { vocabularySize, timeoutMs, onMasks = () => undefined } = options;
+  const { vocabularySize, timeoutMs } = options;
+  let compiles: GrammarCompile[] = [];
+  let maskMs = 0;
   // Read while the engine loads: later it would hold up a step.
   const startThread = createThreadStarter(readVocabulary(options));
-  const grammars = createCompiledGrammars({ createInstance: () => createInstance(startThread, onMasks), timeoutMs });
-  return createSequenceMasks({ grammars, vocabularySize, maskMsMax: Math.max(timeoutMs, maskMsMin) });
+  const onMasks = (elapsedMs: number): void => {
+    maskMs += elapsedMs;
+  };
+  const grammars = createCompiledGrammars({
+    createInstance: () => createInstance(startThread, onMasks),
+    timeoutMs,
+    onCompile: (compile) => void compiles.push(compile),
+  });
+  return {
+    ...createSequenceMasks({ grammars, vocabularySize, maskMsMax: Math.max(timeoutMs, maskMsMin) }),
+    takeCompiles() {
+      const taken = compiles;
+      compiles = [];
+      return taken;
+    },
+    takeMaskMs() {
+      const taken = maskMs;
+      maskMs = 0;
+      return taken;
+    },
+  };
 }

@@ -28,11 +28,16 @@ export interface SequenceMasksOptions {
 /** Instances that may be lost under one mask before its sequence is failed. */
 const lossesMax = 2;
 
-export function createSequenceMasks({ grammars, vocabularySize, maskMsMax }: SequenceMasksOptions): SequenceMasks {
+export function createSequenceMasks({
+  grammars,
+  vocabularySize,
+  maskMsMax,
+}: SequenceMasksOptions): Omit<SequenceMasks, 'takeCompiles' | 'takeMaskMs'> {
   const followers = new Map<SequenceId, Follower>();
   const held = new Map<SequenceId, GrammarCursor['grammar']>();
   const maskBytes = Math.ceil(vocabularySize / 32) * 4;
   let lastMatcher = 0;
+  let preparingCount = 0;
 
   function open({ id, instance }: { id: number; instance: GrammarInstance }): Follower {
     lastMatcher += 1;
@@ -122,7 +127,15 @@ export function createSequenceMasks({ grammars, vocabularySize, maskMsMax }: Seq
       held.delete(sequenceId);
       if (grammar !== undefined) grammars.release(grammar);
     },
-    prepare: (grammar) => grammars.prepare(grammar),
+    async prepare(grammar) {
+      preparingCount += 1;
+      try {
+        return await grammars.prepare(grammar);
+      } finally {
+        preparingCount -= 1;
+      }
+    },
+    stats: () => ({ ...grammars.stats(), preparingCount }),
     dispose: () => grammars.dispose(),
   };
 }

@@ -4,6 +4,7 @@
 // renders; the control tokens found in the rendered text are then the template's own, and the text between them is
 // tokenized as plain text with the characters put back. Both ways cut at the same places, so ordinary text is unaffected.
 
+import { OctetError, octetError } from '../errors.ts';
 import type { ChatEncoder, ChatMessage, ChatOptions, ChatTemplate, Tokenizer } from '../text-ports.ts';
 import { createChatTemplate } from './chat-template.ts';
 import { type ControlTokens, readControlTokens } from './control-tokens.ts';
@@ -36,13 +37,31 @@ export function assembleChatEncoder(parts: ChatEncoderParts): ChatEncoder {
     encodeChat(messages, options = {}) {
       if (textsIn([messages, options]).some((text) => controlTokens.dangers(text).length > 0))
         return encodeGuarded(parts, messages, options);
-      const text = template.render(messages, { ...options, addGenerationPrompt: true });
+      const text = renderUpTo(template, messages, options);
       const tokenizing = { special: true, bos: true };
       return text.length >= asyncLengthMin
         ? tokenizer.tokenizeAsync(text, tokenizing)
         : tokenizer.tokenize(text, tokenizing);
     },
   };
+}
+
+/** The prompt up to where it is to stop. A last message that is to go on must be in the text as it was given. */
+function renderUpTo(
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  { ending = 'for-answer', ...options }: ChatOptions,
+): string {
+  const text = template.render(messages, { ...options, addGenerationPrompt: ending === 'for-answer' });
+  if (ending !== 'within-last') return text;
+  const content = messages.at(-1)?.content ?? '';
+  // Some templates trim what they print.
+  for (const printed of [content, content.trim()]) {
+    const start = printed === '' ? -1 : text.lastIndexOf(printed);
+    if (start >= 0) return text.slice(0, start + printed.length);
+  }
+  const why = "the model's chat template does not print the last message as it is, so that it cannot be continued";
+  throw new OctetError(octetError('chat_template_failed', why, 'messages'));
 }
 
 async function encodeGuarded(
@@ -55,12 +74,10 @@ async function encodeGuarded(
   const hidden = {
     tools: options.tools?.map((tool) => mapTexts(tool, guard.hide)),
     variables: options.variables === undefined ? undefined : mapEntries(options.variables, guard.hide),
-    addGenerationPrompt: true,
+    ending: options.ending,
   };
-  const rendered = template.render(
-    messages.map((message) => hideMessage(message, guard.hide)),
-    hidden,
-  );
+  const hiddenMessages = messages.map((message) => hideMessage(message, guard.hide));
+  const rendered = renderUpTo(template, hiddenMessages, hidden);
   const pieces: Int32Array[] = [];
   for (const part of controlTokens.split(rendered)) {
     if (typeof part === 'object') pieces.push(Int32Array.of(part.id));

@@ -17,7 +17,7 @@ import { spareSeq } from './sequence-state.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 
 export interface KernelOptions extends ContextOptions {
-  /** Threads that draw tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
+  /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
 }
 
@@ -84,7 +84,6 @@ async function createParts(options: KernelOptions, context: ContextPointer): Pro
   const limits = readLimits(options, context);
   const { vocabularySize, batchTokensMax, endTokenIds } = limits;
   const logits = createLogitsView({ native, context, vocabularySize, batchTokensMax });
-  const threadCount = options.samplingThreads ?? Math.min(options.threads - 1, samplingThreadsMax);
   return {
     options,
     context,
@@ -99,9 +98,13 @@ async function createParts(options: KernelOptions, context: ContextPointer): Pro
       limits,
       parkableSeqCount: native.llama_n_seq_max(context),
     }),
-    sampler: await createSampler({ logits, endTokenIds, threadCount }),
+    sampler: await createSampler({ logits, endTokenIds, threadCount: samplingThreadCount(options) }),
     pool: attachThreadpool(libraries, context, options.threads),
   };
+}
+
+function samplingThreadCount({ samplingThreads, threads }: KernelOptions): number {
+  return samplingThreads ?? Math.min(threads - 1, samplingThreadsMax);
 }
 
 function assembleKernel(parts: Parts): NativeKernel {
@@ -112,7 +115,13 @@ function assembleKernel(parts: Parts): NativeKernel {
     const row = logits.rowOf(batchIndex);
     return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
   };
-  const scorer = createTokenScorer(logitsOf);
+  const scorer = createTokenScorer({
+    logits,
+    logitsOf,
+    vocabularySize,
+    rowsMax: limits.outputRowsMax,
+    threadCount: samplingThreadCount(parts.options),
+  });
   let disposed = false;
   return {
     ...sequences,
@@ -138,6 +147,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     dispose() {
       if (disposed) return;
       disposed = true;
+      scorer.dispose();
       release(parts);
     },
   };

@@ -44,7 +44,7 @@ export interface PreparedReading {
   /** Perhaps longer than it was: where there may be no reasoning, the prompt itself ends it. */
   readonly prompt: Int32Array;
   readonly reading: AnswerReading | undefined;
-  readonly stopTokenIds: readonly TokenId[];
+  readonly endTokenIds: readonly TokenId[];
   /** Reasoning that a grammar has to leave room for. */
   readonly reasoning: { readonly format: ReasoningFormat; readonly isInside: boolean } | undefined;
   /** The marks of the reasoning are control tokens, so that under a grammar it could not end. */
@@ -90,7 +90,7 @@ function createFormatReader(
   { calls, reasoning }: Dialect,
   { tokenizer, controlTexts, texts }: VocabularyParts,
 ): (wish: ReadingWish) => Omit<PreparedReading, 'shape'> {
-  const stopTokenIds = calls.stopTexts.flatMap((text) => controlToken(text, tokenizer) ?? []);
+  const endTokenIds = calls.stopTexts.flatMap((text) => controlToken(text, tokenizer) ?? []);
   const tokensOf = (text: string): Int32Array => tokenizer.tokenize(text, { special: true, bos: false });
   const ending = tokensOf(reasoning?.ending ?? '');
   const opening = tokensOf(reasoning?.opening ?? '');
@@ -99,7 +99,7 @@ function createFormatReader(
   return ({ prompt, tools, allowsSeveralCalls, reasoningTokensMax, hasGrammar }) => {
     const mayCall = tools.size > 0;
     if (!mayCall && !calls.isAlwaysRead && reasoning === undefined) {
-      return { prompt, reading: undefined, stopTokenIds: [], reasoning: undefined, hidesReasoning: false };
+      return { prompt, reading: undefined, endTokenIds: [], reasoning: undefined, hidesReasoning: false };
     }
     const isInside = reasoning !== undefined && endsInsideReasoning(promptEnd(prompt, tokenizer), reasoning);
     const mayThink = !(hasGrammar && isHidden) && reasoningTokensMax !== 0;
@@ -115,7 +115,7 @@ function createFormatReader(
     const budget = reasoningTokensMax === undefined ? undefined : { tokensMax: reasoningTokensMax, ending };
     return {
       prompt: leadIn === undefined ? prompt : joined(prompt, leadIn),
-      stopTokenIds: mayCall ? stopTokenIds : [],
+      endTokenIds: mayCall ? endTokenIds : [],
       hidesReasoning: isHidden,
       reasoning: reasoning !== undefined && mayThink ? { format: reasoning, isInside } : undefined,
       reading: {

@@ -1,6 +1,7 @@
 // What the engine is asked for a conversation: the prompt, how its answer is read, and what the answer must match.
 // Why apart from the endpoint: other wires carry conversations too, and map their bodies to a chat's.
 
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
 import { answerGrammar, type CallsPart } from './answer-grammar.ts';
 import { type AnswerReader, createAnswerReader, type PreparedReading, toolSchemas } from './answer-reading.ts';
 import { encodeConversation } from './chat-prompt.ts';
@@ -35,7 +36,7 @@ export function createChatPart(
   const prepareReading = createAnswerReader(dialect, tokenizer);
   return async (fields) => {
     const prompt = await encodeConversation(fields, { chatEncoder, dialect });
-    return promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading, names });
+    return withRulesPrepared(() => promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading, names }));
   };
 }
 
@@ -73,7 +74,7 @@ function promptPart(fields: ChatRequest, { prompt, tools, prepareReading, names 
       requestedTokensMax: fields.max_completion_tokens ?? fields.max_tokens ?? undefined,
       defaultTokensMax: undefined,
       reading: prepared.reading,
-      stopTokenIds: prepared.stopTokenIds,
+      endTokenIds: prepared.endTokenIds,
       output: grammar.value && { field: outputFieldOf(own?.field, names), grammar: grammar.value },
       report: {
         ...plainReport,

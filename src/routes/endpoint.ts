@@ -3,6 +3,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
+import { deadlineExceeded, deadlineOf, type TimeLimit } from '../time-limit.ts';
 import type { AnswerFacts, AnswerFormat } from './answer-format.ts';
 import { answerStream } from './answer-stream.ts';
 import { answerWhole } from './answer-whole.ts';
@@ -38,7 +40,7 @@ export type PromptPart = Pick<
   | 'bestOf'
   | 'report'
   | 'reading'
-  | 'stopTokenIds'
+  | 'endTokenIds'
   | 'output'
 >;
 
@@ -60,7 +62,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     sendError(reply, error, dependencies.metrics);
     return reply;
   };
-  const checked = endpoint.check(request.body);
+  const checked = await withRulesPrepared(() => endpoint.check(request.body));
   if (checked.kind === 'refused') return refuse(checked.error);
   const fields = checked.value;
   const model = fields.model ?? dependencies.model.ids[0];
@@ -80,7 +82,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
-  const notEnforced = await grammarFault(dependencies, plan.value);
+  const notEnforced = await grammarFault(dependencies, plan.value, receivedMs);
   if (notEnforced !== undefined) return refuse(notEnforced);
   if (request.raw.socket.destroyed) return reply.hijack();
 
@@ -99,24 +101,28 @@ export async function serveEndpoint<Fields extends SharedFields>(
 /** Before anything is queued, so that a stream does not begin and then fail. */
 async function grammarFault(
   { engine }: RouteDependencies,
-  { output, timeoutMs }: Pick<GenerationPlan, 'output' | 'timeoutMs'>,
+  { output, timeLimit }: Pick<GenerationPlan, 'output' | 'timeLimit'>,
+  receivedMs: number,
 ): Promise<OctetErrorBody | undefined> {
   if (output === undefined) return undefined;
-  const error = await withinTime(engine.prepareGrammar(output.grammar), timeoutMs);
+  const limit = { ...timeLimit, spentMs: performance.now() - receivedMs };
+  const error = await withinTime(engine.prepareGrammar(output.grammar), limit);
   return error === undefined ? undefined : { ...error, param: error.param ?? output.field };
 }
 
 /** The answer, or that the time is up: an engine that died may take minutes to be replaced. */
 async function withinTime(
   answer: Promise<OctetErrorBody | undefined>,
-  timeoutMs: number,
+  limit: TimeLimit,
 ): Promise<OctetErrorBody | undefined> {
-  const rule = 'timeout must be long enough for an engine to compile the grammar';
-  const late = octetError('deadline_exceeded', `${rule}. Given: ${timeoutMs / 1000} s`, 'timeout');
+  const deadlineMs = deadlineOf(limit, performance.now());
   const stop = new AbortController();
-  const timer = setTimeout(Math.min(timeoutMs, timerMsMax), late, { signal: stop.signal });
+  const waitMs = Math.min(Math.max(deadlineMs - performance.now(), 0), timerMsMax);
+  const timer = setTimeout(waitMs, undefined, { signal: stop.signal });
+  const aim = 'for an engine to compile the grammar';
+  const late = timer.then(() => deadlineExceeded(limit, { lateMs: performance.now() - deadlineMs, aim }));
   try {
-    return await Promise.race([answer, timer]);
+    return await Promise.race([answer, late]);
   } finally {
     stop.abort();
   }

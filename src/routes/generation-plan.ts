@@ -4,6 +4,7 @@ import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { TokenId } from '../ids.ts';
 import type { SamplingParams } from '../sampling-params.ts';
 import type { AnswerReading } from './answer-reading.ts';
+import { faultsError } from './faults.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
 import { outputGrammarOf } from './output-field.ts';
 import { repetitionLimitOf } from './output-limits.ts';
@@ -31,8 +32,8 @@ export interface PlanInput {
   readonly reading?: AnswerReading | undefined;
   /** What the output must match, where that is more than a field of the body says by itself. */
   readonly output?: GenerationPlan['output'] | undefined;
-  /** Tokens that end a choice besides those that the client names. */
-  readonly stopTokenIds?: readonly TokenId[];
+  /** Tokens that end a choice as the model's own end does. */
+  readonly endTokenIds?: readonly TokenId[];
   /** Answers to choose from; undefined returns all. */
   readonly bestOf?: number | undefined;
   readonly report: Report;
@@ -48,9 +49,11 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
     const error = lengthFault(tokens.length, param, input);
     if (error !== undefined) return { kind: 'refused', error };
     const roomTokens = input.contextTokensMax - tokens.length;
-    prompts.push({ tokens, outputTokensMax: outputTokensMaxOf(input, roomTokens) });
+    const outputTokensMax = outputTokensMaxOf(input, roomTokens);
+    const tooMany = minimumFault(fields.min_tokens ?? 0, outputTokensMax, input);
+    if (tooMany !== undefined) return { kind: 'refused', error: tooMany };
+    prompts.push({ tokens, outputTokensMax });
   }
-  const timeoutMs = Math.min(input.requestMsMax, (fields.timeout ?? Number.POSITIVE_INFINITY) * 1000);
   return {
     kind: 'valid',
     value: {
@@ -62,7 +65,8 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       seed: fields.seed ?? randomSeed(),
       stops: fields.stop,
       keepsStop: fields.include_stop_str_in_output ?? false,
-      stopTokenIds: [...stopTokenIdsOf(fields), ...(input.stopTokenIds ?? [])],
+      stopTokenIds: stopTokenIdsOf(fields),
+      endTokenIds: input.endTokenIds ?? [],
       reading: input.reading,
       ignoreEos: fields.ignore_eos ?? false,
       output: input.output ?? outputGrammarOf(fields),
@@ -76,7 +80,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',
-      timeoutMs,
+      timeLimit: timeLimitOf(fields.timeout, input.requestMsMax),
     },
   };
 }
@@ -87,11 +91,32 @@ function outputTokensMaxOf(input: PlanInput, roomTokens: number): number {
   return Math.min(requested ?? usual ?? roomTokens, roomTokens);
 }
 
+/** The shorter of the client's limit and the server's. */
+function timeLimitOf(timeout: number | null | undefined, requestMsMax: number): GenerationPlan['timeLimit'] {
+  const askedMs = (timeout ?? Number.POSITIVE_INFINITY) * 1000;
+  return askedMs <= requestMsMax
+    ? { limitMs: askedMs, setBy: 'timeout' }
+    : { limitMs: requestMsMax, setBy: 'timeoutSeconds' };
+}
+
 /** The end of a prompt, where only that is wanted. */
 function truncated(tokens: Int32Array, wanted: number | null | undefined, input: PlanInput): Int32Array {
   if (wanted === undefined || wanted === null) return tokens;
   const roomTokens = Math.max(input.contextTokensMax - (input.requestedTokensMax ?? 1), 1);
   return tokens.slice(-(wanted === -1 ? roomTokens : wanted));
+}
+
+/** A minimum above the most that there will be, which the request may not have given itself. */
+function minimumFault(
+  least: number,
+  most: number,
+  { requestedTokensMax, defaultTokensMax }: PlanInput,
+): OctetErrorBody | undefined {
+  if (least <= most) return undefined;
+  const isDefault = requestedTokensMax === undefined && most === defaultTokensMax;
+  const room = requestedTokensMax === undefined ? 'the room that the prompt leaves' : 'max_tokens';
+  const limit = isDefault ? `${most}, which max_tokens is where it is not given` : `${most}, ${room}`;
+  return faultsError([{ path: ['min_tokens'], rule: `must be <= ${limit}`, given: least }]);
 }
 
 function lengthFault(promptLength: number, param: string, input: PlanInput): OctetErrorBody | undefined {

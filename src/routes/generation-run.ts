@@ -31,6 +31,8 @@ export interface ChoiceState {
   /** Undefined where the answer is text alone. */
   readonly answer: AnswerState | undefined;
   readonly outputTokensMax: number;
+  /** Those that the client named. */
+  readonly stopTokenIds: readonly TokenId[];
   /** Ends the choice's sequence and starts another that goes on after `output`. */
   readonly redirect: (choice: ChoiceState, output: readonly TokenId[]) => OctetErrorBody | undefined;
   readonly scores: ScoreQueue;
@@ -194,13 +196,18 @@ function takeEnd(run: RunState, choice: ChoiceState, { reason, stoppedBy, ending
   giveText(run, choice, { text: rest, scores });
   if (choice.prompt.readsOnly) finish(run, choice, { reason: 'length', stopReason: undefined, timings });
   else if (stopped) finish(run, choice, { reason: 'stop', stopReason: stop, timings });
-  else finish(run, choice, { reason, ...stopOf(stoppedBy), timings });
+  else finish(run, choice, { reason, ...stopOf(choice, stoppedBy), timings });
 }
 
-/** vLLM's words. */
-function stopOf(stoppedBy: StoppedBy | undefined): Pick<ChoiceEnd, 'stopReason' | 'repeatedItself'> {
+/** vLLM's words: nothing where the model ended by itself, also with a token that is its dialect's. */
+function stopOf(
+  { stopTokenIds }: ChoiceState,
+  stoppedBy: StoppedBy | undefined,
+): Pick<ChoiceEnd, 'stopReason' | 'repeatedItself'> {
   if (stoppedBy === undefined) return { stopReason: undefined };
-  if (stoppedBy.kind === 'stop-token') return { stopReason: stoppedBy.token };
+  if (stoppedBy.kind === 'stop-token') {
+    return { stopReason: stopTokenIds.includes(stoppedBy.token) ? stoppedBy.token : undefined };
+  }
   return { stopReason: 'repetition_detected', repeatedItself: true };
 }
 

@@ -7,6 +7,7 @@ import type { GrammarSpec } from '../grammar-port.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { Choice, GenerateCommand, RepetitionLimit, SequenceEvent } from '../ports.ts';
 import type { SamplingParams } from '../sampling-params.ts';
+import type { TimeLimit } from '../time-limit.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import { createAnswerState } from './answer-state.ts';
 import { type ChoiceState, createGenerationRun, type GenerationRun, type PromptState } from './generation-run.ts';
@@ -30,7 +31,10 @@ export interface GenerationPlan {
   readonly seed: number;
   readonly stops: readonly string[];
   readonly keepsStop: boolean;
+  /** Named by the client, which is told the one that ended a choice. */
   readonly stopTokenIds: readonly TokenId[];
+  /** The dialect's: they end a choice as the model's own end does. */
+  readonly endTokenIds: readonly TokenId[];
   /** Undefined where answers are text alone. */
   readonly reading?: AnswerReading | undefined;
   readonly ignoreEos: boolean;
@@ -42,7 +46,7 @@ export interface GenerationPlan {
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
-  readonly timeoutMs: number;
+  readonly timeLimit: Omit<TimeLimit, 'spentMs'>;
 }
 
 export interface PlannedPrompt {
@@ -107,7 +111,7 @@ function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number)
     choices.delete(choice.sequenceId);
     choice.sequenceId = ports.engine.nextSequenceId();
     choices.set(choice.sequenceId, choice);
-    return ports.engine.submit(continuationOf(commandOf(plan, planned, []), choice, { output, ports }), receive);
+    return ports.engine.submit(continuationOf(commandOf({ plan, ports }, planned, []), choice, output), receive);
   };
   for (let index = 0; index < plan.choiceCount; index += 1) {
     const sequenceId = ports.engine.nextSequenceId();
@@ -121,6 +125,7 @@ function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number)
       text: createTextStream(plan.reading?.texts ?? ports.texts, stops),
       answer: createAnswerState(plan.reading),
       outputTokensMax: planned.outputTokensMax,
+      stopTokenIds: plan.stopTokenIds,
       redirect,
       scores: createScoreQueue(),
       sentLength: 0,
@@ -130,14 +135,18 @@ function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number)
     });
   }
   run.add(prompt, choices.values());
-  const refusal = ports.engine.submit(commandOf(plan, planned, engineChoices), receive);
+  const refusal = ports.engine.submit(commandOf({ plan, ports }, planned, engineChoices), receive);
   if (refusal === undefined) return undefined;
   for (const choice of choices.values()) choice.hasEnded = true;
   run.cancel('sibling-failed');
   return refusal;
 }
 
-function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonly Choice[]): GenerateCommand {
+function commandOf(
+  { plan, ports }: Pick<Starting, 'plan' | 'ports'>,
+  prompt: PlannedPrompt,
+  choices: readonly Choice[],
+): GenerateCommand {
   return {
     kind: 'generate',
     choices,
@@ -146,7 +155,7 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     // The engine always draws; what it draws for a prompt that is only read is dropped.
     outputTokensMax: Math.max(prompt.outputTokensMax, 1),
     sampling: plan.sampling,
-    stopTokenIds: plan.stopTokenIds,
+    stopTokenIds: [...plan.stopTokenIds, ...plan.endTokenIds],
     ignoreEos: plan.ignoreEos,
     grammar: plan.output?.grammar,
     outputTokensMin: plan.outputTokensMin,
@@ -155,22 +164,20 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,
-    timeoutMs: plan.timeoutMs,
+    timeLimit: { ...plan.timeLimit, spentMs: performance.now() - ports.receivedMs },
   };
 }
 
-/** The command that goes on after `output`, in the time that is left. */
+/** The command that goes on after `output`. */
 function continuationOf(
   command: GenerateCommand,
   { sequenceId, seed }: ChoiceState,
-  { output, ports }: { output: readonly TokenId[]; ports: GenerationPorts },
+  output: readonly TokenId[],
 ): GenerateCommand {
   const tokens = new Int32Array(command.tokens.length + output.length);
   tokens.set(command.tokens);
   tokens.set(output, command.tokens.length);
-  const spentMs = performance.now() - ports.receivedMs;
-  const timeoutMs = command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - spentMs);
   // The prompt's log-probabilities were told by the first part.
   const logprobs = command.logprobs && { ...command.logprobs, promptTopCount: undefined };
-  return { ...command, choices: [{ sequenceId, seed }], tokens, generatedCount: output.length, timeoutMs, logprobs };
+  return { ...command, choices: [{ sequenceId, seed }], tokens, generatedCount: output.length, logprobs };
 }

@@ -19,6 +19,13 @@ const tokensMax = 4_194_304;
 /** Longer texts are tokenized off the JavaScript thread: it takes milliseconds. */
 const inlineLengthMax = 8192;
 
+/** How the prompt of a conversation ends; vLLM's names. */
+const endingFields = {
+  add_generation_prompt: z.boolean().nullish(),
+  continue_final_message: z.boolean().nullish(),
+};
+const conversationSchema = z.object(endingFields);
+
 const tokenizeSchema = z.object({
   model: wireText.nullish(),
   prompt: wireText.nullish(),
@@ -29,7 +36,7 @@ const tokenizeSchema = z.object({
   add_special: z.boolean().nullish(),
   parse_special: z.boolean().nullish(),
   with_pieces: z.boolean().nullish(),
-  add_generation_prompt: z.literal(true).nullish(),
+  ...endingFields,
 });
 type TokenizeFields = z.output<typeof tokenizeSchema>;
 
@@ -73,8 +80,16 @@ async function textTokens(fields: TokenizeFields, { tokenizer }: RouteDependenci
 
 async function conversationTokens(body: unknown, dependencies: RouteDependencies): Promise<Checked<Int32Array>> {
   const parsed = chatSchema.safeParse(body);
-  if (!parsed.success) return { kind: 'refused', error: faultsError(faultsOf(parsed.error.issues, body)) };
-  return { kind: 'valid', value: await encodeConversation(parsed.data, dependencies) };
+  const ending = conversationSchema.safeParse(body);
+  const issues = [...(parsed.error?.issues ?? []), ...(ending.error?.issues ?? [])];
+  if (!parsed.success || !ending.success) return { kind: 'refused', error: faultsError(faultsOf(issues, body)) };
+  const { add_generation_prompt: addsPrompt, continue_final_message: goesOn } = ending.data;
+  if (addsPrompt && goesOn) {
+    const rule = 'must not be true together with add_generation_prompt';
+    return refused({ path: ['continue_final_message'], rule, given: true });
+  }
+  const where = goesOn ? 'within-last' : addsPrompt === false ? 'after-last' : 'for-answer';
+  return { kind: 'valid', value: await encodeConversation(parsed.data, dependencies, where) };
 }
 
 function tokensAnswer(tokens: Int32Array, fields: TokenizeFields, { engine, tokenizer }: RouteDependencies): object {

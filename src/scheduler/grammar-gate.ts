@@ -7,6 +7,7 @@ import type { GrammarCursor, MaskOutcome, SequenceMasks } from '../grammar-port.
 import type { SequenceId } from '../ids.ts';
 import type { SampleRow } from '../kernel-port.ts';
 import type { GenerateCommand } from '../ports.ts';
+import { laterBy } from '../time-limit.ts';
 import type { Drawing } from './apply-step.ts';
 import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -29,17 +30,19 @@ export interface GrammarGate {
   advance(plan: StepPlan): void;
   /** The drawing with its masks; sequences that cannot go on are ended and left out. */
   mask(drawing: Drawing): Promise<Drawing>;
+  /** Sequences whose grammar is being compiled, and their tokens. */
+  waiting(): { readonly sequenceCount: number; readonly tokenCount: number };
   /** Forgets sequences that ended. */
   settle(): void;
 }
 
 export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGatePorts): GrammarGate {
   const cancelled = new Set<SequenceId>();
-  const waiting = new Set<SequenceId>();
+  const waiting = new Map<SequenceId, { readonly tokenCount: number }>();
 
   async function submitWhenReady(command: GenerateCommand, ready: Promise<OctetErrorBody | undefined>): Promise<void> {
     const startedMs = now();
-    for (const { sequenceId } of command.choices) waiting.add(sequenceId);
+    for (const { sequenceId } of command.choices) waiting.set(sequenceId, { tokenCount: command.tokens.length });
     const error = await ready.catch((reason: unknown) => failedBy(reason).error);
     const choices = command.choices.filter(({ sequenceId }) => !cancelled.has(sequenceId));
     for (const { sequenceId } of command.choices) {
@@ -48,9 +51,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
     }
     if (choices.length > 0) {
       const nowMs = now();
-      const timeoutMs =
-        command.timeoutMs === undefined ? undefined : Math.max(1, command.timeoutMs - (nowMs - startedMs));
-      scheduler.submit({ ...command, choices, timeoutMs }, nowMs);
+      scheduler.submit({ ...command, choices, timeLimit: laterBy(command.timeLimit, nowMs - startedMs) }, nowMs);
     }
     if (error !== undefined) for (const { sequenceId } of choices) scheduler.fail(sequenceId, error);
     onChange();
@@ -70,7 +71,7 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       else void submitWhenReady(command, ready);
     },
     cancel(id) {
-      if (waiting.has(id)) cancelled.add(id);
+      if (waiting.delete(id)) cancelled.add(id);
       masks?.release(id);
     },
     advance(plan) {
@@ -82,13 +83,18 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
       if (cursors.length > 0) masks.advance(cursors);
     },
     async mask(drawing) {
-      const cursors = drawing.sequences.map(cursorOf);
+      // One that was cancelled while prompts were scored is forgotten here already.
+      const cursors = drawing.sequences.filter(({ state }) => state === 'running').map(cursorOf);
       const asked = cursors.filter((cursor) => cursor !== undefined);
       if (masks === undefined || asked.length === 0) return drawing;
       const outcomes = await masks.masks(asked).catch((reason: unknown) => asked.map(() => failedBy(reason)));
       const byId = new Map(asked.map(({ sequenceId }, index) => [sequenceId, outcomes[index]]));
       return applyOutcomes(scheduler, drawing, { byId, nowMs: now() });
     },
+    waiting: () => ({
+      sequenceCount: waiting.size,
+      tokenCount: [...waiting.values()].reduce((sum, { tokenCount }) => sum + tokenCount, 0),
+    }),
     settle() {
       for (const id of scheduler.takeEnded()) masks?.release(id);
     },

@@ -7,6 +7,7 @@ import type { OctetErrorBody } from '../errors.ts';
 import { releaseHostBytes } from '../kv/host-tier.ts';
 import type { Lease } from '../kv/types.ts';
 import type { CancelReason, GenerateCommand, SequenceEvent } from '../ports.ts';
+import { deadlineOf } from '../time-limit.ts';
 import { createSequence, type Sequence, transition } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
@@ -25,8 +26,9 @@ export function enter(state: SchedulerState, command: GenerateCommand, nowMs: nu
     assert(!state.sequences.has(sequence.id), 'sequence ids are never reused');
     state.sequences.set(sequence.id, sequence);
     state.waitingTokenCount += sequence.tokenCount;
-    if (command.timeoutMs !== undefined) {
-      sequence.deadline = { atMs: nowMs + command.timeoutMs, sequence, heapIndex: -1 };
+    const { timeLimit: limit } = command;
+    if (limit !== undefined) {
+      sequence.deadline = { atMs: deadlineOf(limit, nowMs), limit, sequence, heapIndex: -1 };
       state.deadlines.push(sequence.deadline);
     }
     if (primary === undefined) {

@@ -3,13 +3,14 @@
 //
 //     submit / cancel  ──▶  plan ──▶ (kernel decodes) ──▶ computed ──▶ (kernel samples) ──▶ drawn ──▶ takeEvents
 
-import { type OctetErrorBody, octetError } from '../errors.ts';
+import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import type { DecodeOutcome, ParkedState } from '../kernel-port.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { CancelReason, EngineStats, GenerateCommand, SequenceEvent } from '../ports.ts';
+import type { CancelReason, GenerateCommand, SchedulerStats, SequenceEvent } from '../ports.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
+import { deadlineExceeded } from '../time-limit.ts';
 import {
   applyDraws,
   applyFailure,
@@ -54,7 +55,7 @@ export interface Scheduler {
   takeEnded(): readonly SequenceId[];
   /** Whether any sequence is waiting or running. */
   hasWork(): boolean;
-  stats(): EngineStats;
+  stats(): SchedulerStats;
   /** Laws that do not hold now, in words. For tests and idle moments. */
   check(): readonly string[];
 }
@@ -111,10 +112,9 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
 /** Fails every sequence whose time is up, waiting or running. O(expired * log n). */
 function expire(state: SchedulerState, nowMs: number): void {
   for (let entry = state.deadlines.peek(); entry !== undefined && entry.atMs <= nowMs; entry = state.deadlines.peek()) {
-    const { sequence } = entry;
-    const limit = sequence.command.timeoutMs ?? 0;
-    const message = `timeout must be long enough to finish. Given: ${limit / 1000} s, generated ${sequence.generatedCount} tokens`;
-    fail(state, sequence, octetError('deadline_exceeded', message, 'timeout'), 'keep');
+    const { sequence, limit, atMs } = entry;
+    const aim = `to finish: ${sequence.generatedCount} tokens were generated`;
+    fail(state, sequence, deadlineExceeded(limit, { lateMs: nowMs - atMs, aim }), 'keep');
   }
 }
 
@@ -153,7 +153,7 @@ function settleRestore(
   backToWaiting(state, sequence);
 }
 
-function statsOf(state: SchedulerState): EngineStats {
+function statsOf(state: SchedulerState): SchedulerStats {
   const cache = state.cache.stats();
   return {
     runningCount: state.running.length,

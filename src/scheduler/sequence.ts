@@ -12,6 +12,7 @@ import type { SequenceId, TokenId } from '../ids.ts';
 import type { ParkedState } from '../kernel-port.ts';
 import type { Lease } from '../kv/types.ts';
 import type { GenerateCommand } from '../ports.ts';
+import type { TimeLimit } from '../time-limit.ts';
 import type { HeapMember } from './ordered-heap.ts';
 
 export type SequenceState = 'waiting' | 'running' | 'finished';
@@ -55,6 +56,7 @@ export interface Sequence extends HeapMember {
 /** A sequence among the deadlines: its own heap place is taken by the waiting queue. */
 export interface DeadlineEntry extends HeapMember {
   readonly atMs: number;
+  readonly limit: TimeLimit;
   readonly sequence: Sequence;
 }
 

@@ -58,6 +58,11 @@ export const stepSecondsBounds: readonly number[] = [
   0.15, 0.2, 0.3, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60, 600,
 ];
 
+/** Seconds for the masks of one step: microseconds for a few rows. */
+export const maskSecondsBounds: readonly number[] = [
+  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
+];
+
 /** Tokens of one step. */
 export const stepTokensBounds: readonly number[] = [
   1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,

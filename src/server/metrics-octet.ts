@@ -144,12 +144,17 @@ function queueSeries(record: MetricsRecord): Series[] {
     ),
     gauge(
       'octet_sequences_waiting',
-      'Sequences in the queue.',
+      'Sequences in the queue, those included that wait for a grammar.',
       present(record, (s) => s.waitingCount),
     ),
     gauge(
+      'octet_sequences_deferred',
+      'Of those that wait: for their grammar to be compiled. Before its first compilation a request counts once.',
+      present(record, (s) => s.deferredCount),
+    ),
+    gauge(
       'octet_waiting_tokens',
-      'Prompt tokens in the queue.',
+      'Prompt tokens of sequences in the queue.',
       present(record, (s) => s.waitingTokenCount),
     ),
     gauge(

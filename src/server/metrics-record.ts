@@ -2,7 +2,8 @@
 // Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
 
 import { type ErrorCode, errorRules } from '../errors.ts';
-import type { CancelReason, EngineCapacity, EngineStats, FinishReason, StepTiming } from '../ports.ts';
+import { compileOutcomes, type GrammarCompile } from '../grammar-port.ts';
+import type { CancelReason, EngineCapacity, EngineStats, FinishReason, MaskTiming, StepTiming } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { AcceptedRequest, FinishedChoice, FinishedResponse } from '../routes/metrics-port.ts';
 import {
@@ -11,6 +12,7 @@ import {
   createBuckets,
   firstTokenSecondsBounds,
   httpSecondsBounds,
+  maskSecondsBounds,
   observe,
   requestSecondsBounds,
   requestTokensBounds,
@@ -33,6 +35,9 @@ const engineCounters = [
   'promptTokenCount',
   'generationTokenCount',
   'stepFailureCount',
+  'grammarHitCount',
+  'grammarMissCount',
+  'grammarEvictionCount',
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
@@ -42,6 +47,13 @@ const finishReasons: readonly FinishReason[] = ['stop', 'length'];
 const rateWindowSeconds = 10;
 
 export type MetricsRecord = ReturnType<typeof createMetricsRecord>;
+
+/** What the engine tells after a step, or between two. */
+export interface EngineReport {
+  readonly stats: EngineStats;
+  readonly timing: StepTiming | undefined;
+  readonly compiles: readonly GrammarCompile[];
+}
 
 interface ResponseCount {
   readonly labels: { readonly route: string; readonly method: string; readonly status: string };
@@ -62,6 +74,7 @@ export function createMetricsRecord() {
     http: { responses: new Map<string, ResponseCount>(), seconds: new Map<string, Buckets>() },
     engine: createEngineRecord(),
     precision: createPrecisionRecord(),
+    grammars: createGrammarRecord(),
   };
 }
 
@@ -95,6 +108,16 @@ function createRequestRecord() {
   };
 }
 
+function createGrammarRecord() {
+  return {
+    compiles: new Map<string, number>(compileOutcomes.map((outcome) => [outcome, 0])),
+    compileSeconds: createBuckets(requestSecondsBounds),
+    maskSeconds: createBuckets(maskSecondsBounds),
+    maskWaitSeconds: createBuckets(maskSecondsBounds),
+    maskedRowCount: 0,
+  };
+}
+
 function createPrecisionRecord(): { status: PrecisionStatus | undefined; obstacleCount: number } {
   return { status: undefined, obstacleCount: 0 };
 }
@@ -117,6 +140,9 @@ function createEngineRecord() {
     promptTokenCount: 0,
     generationTokenCount: 0,
     stepFailureCount: 0,
+    grammarHitCount: 0,
+    grammarMissCount: 0,
+    grammarEvictionCount: 0,
   };
   const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
     stats: undefined,
@@ -141,11 +167,9 @@ export function engineTotal(record: MetricsRecord, counter: EngineCounter): numb
   return record.engine.past[counter] + (record.engine.present.stats?.[counter] ?? 0);
 }
 
-export function recordStep(
-  record: MetricsRecord,
-  step: { readonly stats: EngineStats; readonly timing: StepTiming | undefined; readonly nowMs: number },
-): void {
+export function recordStep(record: MetricsRecord, step: EngineReport & { readonly nowMs: number }): void {
   const { engine, steps } = record;
+  for (const compile of step.compiles) recordCompile(record, compile);
   if (step.stats.stepCount < (engine.present.stats?.stepCount ?? 0)) keepTotals(record);
   const before = engine.present.stats;
   engine.promptRate.add(step.nowMs, step.stats.promptTokenCount - (before?.promptTokenCount ?? 0));
@@ -157,6 +181,18 @@ export function recordStep(
   observe(steps.sample, step.timing.sampleMs / 1000);
   observe(steps.tokens, step.timing.tokenCount);
   observe(steps.sequences, step.timing.sequenceCount);
+  if (step.timing.masks !== undefined) recordMasks(record, step.timing.masks);
+}
+
+function recordCompile({ grammars }: MetricsRecord, { outcome, elapsedMs }: GrammarCompile): void {
+  increment(grammars.compiles, outcome);
+  observe(grammars.compileSeconds, elapsedMs / 1000);
+}
+
+function recordMasks({ grammars }: MetricsRecord, { rowCount, threadMs, waitMs }: MaskTiming): void {
+  grammars.maskedRowCount += rowCount;
+  observe(grammars.maskSeconds, threadMs / 1000);
+  observe(grammars.maskWaitSeconds, waitMs / 1000);
 }
 
 /** The engine ended: its totals are added to those of its predecessors, its gauges fall to zero. */

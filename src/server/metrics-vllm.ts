@@ -20,16 +20,17 @@ export function vllmSeries(record: MetricsRecord, modelName: string): Series[] {
 
 function stateSeries(record: MetricsRecord): Series[] {
   const waiting = (): number => record.engine.present.stats?.waitingCount ?? 0;
+  const deferred = (): number => record.engine.present.stats?.deferredCount ?? 0;
   return [
     gauge('vllm:num_requests_running', 'Sequences that are being computed.', () =>
       one(record.engine.present.stats?.runningCount ?? 0),
     ),
     gauge('vllm:num_requests_waiting', 'Sequences in the queue.', () => one(waiting())),
-    gauge('vllm:num_requests_waiting_by_reason', 'Sequences in the queue; all of them wait for capacity.', {
+    gauge('vllm:num_requests_waiting_by_reason', 'Sequences in the queue; deferred ones wait for a grammar.', {
       labelNames: ['reason'],
       read: () => [
-        { labels: { reason: 'capacity' }, value: waiting() },
-        { labels: { reason: 'deferred' }, value: 0 },
+        { labels: { reason: 'capacity' }, value: waiting() - deferred() },
+        { labels: { reason: 'deferred' }, value: deferred() },
       ],
     }),
     gauge('vllm:kv_cache_usage_perc', 'Share of KV blocks held by running sequences, 0 to 1.', () =>

@@ -1,17 +1,19 @@
 // The metrics of a server: what the wiring and the routes call to record, and the text that /metrics answers with.
 // Layers: record (plain counts) <- series (names over counts) <- exposition (the text format).
 
-import type { EngineCapacity, EngineStats, StepTiming } from '../ports.ts';
+import type { EngineCapacity } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { createExposition } from './metrics-exposition.ts';
+import { grammarSeries } from './metrics-grammar.ts';
 import { observe } from './metrics-histogram.ts';
 import { octetSeries } from './metrics-octet.ts';
 import { precisionSeries } from './metrics-precision.ts';
 import { createProcessMetrics, lagSeries, watchEventLoop } from './metrics-process.ts';
 import {
   createMetricsRecord,
+  type EngineReport,
   recordAccepted,
   recordCancelled,
   recordFinished,
@@ -34,7 +36,7 @@ export interface MetricsOptions {
 
 export interface Metrics extends HttpMetrics, MetricsText {
   /** The engine finished a step; its totals may start again from zero. */
-  onStep(step: { readonly stats: EngineStats; readonly timing: StepTiming | undefined }): void;
+  onStep(report: EngineReport): void;
   onHeartbeat(beat: { readonly eventLoopLagMs: number; readonly rssBytes: number }): void;
   onPrecision(status: PrecisionStatus): void;
   onEngineReady(capacity: EngineCapacity): void;
@@ -62,6 +64,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const { modelName } = options;
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
+    ...grammarSeries(record),
     ...precisionSeries(record),
     lagSeries(record, lag),
     ...vllmSeries(record, modelName),
@@ -80,7 +83,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       record.requests.reasoningCutCount += 1;
     },
     onResponse: (response) => recordResponse(record, response),
-    onStep: ({ stats, timing }) => recordStep(record, { stats, timing, nowMs: nowMs() }),
+    onStep: (report) => recordStep(record, { ...report, nowMs: nowMs() }),
     onHeartbeat({ eventLoopLagMs, rssBytes }) {
       record.engine.eventLoopLagMs = eventLoopLagMs;
       record.engine.rssBytes = rssBytes;

@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isRight, readProbes, type ToolProbe } from '../../bench/structured/tool-probes.ts';
 import { must } from '../../src/assert.ts';
-import { isRight, readProbes, type ToolProbe } from './probes.ts';
 import { type RunningServer, root, serverForTest, startServer } from './server.ts';
 import { writeThinkingModel } from './thinking-model.ts';
 

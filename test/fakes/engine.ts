@@ -7,6 +7,7 @@ import type {
   CancelReason,
   Engine,
   EngineCapacity,
+  EngineStats,
   EngineStatus,
   FinishReason,
   GenerateCommand,
@@ -29,6 +30,31 @@ export const fakeCapacity: EngineCapacity = {
   gpu: 'off',
   gpuReason: 'a fake engine',
   prefixSharing: { kind: 'blocks' },
+};
+
+/** Of an engine that has done nothing. */
+export const quietStats: EngineStats = {
+  runningCount: 0,
+  waitingCount: 0,
+  waitingTokenCount: 0,
+  deferredCount: 0,
+  blocks: { total: 100, free: 100, held: 0, cached: 0 },
+  prefixQueryTokenCount: 0,
+  prefixHitTokenCount: 0,
+  evictedBlockCount: 0,
+  preemptionsRecompute: 0,
+  preemptionsPark: 0,
+  parkedBytes: 0,
+  parkedCount: 0,
+  wastedTokenCount: 0,
+  stepCount: 0,
+  promptTokenCount: 0,
+  generationTokenCount: 0,
+  stepFailureCount: 0,
+  grammarCount: 0,
+  grammarHitCount: 0,
+  grammarMissCount: 0,
+  grammarEvictionCount: 0,
 };
 
 /** Log-probabilities that tell their token apart: -token/128, and the first tokens of the vocabulary as the best. */

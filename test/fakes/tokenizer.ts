@@ -26,14 +26,13 @@ export function byteTokens(text: string): TokenId[] {
   return [...Buffer.from(text, 'utf8')].map((byte) => tokenId(byte));
 }
 
-/** Renders `role: content` lines, so that tests can read what the engine was given. */
+/** Renders `role: content` lines, and how they are to end where that was said, so that tests can read what the engine was given. */
 export function createLineEncoder(tokenizer: Tokenizer): ChatEncoder {
   return {
     showsTools: true,
-    encodeChat: (messages) =>
-      tokenizer.tokenize(messages.map(({ role, content }) => `${role}: ${content}\n`).join(''), {
-        special: true,
-        bos: true,
-      }),
+    encodeChat(messages, { ending = 'for-answer' } = {}) {
+      const lines = messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
+      return tokenizer.tokenize(ending === 'for-answer' ? lines : lines + ending, { special: true, bos: true });
+    },
   };
 }

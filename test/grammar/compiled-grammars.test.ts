@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type CompiledGrammars, createCompiledGrammars } from '../../src/grammar/compiled-grammars.ts';
 import { createMasks } from '../../src/grammar/create-masks.ts';
 import type { GrammarInstance, Lost } from '../../src/grammar/threads/instance.ts';
-import type { GrammarCursor, GrammarSpec, SequenceMasks } from '../../src/grammar-port.ts';
+import type { GrammarCompile, GrammarCursor, GrammarSpec, SequenceMasks } from '../../src/grammar-port.ts';
 import { sequenceId } from '../../src/ids.ts';
 
 const spec = (text: string): GrammarSpec => ({ kind: 'ebnf', text });
@@ -47,14 +47,21 @@ function createFakeInstance(name: string): FakeInstance {
   };
 }
 
-function fakeGrammars(timeoutMs = 1000): { grammars: CompiledGrammars; instances: FakeInstance[] } {
+function fakeGrammars(timeoutMs = 1000): {
+  grammars: CompiledGrammars;
+  instances: FakeInstance[];
+  outcomes: string[];
+} {
+  const outcomes: string[] = [];
+  const onCompile = ({ outcome }: GrammarCompile): void => void outcomes.push(outcome);
   const instances: FakeInstance[] = [];
   const createInstance = (): GrammarInstance => {
     const instance = createFakeInstance(`i${instances.length}`);
     instances.push(instance);
     return instance;
   };
-  return { grammars: createCompiledGrammars({ createInstance, timeoutMs, unusedMax: 3, quickMs: 100 }), instances };
+  const options = { createInstance, timeoutMs, unusedMax: 3, quickMs: 100, onCompile };
+  return { grammars: createCompiledGrammars(options), instances, outcomes };
 }
 
 describe('with instances of the test', () => {
@@ -112,9 +119,22 @@ describe('with instances of the test', () => {
     const { grammars } = fakeGrammars();
     grammars.hold(spec('1 ms'));
     for (const text of ['1 ms', '2 ms', '3 ms', '4 ms', '5 ms', '6 ms']) await grammars.prepare(spec(text));
-    expect(grammars.count()).toBe(4);
+    expect(grammars.stats().grammarCount).toBe(4);
     grammars.release(spec('1 ms'));
-    expect(grammars.count()).toBe(3);
+    expect(grammars.stats().grammarCount).toBe(3);
+  });
+
+  test('what was asked for, compiled and dropped is counted', async () => {
+    const { grammars, outcomes } = fakeGrammars(30);
+    const texts = ['1 ms', '1 ms', 'abort', 'abort', 'hang', '2 ms', '3 ms', '4 ms', '1 ms'];
+    for (const text of texts) await grammars.prepare(spec(text));
+    expect(outcomes).toEqual(['compiled', 'refused', 'late', 'compiled', 'compiled', 'compiled', 'compiled']);
+    expect(grammars.stats()).toEqual({
+      grammarCount: 3,
+      grammarHitCount: 2,
+      grammarMissCount: 7,
+      grammarEvictionCount: 4,
+    });
   });
 
   test('an instance that cannot be started is an error of that moment only', async () => {
@@ -184,8 +204,15 @@ describe('with XGrammar in threads', () => {
   test('masks follow outputs, each sequence its own', async () => {
     const running = create();
     const abc = spec('root ::= "ab" "c"*');
-    expect(await running.prepare(abc)).toBeUndefined();
+    const preparing = running.prepare(abc);
+    expect(running.stats().preparingCount).toBe(1);
+    expect(await preparing).toBeUndefined();
+    expect(running.stats()).toMatchObject({ preparingCount: 0, grammarCount: 1 });
+    expect(running.takeCompiles()).toMatchObject([{ outcome: 'compiled', elapsedMs: expect.any(Number) }]);
+    expect(running.takeCompiles()).toEqual([]);
     expect(await allowed(running, cursor(1, abc, []), cursor(2, abc, [1, 2]))).toEqual([[1], [0, 3]]);
+    expect(running.takeMaskMs()).toBeGreaterThan(0);
+    expect(running.takeMaskMs()).toBe(0);
     expect(await allowed(running, cursor(1, abc, [1]), cursor(2, abc, [1, 2, 3]))).toEqual([[2], [0, 3]]);
     // Half a character, and the other half.
     const accent = spec('root ::= "é" | "a"');

@@ -54,6 +54,39 @@ describe('the template', () => {
     expect(await encode(messages)).toEqual([...tokenizer.tokenize(rendered, { special: true, bos: true })]);
   });
 
+  test.each([
+    ['for-answer', ' So <|im_end|>\n<|im_start|>assistant\n'],
+    ['after-last', ' So <|im_end|>\n'],
+    ['within-last', ' So '],
+  ] as const)('ends where it is asked to: %s', async (ending, last) => {
+    const messages = [say('So?'), say(' So ', 'assistant')];
+    const tokens = [...(await encoder.encodeChat(messages, { ending }))];
+    expect(text(tokens)).toBe(`<|im_start|>user\nSo?<|im_end|>\n<|im_start|>assistant\n${last}`);
+    // The same where the conversation holds what would be a control token.
+    const typed = await encoder.encodeChat([say('<|im_end|>'), say(' So ', 'assistant')], { ending });
+    expect(text([...typed])).toBe(`<|im_start|>user\n<|im_end|><|im_end|>\n<|im_start|>assistant\n${last}`);
+  });
+
+  test('goes on with a message that the template trims', async () => {
+    const trimming = assembleChatEncoder({
+      template: compileChatTemplate('{% for message in messages %}{{ message.content | trim }}|{% endfor %}', {}),
+      tokenizer,
+      controlTokens,
+    });
+    expect(text([...(await trimming.encodeChat([say('a'), say(' So ')], { ending: 'within-last' }))])).toBe('a|So');
+  });
+
+  test('refuses to go on with a message that it does not print', () => {
+    const silent = assembleChatEncoder({
+      template: compileChatTemplate('{% for message in messages %}{{ message.role }}{% endfor %}', {}),
+      tokenizer,
+      controlTokens,
+    });
+    expect(() => silent.encodeChat([say('So', 'assistant')], { ending: 'within-last' })).toThrow(
+      expect.objectContaining({ body: expect.objectContaining({ code: 'chat_template_failed', param: 'messages' }) }),
+    );
+  });
+
   test('sees the beginning and end tokens, the time, and may refuse', () => {
     const compiled = compileChatTemplate(
       "{{ bos_token }}{{ strftime_now('%Y') }}{% if messages[0].role != 'user' %}{{ raise_exception('user first') }}{% endif %}",

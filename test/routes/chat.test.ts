@@ -167,7 +167,7 @@ describe('POST /v1/chat/completions', () => {
       stopTokenIds: [10],
       ignoreEos: true,
       priority: -3,
-      timeoutMs: 2500,
+      timeLimit: { limitMs: 2500, setBy: 'timeout' },
       namespace: 'tenant',
       fairnessKey: 'user:ann',
       outputTokensMax: 9,
@@ -185,7 +185,7 @@ describe('POST /v1/chat/completions', () => {
       ignoreEos: false,
       priority: 0,
       namespace: '',
-      timeoutMs: 600_000,
+      timeLimit: { limitMs: 600_000, setBy: 'timeoutSeconds' },
     });
     const seed = must(firstCommand(engine).choices[0], 'one choice').seed;
     expect(Number.isSafeInteger(seed) && seed >= 0).toBe(true);

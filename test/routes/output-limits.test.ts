@@ -38,9 +38,25 @@ describe('limits on the output', () => {
     });
   });
 
+  it.each([
+    [{ min_tokens: 20 }, 'must be <= 16, which max_tokens is where it is not given. Given: 20'],
+    [{ min_tokens: 4, max_tokens: 0, echo: true }, 'must be <= 0, max_tokens. Given: 4'],
+    [
+      { min_tokens: 4090, messages: [{ role: 'user', content: 'hello' }] },
+      'must be <= 4084, the room that the prompt leaves. Given: 4090',
+    ],
+  ])('may not contradict one that is not given: %j', async (fields, rule) => {
+    const test = await open();
+    const { status, error } = await ask(test, fields, 'messages' in fields ? '/v1/chat/completions' : undefined);
+    expect([status, error?.param, error?.message]).toEqual([400, 'min_tokens', `min_tokens ${rule}`]);
+    expect(test.engine.commands).toEqual([]);
+  });
+
   it.each<[StoppedBy, unknown]>([
     [{ kind: 'repetition' }, 'repetition_detected'],
     [{ kind: 'stop-token', token: tokenId(7) }, 7],
+    // The dialect's own: to the client it is the model that ended.
+    [{ kind: 'stop-token', token: tokenId(8) }, undefined],
   ])('that ended an answer are told: %j', async (stoppedBy, stopReason) => {
     const test = await open();
     test.engine.onCommand(({ choices: [choice] }) => {
@@ -54,8 +70,8 @@ describe('limits on the output', () => {
         timings,
       });
     });
-    const { choices } = await ask(test, {});
-    expect(choices[0]).toMatchObject({ finish_reason: 'stop', stop_reason: stopReason });
+    const { choices } = await ask(test, { stop_token_ids: [7] });
+    expect([choices[0].finish_reason, choices[0].stop_reason]).toEqual(['stop', stopReason]);
     const [, finished] = test.metricsCalls.find(([name]) => name === 'onFinished') ?? [];
     expect(finished).toMatchObject({ repeatedItself: stoppedBy.kind === 'repetition' });
   });

@@ -111,6 +111,9 @@ describe('a 400 names the field', () => {
     Object.assign(current.engine, { prepareGrammar: () => new Promise(() => undefined) });
     const { status, error } = await ask({ guided_json: schema, timeout: 0.02 });
     expect({ status, ...error }).toMatchObject({ status: 408, code: 'deadline_exceeded', param: 'timeout' });
+    expect(error.message).toMatch(
+      /^timeout must be long enough for an engine to compile the grammar. Given: 0.02 s; 0.[0-9]+ s have passed/,
+    );
     expect(current.engine.commands).toEqual([]);
   });
 

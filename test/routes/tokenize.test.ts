@@ -42,11 +42,34 @@ it('and a conversation, which can also be seen as text', async () => {
 });
 
 it.each([
+  [{}, ''],
+  [{ add_generation_prompt: true, continue_final_message: false }, ''],
+  [{ add_generation_prompt: false }, 'after-last'],
+  [{ continue_final_message: true }, 'within-last'],
+  [{ continue_final_message: true, add_generation_prompt: false }, 'within-last'],
+])('%j says how the prompt of a conversation ends', async (fields, ending) => {
+  const { body } = await post('/tokenize', { messages: [{ role: 'assistant', content: 'a' }], ...fields });
+  expect(Buffer.from(body.tokens).toString()).toBe(`assistant: a\n${ending}`);
+  const shown = await post('/apply-template', { messages: [{ role: 'assistant', content: 'a' }], ...fields });
+  expect(shown.body.prompt).toBe(`assistant: a\n${ending}`);
+});
+
+it.each([
   ['/tokenize', {}, 'prompt must be given, or messages, or content: exactly one of them. Given: nothing'],
   ['/tokenize', { prompt: 'a', content: 'b' }, 'exactly one of them. Given: "prompt, content"'],
   ['/tokenize', { prompt: 1 }, 'prompt must be a string. Given: 1'],
   ['/tokenize', { messages: [] }, 'messages must be an array of 1 to 4096 entries'],
-  ['/tokenize', { prompt: 'a', add_generation_prompt: false }, 'add_generation_prompt must be true. Given: false'],
+  ['/tokenize', { prompt: 'a', add_generation_prompt: 1 }, 'add_generation_prompt must be a boolean. Given: 1'],
+  [
+    '/apply-template',
+    { messages: [], continue_final_message: 2 },
+    'continue_final_message must be a boolean. Given: 2',
+  ],
+  [
+    '/tokenize',
+    { messages: [{ role: 'user', content: 'a' }], continue_final_message: true, add_generation_prompt: true },
+    'continue_final_message must not be true together with add_generation_prompt. Given: true',
+  ],
   ['/detokenize', {}, 'tokens must be an array of 0 to 4194304 entries. Given: nothing'],
   ['/detokenize', { tokens: [1, 257] }, 'tokens.1 must be a token id < 257, the size of the vocabulary. Given: 257'],
   ['/apply-template', {}, 'messages must be an array of 1 to 4096 entries'],

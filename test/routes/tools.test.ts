@@ -416,7 +416,8 @@ describe('a reasoning budget', () => {
     expect(Buffer.from(second.tokens).toString()).toBe(prompt + output);
     expect(second.generatedCount).toBe(output.length);
     expect(second.choices[0]?.seed).toBe(first.choices[0]?.seed);
-    expect(second.timeoutMs).toBeLessThan(must(first.timeoutMs, 'a limit'));
+    expect(second.timeLimit?.spentMs).toBeGreaterThan(must(first.timeLimit, 'a limit').spentMs);
+    expect(second.timeLimit?.limitMs).toBe(first.timeLimit?.limitMs);
     expect(engine.cancelled.map(({ sequenceId }) => sequenceId)).toEqual([first.choices[0]?.sequenceId]);
     expect(usage).toMatchObject({
       completion_tokens: output.length + 'Snow.'.length,

@@ -6,6 +6,7 @@ import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type LogprobsWish, type TokenLogprobs } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import type { TimeLimit } from '../../src/time-limit.ts';
 import { chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
 
 export interface CommandWish {
@@ -16,7 +17,7 @@ export interface CommandWish {
   readonly namespace?: string;
   readonly priority?: number;
   readonly fairnessKey?: string;
-  readonly timeoutMs?: number;
+  readonly timeLimit?: TimeLimit | undefined;
   readonly ignoreEos?: boolean;
   readonly logprobs?: LogprobsWish | undefined;
 }
@@ -34,7 +35,7 @@ export function generateCommand(wish: CommandWish): GenerateCommand {
     priority: wish.priority ?? 0,
     fairnessKey: wish.fairnessKey ?? 'key',
     namespace: wish.namespace ?? '',
-    timeoutMs: wish.timeoutMs,
+    timeLimit: wish.timeLimit,
     logprobs: wish.logprobs,
   };
 }

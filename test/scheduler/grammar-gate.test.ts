@@ -1,14 +1,16 @@
 // Sequences with a grammar in the engine's loop: they wait for it, draw by its masks, end with it, and are forgotten after.
 
 import { describe, expect, test } from 'vitest';
+import { assert } from '../../src/assert.ts';
 import { octetError } from '../../src/errors.ts';
-import type { GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
+import type { GrammarCompile, GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, tokenId } from '../../src/ids.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type SamplingParams } from '../../src/sampling-params.ts';
-import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
+import { createEngineLoop, type StepReport } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import type { TimeLimit } from '../../src/time-limit.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { type CommandWish, generateCommand } from './driver.ts';
 
@@ -33,6 +35,8 @@ function fakeMasks(
   options: {
     readonly ready?: ReturnType<SequenceMasks['hold']>;
     readonly outcome?: (cursor: GrammarCursor) => MaskOutcome;
+    readonly preparingCount?: () => number;
+    readonly compiles?: GrammarCompile[];
   } = {},
 ): FakeMasks {
   const live = new Set<SequenceId>();
@@ -48,12 +52,22 @@ function fakeMasks(
     advance: (cursors) => void advanced.push(...cursors),
     masks: async (cursors) => cursors.map(options.outcome ?? countingMask),
     release: (id) => void live.delete(id),
+    stats: () => ({
+      preparingCount: options.preparingCount?.() ?? 0,
+      grammarCount: 0,
+      grammarHitCount: 0,
+      grammarMissCount: 0,
+      grammarEvictionCount: 0,
+    }),
+    takeCompiles: () => options.compiles?.splice(0) ?? [],
+    takeMaskMs: () => 0.5,
     dispose: () => undefined,
   };
 }
 
 function rigWith(masks: SequenceMasks | undefined, blockCount = 64) {
   const events: SequenceEvent[] = [];
+  const reports: StepReport[] = [];
   const kernel = createFakeKernel({
     cellCount: blockCount * 4,
     cacheSeqCount: 8,
@@ -81,7 +95,10 @@ function rigWith(masks: SequenceMasks | undefined, blockCount = 64) {
     kernel,
     masks,
     now: () => performance.now(),
-    post: (report) => void events.push(...report.events),
+    post(report) {
+      reports.push(report);
+      events.push(...report.events);
+    },
     onFault: (faults) => {
       throw new Error(faults.join('; '));
     },
@@ -90,6 +107,7 @@ function rigWith(masks: SequenceMasks | undefined, blockCount = 64) {
   return {
     loop,
     events,
+    reports,
     async finish() {
       while (scheduler.hasWork()) await new Promise((resolve) => setImmediate(resolve));
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -156,6 +174,62 @@ describe('sequences with a grammar', () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     await rig.finish();
     expect(tokensOf(rig.events, 1)).toEqual([10, 11, 12, 13]);
+  });
+
+  test('count as waiting while it is compiled, and while it is only asked for', async () => {
+    let compiled: (error: undefined) => void = () => undefined;
+    let preparingCount = 1;
+    const ready = new Promise<undefined>((resolve) => (compiled = resolve));
+    const compiles: GrammarCompile[] = [];
+    const rig = rigWith(fakeMasks({ ready, preparingCount: () => preparingCount, compiles }));
+    const last = () => rig.reports.at(-1)?.stats;
+    rig.loop.report();
+    expect(last()).toMatchObject({ waitingCount: 1, waitingTokenCount: 0, deferredCount: 1 });
+    rig.loop.accept(command({ ids: [1, 2] }));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(last()).toMatchObject({ waitingCount: 3, waitingTokenCount: 6, deferredCount: 3 });
+    rig.loop.accept({ kind: 'cancel', sequenceId: sequenceId(2), reason: 'client-gone' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(last()).toMatchObject({ waitingCount: 2, deferredCount: 2 });
+    preparingCount = 0;
+    compiles.push({ outcome: 'compiled', elapsedMs: 7 });
+    compiled(undefined);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    expect(last()).toMatchObject({ waitingCount: 0, waitingTokenCount: 0, deferredCount: 0 });
+    expect(rig.reports.flatMap((report) => report.compiles)).toEqual([{ outcome: 'compiled', elapsedMs: 7 }]);
+    const timings = rig.reports.flatMap(({ timing }) => (timing?.masks === undefined ? [] : [timing.masks]));
+    expect(timings.map(({ rowCount, threadMs }) => [rowCount, threadMs])).toEqual(Array(5).fill([1, 0.5]));
+    const count = rig.reports.length;
+    rig.loop.report();
+    expect(rig.reports).toHaveLength(count);
+  });
+
+  test('have the log-probabilities of their prompt told even if the output is whole at once', async () => {
+    const rig = rigWith(fakeMasks({ outcome: () => ({ kind: 'complete' }) }));
+    rig.loop.accept(
+      command({ ids: [1], logprobs: { outputTopCount: undefined, promptTopCount: 1, promptScoredCount: 0 } }),
+    );
+    await rig.finish();
+    expect(rig.events.map(({ kind }) => kind)).toEqual(['sequence-started', 'prompt-logprobs', 'sequence-finished']);
+  });
+
+  test('have the time that passed before and while they waited counted, and are told the limit as it was given', async () => {
+    const ready = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 30));
+    const rig = rigWith(fakeMasks({ ready }));
+    const timeLimit: TimeLimit = { limitMs: 2000, setBy: 'timeout', spentMs: 1990 };
+    const startedMs = performance.now();
+    rig.loop.accept(command({ ids: [1], timeLimit }));
+    await ready;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await rig.finish();
+    const [event] = rig.events;
+    assert(event?.kind === 'sequence-failed', 'it fails');
+    const [, rule, passed] =
+      /^(.*); (.*) s have passed since the request was received$/.exec(event.error.message) ?? [];
+    expect(rule).toBe('timeout must be long enough to finish: 0 tokens were generated. Given: 2 s');
+    expect(Number(passed)).toBeGreaterThanOrEqual(2.018);
+    expect(Number(passed)).toBeLessThanOrEqual((1990 + performance.now() - startedMs) / 1000 + 0.001);
   });
 
   test('fail when it does not compile, and say nothing when they were cancelled meanwhile', async () => {

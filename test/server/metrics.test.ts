@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { errorRules } from '../../src/errors.ts';
-import type { EngineCapacity, EngineStats } from '../../src/ports.ts';
+import type { EngineCapacity } from '../../src/ports.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import { metricTables, withSection } from '../../src/server/document-tables.ts';
 import { createMetrics, type Metrics } from '../../src/server/metrics.ts';
@@ -19,6 +19,7 @@ import {
   tokenSecondsBounds,
 } from '../../src/server/metrics-histogram.ts';
 import { createRateWindow } from '../../src/server/metrics-rate.ts';
+import { quietStats } from '../fakes/engine.ts';
 import { numbersOf } from '../precision/gate/canaries.ts';
 import { type Family, parseExposition } from './prometheus-text.ts';
 
@@ -49,25 +50,6 @@ async function seriesValue(
   return samples.find((sample) => sample.name === name && wanted.every(([key, value]) => sample.labels[key] === value))
     ?.value;
 }
-
-const quiet: EngineStats = {
-  runningCount: 0,
-  waitingCount: 0,
-  waitingTokenCount: 0,
-  blocks: { total: 100, free: 100, held: 0, cached: 0 },
-  prefixQueryTokenCount: 0,
-  prefixHitTokenCount: 0,
-  evictedBlockCount: 0,
-  preemptionsRecompute: 0,
-  preemptionsPark: 0,
-  parkedBytes: 0,
-  parkedCount: 0,
-  wastedTokenCount: 0,
-  stepCount: 0,
-  promptTokenCount: 0,
-  generationTokenCount: 0,
-  stepFailureCount: 0,
-};
 
 const capacity: EngineCapacity = {
   contextTokensMax: 4096,
@@ -114,8 +96,16 @@ function populate(metrics: Metrics): void {
   metrics.onPrecision(precision);
   metrics.onEngineReady(capacity);
   metrics.onStep({
-    stats: { ...quiet, stepCount: 1 },
-    timing: { stepMs: 5, decodeMs: 4, sampleMs: 0.5, sequenceCount: 3, tokenCount: 40 },
+    stats: { ...quietStats, stepCount: 1 },
+    timing: {
+      stepMs: 5,
+      decodeMs: 4,
+      sampleMs: 0.5,
+      sequenceCount: 3,
+      tokenCount: 40,
+      masks: { rowCount: 2, waitMs: 0.3, threadMs: 4 },
+    },
+    compiles: [{ outcome: 'late', elapsedMs: 10_000 }],
   });
   metrics.onHeartbeat({ eventLoopLagMs: 3, rssBytes: 1e8 });
   metrics.onAccepted({ promptTokenCount: 30, outputTokensMax: 64, requestedTokensMax: undefined, choiceCount: 2 });
@@ -203,7 +193,11 @@ describe('counts', () => {
 
   test('prompt tokens by source add up', async () => {
     const metrics = create();
-    metrics.onStep({ stats: { ...quiet, promptTokenCount: 70, prefixHitTokenCount: 30 }, timing: undefined });
+    metrics.onStep({
+      stats: { ...quietStats, promptTokenCount: 70, prefixHitTokenCount: 30 },
+      timing: undefined,
+      compiles: [],
+    });
     expect(await seriesValue(metrics, 'vllm:prompt_tokens_total')).toBe(100);
     expect(await seriesValue(metrics, 'vllm:prompt_tokens_by_source_total', { source: 'local_compute' })).toBe(70);
     expect(await seriesValue(metrics, 'vllm:prompt_tokens_by_source_total', { source: 'local_cache_hit' })).toBe(30);
@@ -212,7 +206,11 @@ describe('counts', () => {
   test('use of the cache is the share that running sequences hold', async () => {
     const metrics = create();
     expect(await seriesValue(metrics, 'octet_kv_usage_ratio')).toBe(0);
-    metrics.onStep({ stats: { ...quiet, blocks: { total: 100, free: 20, held: 30, cached: 50 } }, timing: undefined });
+    metrics.onStep({
+      stats: { ...quietStats, blocks: { total: 100, free: 20, held: 30, cached: 50 } },
+      timing: undefined,
+      compiles: [],
+    });
     for (const name of ['octet_kv_usage_ratio', 'vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc']) {
       expect(await seriesValue(metrics, name)).toBe(0.3);
     }
@@ -222,17 +220,33 @@ describe('counts', () => {
   test('counters go on after a restart, gauges fall to zero', async () => {
     const metrics = create();
     metrics.onEngineReady(capacity);
-    metrics.onStep({ stats: { ...quiet, stepCount: 5, generationTokenCount: 50, runningCount: 4 }, timing: undefined });
+    metrics.onStep({
+      stats: { ...quietStats, stepCount: 5, generationTokenCount: 50, runningCount: 4 },
+      timing: undefined,
+      compiles: [],
+    });
     metrics.onEngineRestart();
     expect(await seriesValue(metrics, 'octet_generation_tokens_total')).toBe(50);
     expect(await seriesValue(metrics, 'octet_sequences_running')).toBe(0);
     expect(await seriesValue(metrics, 'octet_engine_ready')).toBe(0);
     metrics.onEngineReady(capacity);
-    metrics.onStep({ stats: { ...quiet, stepCount: 1, generationTokenCount: 7 }, timing: undefined });
+    metrics.onStep({
+      stats: { ...quietStats, stepCount: 1, generationTokenCount: 7 },
+      timing: undefined,
+      compiles: [],
+    });
     expect(await seriesValue(metrics, 'octet_generation_tokens_total')).toBe(57);
     // A restart that nobody told of shows in the totals themselves.
-    metrics.onStep({ stats: { ...quiet, stepCount: 0, generationTokenCount: 0 }, timing: undefined });
-    metrics.onStep({ stats: { ...quiet, stepCount: 1, generationTokenCount: 3 }, timing: undefined });
+    metrics.onStep({
+      stats: { ...quietStats, stepCount: 0, generationTokenCount: 0 },
+      timing: undefined,
+      compiles: [],
+    });
+    metrics.onStep({
+      stats: { ...quietStats, stepCount: 1, generationTokenCount: 3 },
+      timing: undefined,
+      compiles: [],
+    });
     expect(await seriesValue(metrics, 'octet_generation_tokens_total')).toBe(60);
     expect(await seriesValue(metrics, 'octet_engine_restarts_total')).toBe(1);
   });
@@ -245,7 +259,11 @@ describe('counts', () => {
       fc.asyncProperty(message, async ({ restart, stepCount }) => {
         if (restart) metrics.onEngineRestart();
         // Totals of one engine grow together: the step count orders them.
-        metrics.onStep({ stats: { ...quiet, stepCount, generationTokenCount: stepCount * 3 }, timing: undefined });
+        metrics.onStep({
+          stats: { ...quietStats, stepCount, generationTokenCount: stepCount * 3 },
+          timing: undefined,
+          compiles: [],
+        });
         const after = (await seriesValue(metrics, 'octet_generation_tokens_total')) ?? -1;
         expect(after).toBeGreaterThanOrEqual(before);
         before = after;
@@ -259,11 +277,53 @@ describe('counts', () => {
     const metrics = create({ nowMs: () => nowMs });
     for (let step = 1; step <= 50; step++) {
       nowMs += 200;
-      metrics.onStep({ stats: { ...quiet, stepCount: step, generationTokenCount: step * 20 }, timing: undefined });
+      metrics.onStep({
+        stats: { ...quietStats, stepCount: step, generationTokenCount: step * 20 },
+        timing: undefined,
+        compiles: [],
+      });
     }
     expect(await seriesValue(metrics, 'octet_generation_tokens_per_second')).toBeCloseTo(100, -1);
     nowMs += 60_000;
     expect(await seriesValue(metrics, 'octet_generation_tokens_per_second')).toBe(0);
+  });
+});
+
+describe('structured output', () => {
+  test('shows what was compiled, what is kept, and what masks cost', async () => {
+    const metrics = create();
+    expect(await seriesValue(metrics, 'octet_grammar_compiles_total', { outcome: 'compiled' })).toBe(0);
+    populate(metrics);
+    metrics.onStep({
+      stats: { ...quietStats, grammarCount: 3, grammarHitCount: 5, grammarMissCount: 4, grammarEvictionCount: 1 },
+      timing: undefined,
+      compiles: [{ outcome: 'compiled', elapsedMs: 40 }],
+    });
+    metrics.onEngineRestart();
+    const value = (name: string, labels?: Record<string, string>) =>
+      seriesValue(metrics, `octet_grammar_${name}`, labels);
+    expect(await value('compiles_total', { outcome: 'compiled' })).toBe(1);
+    expect(await value('compiles_total', { outcome: 'late' })).toBe(1);
+    expect(await value('compile_seconds_sum')).toBeCloseTo(10.04, 9);
+    expect([await value('cache_hits_total'), await value('cache_misses_total')]).toEqual([5, 4]);
+    expect([await value('cache_evictions_total'), await value('cache_entries')]).toEqual([1, 0]);
+    expect([await value('masked_rows_total'), await value('mask_wait_seconds_count')]).toEqual([2, 1]);
+    expect(await value('mask_seconds_bucket', { le: '0.0025' })).toBe(0);
+    expect(await value('mask_seconds_bucket', { le: '0.005' })).toBe(1);
+  });
+
+  test('shows who waits for a grammar, and counts them as waiting', async () => {
+    const metrics = create();
+    const stats = { ...quietStats, waitingCount: 7, deferredCount: 3 };
+    metrics.onStep({ stats, timing: undefined, compiles: [] });
+    expect(await seriesValue(metrics, 'vllm:num_requests_waiting')).toBe(7);
+    for (const [reason, count] of [
+      ['capacity', 4],
+      ['deferred', 3],
+    ] as const) {
+      expect(await seriesValue(metrics, 'vllm:num_requests_waiting_by_reason', { reason })).toBe(count);
+    }
+    expect(await seriesValue(metrics, 'octet_sequences_deferred')).toBe(3);
   });
 });
 

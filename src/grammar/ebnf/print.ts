@@ -19,6 +19,7 @@ const lineSeparators: CharSet = [[0x2028, 0x2029]];
  * ASCII, with exceptions, becomes ASCII alone; everything but line separators counts as everything.
  */
 export function asWritable(set: CharSet): CharSet | undefined {
+  if (isAscii(set)) return set;
   const beyond = subtract(set, ascii);
   const size = sizeOf(beyond);
   if (size <= listedCharsMax || size === sizeOf(beyondAscii)) return set;
@@ -77,7 +78,13 @@ function printCount(min: number, max: number | undefined): string {
   return min === 0 && max === 1 ? '?' : `{${min},${max}}`;
 }
 
+/** Nearly all sets: worth an answer without looking at the rest of Unicode. */
+function isAscii(set: CharSet): boolean {
+  return (set.at(-1)?.[1] ?? 0) <= 0x7f;
+}
+
 function printClass(set: CharSet): string {
+  if (isAscii(set) && set.length > 0) return `[${printRanges(set)}]`;
   const plain = intersect(set, ascii);
   const beyond = subtract(set, ascii);
   if (beyond.length > 0 && sizeOf(beyond) === sizeOf(beyondAscii)) {

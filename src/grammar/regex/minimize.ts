@@ -1,6 +1,7 @@
 // Deterministic automata as data, and the merging of states that allow the same texts.
 // Why merged: each state becomes a rule, and XGrammar looks at the whole vocabulary for each when it compiles.
 
+import { must } from '../../assert.ts';
 import { type CharSet, charSet, charsOf } from '../ebnf/characters.ts';
 
 export interface State {
@@ -12,9 +13,14 @@ export interface State {
 /** State 0 is the start; from every state an end can be reached. No states: nothing is allowed. */
 export type Automaton = readonly State[];
 
+interface TreeNode {
+  isEnd: boolean;
+  readonly next: Map<string, number>;
+}
+
 /** The automaton of a list of texts: their tree, with common endings merged. O(characters). */
 export function automatonOfTexts(texts: readonly string[]): Automaton {
-  const tree: { isEnd: boolean; next: Map<string, number> }[] = [{ isEnd: false, next: new Map() }];
+  const tree: TreeNode[] = [{ isEnd: false, next: new Map() }];
   for (const text of texts) {
     let at = 0;
     for (const character of text) {
@@ -26,11 +32,28 @@ export function automatonOfTexts(texts: readonly string[]): Automaton {
     const last = tree[at];
     if (last !== undefined) last.isEnd = true;
   }
-  const states = tree.map(({ isEnd, next }) => ({
+  return mergeTree(tree);
+}
+
+/** Merges nodes that allow the same texts in one pass: leaves come last, so that a node is met after all that it leads to. */
+function mergeTree(tree: readonly TreeNode[]): Automaton {
+  const classes = new Int32Array(tree.length);
+  const bySignature = new Map<string, number>();
+  const members: TreeNode[] = [];
+  for (let index = tree.length - 1; index >= 0; index--) {
+    const node = must(tree[index], 'an index of the tree');
+    const moves = [...node.next].map(([character, to]) => `${character}${classes[to]}`).sort();
+    const signature = `${node.isEnd}|${moves.join(' ')}`;
+    const known = bySignature.get(signature) ?? members.push(node) - 1;
+    bySignature.set(signature, known);
+    classes[index] = known;
+  }
+  // The root is met last, and nothing is like it: it has the highest number, and must have the lowest.
+  const numberOf = (index: number): number => members.length - 1 - (classes[index] ?? 0);
+  return members.reverse().map(({ isEnd, next }) => ({
     isEnd,
-    moves: [...next].map(([character, to]) => ({ set: charsOf(character), to })),
+    moves: joinMoves([...next].map(([character, to]) => ({ set: charsOf(character), to: numberOf(to) }))),
   }));
-  return merge(states);
 }
 
 /** Merges states that allow the same texts; state 0 stays the start. */
@@ -102,6 +125,7 @@ function signatureOf(state: State | undefined, classes: readonly number[]): stri
 
 /** One move for each target, in order of targets. */
 function joinMoves(moves: State['moves']): State['moves'] {
+  if (moves.length === 1) return moves;
   const byTarget = new Map<number, (readonly [number, number])[]>();
   for (const { set, to } of moves) byTarget.set(to, [...(byTarget.get(to) ?? []), ...set]);
   return [...byTarget].sort(([a], [b]) => a - b).map(([to, ranges]) => ({ set: charSet(ranges), to }));

@@ -1,9 +1,8 @@
 // A grammar thread as the engine's thread holds it: messages, its end, and who it works for.
 
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { FromGrammarThread, GrammarThreadStart, ToGrammarThread } from './messages.ts';
+import { threadProgram } from './thread-program.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 export interface GrammarThread {
@@ -25,7 +24,7 @@ export type StartThread = (events: GrammarThreadEvents) => GrammarThread;
 /** Starts threads over one vocabulary. */
 export function createThreadStarter(vocabulary: Vocabulary): StartThread {
   return (events) => {
-    const program = threadProgram();
+    const program = threadProgram('thread');
     const current = new SharedArrayBuffer(4);
     const workerData: GrammarThreadStart = { vocabulary, current };
     const worker = new Worker(program, { workerData });
@@ -57,13 +56,4 @@ function hold(worker: Worker, current: Int32Array, events: GrammarThreadEvents):
       void worker.terminate();
     },
   };
-}
-
-/** The compiled program: beside this file, or, when this file runs from its source, in the build's folder. */
-function threadProgram(): URL {
-  const built = import.meta.url.endsWith('.ts')
-    ? new URL('../../../dist/src/grammar/threads/thread.js', import.meta.url)
-    : new URL('./thread.js', import.meta.url);
-  if (!existsSync(fileURLToPath(built))) throw new Error(`${fileURLToPath(built)} is not there: run npm run build`);
-  return built;
 }

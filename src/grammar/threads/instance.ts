@@ -35,10 +35,7 @@ interface Pending {
   readonly rounds: Map<number, readonly Answer<{ kind: 'answered'; result: MaskResult }>[]>;
 }
 
-export function createInstance(
-  startThread: StartThread,
-  onMasks: (count: number, elapsedMs: number) => void,
-): GrammarInstance {
+export function createInstance(startThread: StartThread, onMasks: (elapsedMs: number) => void): GrammarInstance {
   const pending: Pending = { compiles: new Map(), rounds: new Map() };
   let lost: Lost | undefined;
   let becomeReady: () => void = () => undefined;
@@ -57,7 +54,7 @@ export function createInstance(
     } else if (message.kind === 'masked') {
       const answers = pending.rounds.get(message.round) ?? [];
       pending.rounds.delete(message.round);
-      onMasks(message.results.length, message.elapsedMs);
+      onMasks(message.elapsedMs);
       for (const [index, result] of message.results.entries()) answers[index]?.({ kind: 'answered', result });
     }
   }

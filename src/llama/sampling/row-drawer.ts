@@ -1,13 +1,13 @@
 // Draws rows of a round until none is left: the same code on the engine's thread and on the sampling threads.
 
-import koffi from 'koffi';
+import type { RowsOf } from '../foreign-logits.ts';
 import { type DrawMemory, drawToken } from './draw.ts';
 import { applyMask } from './mask.ts';
 import { finishRow, maskOf, readRow, type SharedRows, type TakenRow, takeRow } from './shared-rows.ts';
 
 /** Where a thread finds the logits of a row, and its arrays. */
 export interface RowDrawer {
-  readonly logitsOf: (row: number) => Float32Array;
+  readonly logitsOf: RowsOf;
   readonly memory: DrawMemory;
 }
 
@@ -22,19 +22,4 @@ export function drawRow(shared: SharedRows, taken: TakenRow, { logitsOf, memory 
   const logits = logitsOf(record.logitsRow);
   if (record.isMasked) applyMask(logits, maskOf(shared, taken.row));
   finishRow(shared, taken, drawToken(logits, record, record, memory));
-}
-
-/** The logits of the open round as a thread of its own sees them: a view over the same native memory. */
-export function createForeignLogits(shared: SharedRows, vocabularySize: number): (row: number) => Float32Array {
-  let address = 0n;
-  let view = new Float32Array(0);
-  return (row) => {
-    const current = shared.logits[0] as bigint;
-    const rowCount = Number(shared.logits[1]);
-    if (current !== address || view.length < rowCount * vocabularySize) {
-      address = current;
-      view = new Float32Array(koffi.view(current, rowCount * vocabularySize * 4));
-    }
-    return view.subarray(row * vocabularySize, (row + 1) * vocabularySize);
-  };
 }

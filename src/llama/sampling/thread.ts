@@ -2,8 +2,9 @@
 // Why threads and not koffi's asynchronous calls: one wake-up serves a whole round, and nothing native has to be built.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { createForeignLogits } from '../foreign-logits.ts';
 import { createDrawMemory } from './draw.ts';
-import { createForeignLogits, drawRows } from './row-drawer.ts';
+import { drawRows } from './row-drawer.ts';
 import { control, viewSharedRows } from './shared-rows.ts';
 
 export interface SamplingThreadData {
@@ -13,7 +14,10 @@ export interface SamplingThreadData {
 
 function run({ memory, vocabularySize }: SamplingThreadData): void {
   const shared = viewSharedRows(memory);
-  const drawer = { memory: createDrawMemory(vocabularySize), logitsOf: createForeignLogits(shared, vocabularySize) };
+  const drawer = {
+    memory: createDrawMemory(vocabularySize),
+    logitsOf: createForeignLogits(shared.logits, vocabularySize),
+  };
   parentPort?.postMessage('ready');
   let seen = 0;
   for (;;) {

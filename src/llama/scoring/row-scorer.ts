@@ -6,8 +6,20 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { assert } from '../../assert.ts';
+import type { ScoreRow } from '../../kernel-port.ts';
+import type { TokenLogprobs } from '../../sampling-params.ts';
 import type { LogitsView } from '../logits-view.ts';
-import { allocateRound, control, createRowViews, type Round, scoreRows, viewRound } from './round.ts';
+import {
+  allocateRound,
+  control,
+  createRowViews,
+  kind,
+  type Round,
+  readScore,
+  scoreRows,
+  topCountMax,
+  viewRound,
+} from './round.ts';
 import { field } from './row-math.ts';
 
 export interface RowScorerOptions {
@@ -32,6 +44,8 @@ export interface RowsToScore {
 export interface RowScorer {
   /** Computes every row; the results, shape (rows, field.length), are valid until the next call. */
   score(rows: RowsToScore): Float64Array;
+  /** Scores a token by each row; `topCount` is at most `topCountMax`. */
+  scoreTokens(logits: DecodedLogits, rows: readonly ScoreRow[]): TokenLogprobs[];
   readonly threadCount: number;
   dispose(): Promise<void>;
 }
@@ -41,20 +55,33 @@ export async function createRowScorer({ vocabularySize, rowsMax, threadCount }: 
   const round = viewRound(memory);
   const views = createRowViews(round, vocabularySize);
   const threads = await startThreads(threadCount, { memory, vocabularySize });
+
+  function compute(rows: RowsToScore, ofWhat: number): void {
+    const { length: rowCount } = rows.batchIndices;
+    assert(rowCount <= rowsMax, `at most ${rowsMax} rows are scored at once. Given: ${rowCount}`);
+    if (rowCount === 0) return;
+    writeRows(round, rows, vocabularySize);
+    Atomics.store(round.control, control.kind, ofWhat);
+    open(round, { rowCount, threadCount: threads.length });
+    scoreRows(round, views);
+    awaitThreads(round);
+  }
+
   return {
     threadCount: threads.length,
     score(rows) {
-      const { batchIndices } = rows;
-      assert(
-        batchIndices.length <= rowsMax,
-        `at most ${rowsMax} rows are scored at once. Given: ${batchIndices.length}`,
-      );
-      if (batchIndices.length === 0) return round.results.subarray(0, 0);
-      writeRows(round, rows, vocabularySize);
-      open(round, { rowCount: batchIndices.length, threadCount: threads.length });
-      scoreRows(round, views);
-      awaitThreads(round);
-      return round.results.subarray(0, batchIndices.length * field.length);
+      compute(rows, kind.rows);
+      return round.results.subarray(0, rows.batchIndices.length * field.length);
+    },
+    scoreTokens(logits, rows) {
+      rows.forEach(({ token, topCount }, row) => {
+        assert(topCount <= topCountMax, `at most ${topCountMax} tokens are listed. Given: ${topCount}`);
+        round.wishes[2 * row] = token;
+        round.wishes[2 * row + 1] = Math.min(topCount, vocabularySize);
+      });
+      const batchIndices = rows.map(({ batchIndex }) => batchIndex);
+      compute({ logits, reference: undefined, batchIndices }, kind.tokens);
+      return rows.map((_, row) => readScore(round, row));
     },
     async dispose() {
       Atomics.store(round.control, control.stop, 1);

@@ -70,7 +70,7 @@ export function generate(
         priority: 0,
         fairnessKey: '',
         namespace: '',
-        timeoutMs: undefined,
+        timeLimit: undefined,
       },
       (event) => {
         if (event.kind === 'sequence-failed') reject(new Error(event.error.message));

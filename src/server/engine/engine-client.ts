@@ -10,20 +10,21 @@ import type {
   Engine,
   EngineCapacity,
   EngineMessage,
-  EngineStats,
   EngineStatus,
   GenerateCommand,
   SequenceEvent,
-  StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { deadlineExceeded } from '../../time-limit.ts';
 import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
-import { admissible, noteCrash, noteProgress } from './quarantine.ts';
+import { noteCrash, noteProgress, type Suspect, suspectOf } from './quarantine.ts';
 import type { Supervisor } from './supervisor.ts';
 
+type StepMessage = Extract<EngineMessage, { readonly kind: 'step' }>;
+
 export interface EngineObserver {
-  readonly onStep: (report: { stats: EngineStats; timing: StepTiming | undefined }) => void;
+  readonly onStep: (report: Pick<StepMessage, 'stats' | 'timing' | 'compiles'>) => void;
   readonly onHeartbeat: (beat: { eventLoopLagMs: number; rssBytes: number }) => void;
 }
 
@@ -55,14 +56,18 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   let admission: Admission | undefined;
   let lastId = 0;
   let draining = false;
-  /** A suspect is being tried alone: everybody else waits here. */
-  let quarantined = false;
+  /** It is being tried alone: everything else waits here. */
+  let suspect: Suspect | undefined;
 
-  /** Submits whoever may run now. */
+  const isAdmissible = (each: Suspect): boolean => suspect === undefined || suspect === each;
+
+  /** Submits all that may be in the engine now; one that is not ready would lose it. */
   function submitAdmissible(): void {
-    const sequences = admissible(live.values());
-    quarantined = sequences.length < live.size;
-    send(sequences);
+    if (supervisor.status().kind !== 'ready') return;
+    const requests = grammarRequests.waiting();
+    suspect = suspectOf([...live.values(), ...requests]);
+    for (const request of requests) if (isAdmissible(request)) grammarRequests.send(request);
+    for (const sequence of live.values()) if (isAdmissible(sequence)) send(sequence);
   }
 
   function end(sequence: LiveSequence): void {
@@ -76,12 +81,16 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     sequence.onEvent({ kind: 'sequence-failed', sequenceId: sequence.id, error });
   }
 
-  function send(sequences: readonly LiveSequence[]): void {
-    for (const sequence of sequences) {
-      if (submitted.has(sequence.id)) continue;
-      submitted.add(sequence.id);
-      supervisor.send(resumeCommand(sequence, options.now()));
-    }
+  function send(sequence: LiveSequence): void {
+    if (submitted.has(sequence.id)) return;
+    noteSubmitted(sequence);
+    supervisor.send(resumeCommand(sequence, options.now()));
+  }
+
+  function noteSubmitted(sequence: LiveSequence): void {
+    submitted.add(sequence.id);
+    const { grammar } = sequence.command;
+    sequence.inHand = grammar !== undefined && !grammarRequests.isKnown(grammar);
   }
 
   function onEvent(event: SequenceEvent): void {
@@ -89,7 +98,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     if (sequence === undefined) return;
     switch (event.kind) {
       case 'sequence-started':
-        sequence.running = true;
+        sequence.inHand = true;
         // A sequence that was continued starts once more; its client has heard of it.
         if (sequence.started) return;
         sequence.started = true;
@@ -108,9 +117,9 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       default:
         assertNever(event);
     }
-    const wasSuspect = sequence.crashCount > 0 && (noteProgress(sequence) || !live.has(sequence.id));
+    const isCleared = sequence.crashCount > 0 && (noteProgress(sequence) || !live.has(sequence.id));
     sequence.onEvent(event);
-    if (wasSuspect && quarantined) submitAdmissible();
+    if (isCleared && suspect !== undefined) submitAdmissible();
   }
 
   function onMessage(message: EngineMessage): void {
@@ -121,21 +130,25 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       options.observer.onHeartbeat(message);
     } else if (message.kind === 'grammar-prepared') {
       grammarRequests.answered(message.id, message.error);
+      if (suspect !== undefined) submitAdmissible();
     }
   }
 
   function onReady(capacity: EngineCapacity): void {
     admission ??= createAdmission({ ...options.limits, contextTokensMax: capacity.contextTokensMax });
-    grammarRequests.resend();
     submitAdmissible();
   }
 
   function onLost(): void {
     submitted.clear();
-    const running = [...live.values()].filter((sequence) => sequence.running);
-    for (const sequence of running) sequence.running = false;
+    const lost = [...live.values()].filter(({ inHand }) => inHand);
+    for (const sequence of lost) {
+      sequence.inHand = false;
+      sequence.generatedAtCrash = sequence.generated.length;
+    }
     const message = 'This request ended the engine process three times in a row and was given up.';
-    for (const guilty of noteCrash(running)) fail(guilty, octetError('engine_crashed', message));
+    for (const guilty of noteCrash(lost)) fail(guilty, octetError('engine_crashed', message));
+    grammarRequests.onLost();
   }
 
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
@@ -166,13 +179,13 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       const refused = refusal(command);
       if (refused !== undefined) return refused;
       const nowMs = options.now();
-      for (let index = 0; index < command.choices.length; index++) {
-        const sequence = createLiveSequence(command, index, { nowMs, onEvent: onSequenceEvent });
-        live.set(sequence.id, sequence);
-      }
+      const sequences = command.choices.map((_, index) =>
+        createLiveSequence(command, index, { nowMs, onEvent: onSequenceEvent }),
+      );
+      for (const sequence of sequences) live.set(sequence.id, sequence);
       // Behind a suspect everybody waits: it must be alone in the engine to be judged.
-      if (supervisor.status().kind === 'ready' && !quarantined) {
-        for (const choice of command.choices) submitted.add(choice.sequenceId);
+      if (supervisor.status().kind === 'ready' && suspect === undefined) {
+        for (const sequence of sequences) noteSubmitted(sequence);
         supervisor.send(command);
       }
       return undefined;
@@ -182,9 +195,13 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       if (sequence === undefined) return;
       if (submitted.has(id)) supervisor.send({ kind: 'cancel', sequenceId: id, reason });
       end(sequence);
-      if (quarantined) submitAdmissible();
+      if (suspect !== undefined) submitAdmissible();
     },
-    prepareGrammar: (grammar) => grammarRequests.ask(grammar, supervisor.status().kind === 'ready'),
+    prepareGrammar(grammar) {
+      const request = grammarRequests.open(grammar);
+      if (supervisor.status().kind === 'ready' && suspect === undefined) grammarRequests.send(request);
+      return request.answer;
+    },
     status(): EngineStatus {
       return draining ? { kind: 'draining' } : supervisor.status();
     },
@@ -205,14 +222,14 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       const nowMs = options.now();
       for (const sequence of [...live.values()]) {
         // A living engine fails it itself, with better words; this is for the time without one.
-        if (nowMs < sequence.deadlineMs + 1000) continue;
+        const { command, deadlineMs } = sequence;
+        if (command.timeLimit === undefined || nowMs < deadlineMs + 1000) continue;
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });
-        fail(
-          sequence,
-          octetError('deadline_exceeded', 'timeout passed while the engine was not available.', 'timeout'),
-        );
+        const late = { lateMs: nowMs - deadlineMs, aim: 'for an engine to answer' };
+        fail(sequence, deadlineExceeded(command.timeLimit, late));
       }
+      if (suspect !== undefined) submitAdmissible();
     },
   };
 }

@@ -55,10 +55,11 @@ async function start(configuration: EngineConfiguration): Promise<void> {
 
 async function prepareGrammar({ id, grammar }: PrepareGrammarCommand): Promise<void> {
   const loading = octetError('engine_unavailable', 'The model is still loading.');
-  const error = await (masks?.prepare(grammar) ?? Promise.resolve(loading)).catch((reason: unknown) =>
-    octetError('internal_error', String(reason)),
-  );
+  const answer = masks?.prepare(grammar) ?? Promise.resolve(loading);
+  loop?.report();
+  const error = await answer.catch((reason: unknown) => octetError('internal_error', String(reason)));
   post({ kind: 'grammar-prepared', id, error });
+  loop?.report();
 }
 
 /** Before any native thread exists: threads inherit the priority of the one that makes them. */

@@ -4,13 +4,16 @@ import { must } from '../../assert.ts';
 import type { SequenceId, TokenId } from '../../ids.ts';
 import type { Choice, GenerateCommand, SequenceEvent } from '../../ports.ts';
 import type { LogprobsWish } from '../../sampling-params.ts';
+import { deadlineOf, laterBy } from '../../time-limit.ts';
+import type { SequenceSuspect } from './quarantine.ts';
 
-export interface LiveSequence {
+export interface LiveSequence extends SequenceSuspect {
   readonly id: SequenceId;
   readonly choice: Choice;
   readonly command: GenerateCommand;
   readonly onEvent: (event: SequenceEvent) => void;
-  /** Server clock; Infinity for none. */
+  /** Server clock, as is the deadline; Infinity for none. */
+  readonly submittedMs: number;
   readonly deadlineMs: number;
   /** Output tokens so far. */
   readonly generated: TokenId[];
@@ -18,12 +21,8 @@ export interface LiveSequence {
   promptScoredCount: number;
   /** Whether it left the queue once: then it counts as waiting no more, whatever happens to the engine. */
   started: boolean;
-  /** Whether the present engine has begun to compute it. */
-  running: boolean;
-  /** Engines that died while computing it, since it last made progress. */
-  crashCount: number;
-  /** Length of `generated` at the last of those. */
-  generatedAtCrash: number;
+  /** Whether the present engine has it in hand: computes it, or compiles its grammar for the first time. */
+  inHand: boolean;
 }
 
 /** Remembers one choice of a command. */
@@ -38,12 +37,13 @@ export function createLiveSequence(
     choice,
     command,
     onEvent,
-    deadlineMs: command.timeoutMs === undefined ? Number.POSITIVE_INFINITY : nowMs + command.timeoutMs,
+    submittedMs: nowMs,
+    deadlineMs: command.timeLimit === undefined ? Number.POSITIVE_INFINITY : deadlineOf(command.timeLimit, nowMs),
     generated: [],
     promptScoredCount: 0,
     // What goes on after output was admitted, and left the queue, before.
     started: command.generatedCount > 0,
-    running: false,
+    inHand: false,
     crashCount: 0,
     generatedAtCrash: 0,
   };
@@ -55,13 +55,12 @@ export function resumeCommand(live: LiveSequence, nowMs: number): GenerateComman
   tokens.set(live.command.tokens);
   tokens.set(live.generated, live.command.tokens.length);
   const generatedCount = live.command.generatedCount + live.generated.length;
-  const timeoutMs = live.command.timeoutMs === undefined ? undefined : Math.max(live.deadlineMs - nowMs, 1);
   return {
     ...live.command,
     choices: [live.choice],
     tokens,
     generatedCount,
-    timeoutMs,
+    timeLimit: laterBy(live.command.timeLimit, nowMs - live.submittedMs),
     logprobs: resumedLogprobs(live),
   };
 }

@@ -29,6 +29,11 @@ test.each([
   [['--multi-turn', '8'], '--multi-turn must look like 8x4, both at least 1. Given: 8'],
   [['--url', 'localhost:8080'], '--url must be an http or https URL. Given: localhost:8080'],
   [['--peer-url', 'ftp://x'], '--peer-url must be an http or https URL. Given: ftp://x'],
+  [['--compare-schema'], '--compare-schema needs --schema. Given: none'],
+  [
+    ['--compare-schema', '--schema', 'a.json', '--peer-url', 'http://x'],
+    '--compare-schema needs one server, and no --peer-url. Given: http://x',
+  ],
   [['--name', '../x'], '--name may hold letters, digits, dot, dash and underscore. Given: ../x'],
 ])('%j is refused', (argv, fault) => {
   expect(conflictsOf(...argv)).toEqual([fault]);

@@ -22,6 +22,13 @@ describe('requestBody', () => {
     expect(JSON.parse(requestBody('completions', { kind: 'turns', turns }, options))).toMatchObject({ prompt: 'a b' });
   });
 
+  test('a schema is asked for as the format of the answer', () => {
+    const prompt = { kind: 'tokens', tokens: [1] } as const;
+    expect(JSON.parse(requestBody('completions', prompt, { ...options, schema: { type: 'object' } }))).toMatchObject({
+      response_format: { type: 'json_schema', json_schema: { schema: { type: 'object' }, strict: true } },
+    });
+  });
+
   test('chat takes messages', () => {
     const prompt = { kind: 'turns', turns: [{ role: 'user', text: 'hi' }] } as const;
     expect(JSON.parse(requestBody('chat', prompt, options))).toMatchObject({

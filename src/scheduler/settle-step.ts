@@ -1,0 +1,77 @@
+// After a decode: prompts are scored, rows get their masks, tokens are drawn and scored.
+// The order is the rows' own: prompts before masks, which may end a sequence; kept rows before the draw, which changes them.
+
+import { must } from '../assert.ts';
+import type { SequenceMasks } from '../grammar-port.ts';
+import { tokenId } from '../ids.ts';
+import type { DecodeOutcome } from '../kernel-port.ts';
+import type { MaskTiming, StepTiming } from '../ports.ts';
+import type { Drawing } from './apply-step.ts';
+import type { GrammarGate } from './grammar-gate.ts';
+import { type PerformPorts, performOps } from './perform-plan.ts';
+import type { StepPlan } from './plan-step.ts';
+
+export interface SettlePorts extends PerformPorts {
+  readonly gate: GrammarGate;
+  readonly masks?: SequenceMasks | undefined;
+}
+
+type DrawTiming = Pick<StepTiming, 'sampleMs' | 'masks'>;
+const nothingDrawn: DrawTiming = { sampleMs: 0, masks: undefined };
+
+/** Applies the decode's outcome; answers how long drawing took. */
+export async function settle(
+  ports: SettlePorts,
+  plan: StepPlan,
+  { outcome, lastRows }: { outcome: DecodeOutcome; lastRows: readonly number[] },
+): Promise<DrawTiming> {
+  const { scheduler, gate, now } = ports;
+  if (outcome.kind !== 'done') {
+    scheduler.failed(plan, outcome);
+    return nothingDrawn;
+  }
+  const computed = scheduler.computed(plan, { lastRows, nowMs: now() });
+  performOps(ports);
+  if (computed.rows.length === 0 && computed.scorings.length === 0) return nothingDrawn;
+  const startedMs = now();
+  let masks: MaskTiming | undefined;
+  try {
+    await scorePrompts(ports, computed);
+    const askedMs = now();
+    const drawing = await gate.mask(computed);
+    const rowCount = drawing.rows.filter(({ mask }) => mask !== undefined).length;
+    const threadMs = ports.masks?.takeMaskMs() ?? 0;
+    if (rowCount > 0) masks = { rowCount, waitMs: now() - askedMs, threadMs };
+    await draw(ports, drawing);
+  } catch (error) {
+    scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
+  }
+  return { sampleMs: now() - startedMs, masks };
+}
+
+/** Before masks, which may end a sequence: its prompt is told of all the same. */
+async function scorePrompts({ scheduler, kernel }: SettlePorts, drawing: Drawing): Promise<void> {
+  if (drawing.scorings.length === 0) return;
+  scheduler.scored(drawing, await kernel.score(drawing.scorings.flatMap(({ rows }) => rows)));
+}
+
+/** Draws, and scores what was drawn: from logits that the draw has not changed. */
+async function draw({ scheduler, kernel, now }: SettlePorts, drawing: Drawing): Promise<void> {
+  if (drawing.rows.length === 0) return;
+  const wishes = drawing.sequences.flatMap(({ command: { logprobs } }, index) =>
+    logprobs?.outputTopCount === undefined ? [] : [{ index, topCount: logprobs.outputTopCount }],
+  );
+  const rowAt = (index: number) => must(drawing.rows[index], 'a row for each sequence');
+  if (wishes.length > 0) kernel.keepLogits(wishes.map(({ index }) => rowAt(index).batchIndex));
+  const tokens = await kernel.sample(drawing.rows);
+  const scoreRows = wishes.map(({ index, topCount }) => {
+    const token = tokenId(must(tokens[index], 'one draw per row'));
+    return { batchIndex: rowAt(index).batchIndex, token, topCount };
+  });
+  const scores = wishes.length === 0 ? [] : await kernel.score(scoreRows);
+  const logprobs = new Map(wishes.map(({ index }, row) => [index, must(scores[row], 'a score for each row')]));
+  scheduler.drawn(drawing, { tokens, logprobs, nowMs: now() });
+}
+
+/** Outside of llama_decode's own codes. */
+const samplingFailedCode = -1000;
