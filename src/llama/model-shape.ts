@@ -64,8 +64,32 @@ export function prefixSharing(shape: ModelShape): PrefixSharing {
   return { kind: 'blocks' };
 }
 
+/**
+ * Architectures that read a text at once and keep nothing of it: they make vectors, and generate no text.
+ * Source: llama_model::create_memory of llama.cpp v0.5.0, which gives them no memory.
+ */
+const encoderArchitectures: ReadonlySet<string> = new Set([
+  'bert',
+  'jina-bert-v2',
+  'jina-bert-v3',
+  'nomic-bert',
+  'nomic-bert-moe',
+  'neo-bert',
+  'eurobert',
+  'modern-bert',
+  'gemma-embedding',
+  't5encoder',
+]);
+
+/** Whether a model makes vectors and nothing else. */
+export function isEncoderOnly({ architecture }: Pick<ModelShape, 'architecture'>): boolean {
+  return encoderArchitectures.has(architecture);
+}
+
 /** Why a model cannot serve text generation, or undefined. */
 export function generationObstacle(shape: ModelShape): string | undefined {
+  if (isEncoderOnly(shape))
+    return `${shape.architecture} reads text and makes vectors of it; it has no decoder to generate text`;
   if (shape.isDiffusion) return `${shape.architecture} is a diffusion model; Octet serves autoregressive models`;
   if (shape.hasEncoder) return `${shape.architecture} needs an encoder pass; Octet serves decoder-only models`;
   if (!shape.hasDecoder) return `${shape.architecture} has no decoder: it cannot generate text`;

@@ -5,6 +5,7 @@ import type { EngineCapacity, EngineStats, StepTiming } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
+import { embeddingSeries } from './metrics-embeddings.ts';
 import { createExposition } from './metrics-exposition.ts';
 import { observe } from './metrics-histogram.ts';
 import { octetSeries } from './metrics-octet.ts';
@@ -14,6 +15,7 @@ import {
   createMetricsRecord,
   recordAccepted,
   recordCancelled,
+  recordEmbedded,
   recordFinished,
   recordPrecision,
   recordRejected,
@@ -62,6 +64,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const { modelName } = options;
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
+    ...embeddingSeries(record),
     ...precisionSeries(record),
     lagSeries(record, lag),
     ...vllmSeries(record, modelName),
@@ -79,6 +82,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onReasoningCut: () => {
       record.requests.reasoningCutCount += 1;
     },
+    onEmbedded: (request) => recordEmbedded(record, request),
     onResponse: (response) => recordResponse(record, response),
     onStep: ({ stats, timing }) => recordStep(record, { stats, timing, nowMs: nowMs() }),
     onHeartbeat({ eventLoopLagMs, rssBytes }) {

@@ -17,6 +17,7 @@ import type {
   StepTiming,
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { createEmbeddingRequests } from './embedding-requests.ts';
 import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
 import { admissible, noteCrash, noteProgress } from './quarantine.ts';
@@ -37,7 +38,7 @@ export interface EngineClientOptions {
 export interface EngineClient extends Engine {
   /** Refuses new requests from now on. */
   drain(): void;
-  /** Sequences that have not ended. */
+  /** Sequences, and requests for vectors, that have not ended. */
   liveCount(): number;
   /** Fails everything that still lives. */
   failAll(error: OctetErrorBody): void;
@@ -52,6 +53,12 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   /** In the present engine. */
   const submitted = new Set<SequenceId>();
   const grammarRequests = createGrammarRequests((command) => supervisor.send(command));
+  const embeddingRequests = createEmbeddingRequests({
+    send: (command) => supervisor.send(command),
+    mayRun: () => supervisor.status().kind === 'ready' && !quarantined,
+    now: options.now,
+    limits: options.limits,
+  });
   let admission: Admission | undefined;
   let lastId = 0;
   let draining = false;
@@ -63,6 +70,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     const sequences = admissible(live.values());
     quarantined = sequences.length < live.size;
     send(sequences);
+    embeddingRequests.resume();
   }
 
   function end(sequence: LiveSequence): void {
@@ -121,6 +129,8 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       options.observer.onHeartbeat(message);
     } else if (message.kind === 'grammar-prepared') {
       grammarRequests.answered(message.id, message.error);
+    } else if (message.kind === 'embedded' || message.kind === 'embedding-failed') {
+      embeddingRequests.onMessage(message);
     }
   }
 
@@ -136,16 +146,20 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     for (const sequence of running) sequence.running = false;
     const message = 'This request ended the engine process three times in a row and was given up.';
     for (const guilty of noteCrash(running)) fail(guilty, octetError('engine_crashed', message));
+    embeddingRequests.onLost();
+  }
+
+  function unavailable(isNew: boolean): OctetErrorBody | undefined {
+    if (draining && isNew) return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
+    const status = supervisor.status();
+    if (admission !== undefined && status.kind !== 'stopped') return undefined;
+    const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
+    return retryable('engine_unavailable', why);
   }
 
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
-    if (draining && command.generatedCount === 0)
-      return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
-    const status = supervisor.status();
-    if (admission === undefined || status.kind === 'stopped') {
-      const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
-      return retryable('engine_unavailable', why);
-    }
+    const refused = unavailable(command.generatedCount === 0);
+    if (refused !== undefined || admission === undefined) return refused;
     // Its first part was admitted, and its client is reading already: it neither queues again nor is turned away.
     if (command.generatedCount > 0) return undefined;
     return admission.admit({
@@ -185,6 +199,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       if (quarantined) submitAdmissible();
     },
     prepareGrammar: (grammar) => grammarRequests.ask(grammar, supervisor.status().kind === 'ready'),
+    async embed(request) {
+      const refused = unavailable(true);
+      return refused === undefined ? embeddingRequests.ask(request) : { kind: 'failed', error: refused };
+    },
     status(): EngineStatus {
       return draining ? { kind: 'draining' } : supervisor.status();
     },
@@ -192,9 +210,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     drain() {
       draining = true;
     },
-    liveCount: () => live.size,
+    liveCount: () => live.size + embeddingRequests.count(),
     failAll(error) {
       grammarRequests.failAll(error);
+      embeddingRequests.failAll(error);
       for (const sequence of [...live.values()]) {
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });
