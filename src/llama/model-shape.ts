@@ -33,6 +33,11 @@ export function readModelShape(
   const number = (key: string) => Number(metadata(`${architecture}.${key}`) ?? 0);
   const embeddingSize = number('embedding_length') || native.llama_model_n_embd(model);
   const headCount = number('attention.head_count') || native.llama_model_n_head(model);
+  // A file that does not name them has as many as heads; asking llama.cpp, of a vocabulary alone, would end the process.
+  const kvHeadCount =
+    metadata(`${architecture}.attention.head_count_kv`) === undefined
+      ? headCount
+      : number('attention.head_count_kv') || native.llama_model_n_head_kv(model) || headCount;
   const headSize = headCount > 0 ? embeddingSize / headCount : 0;
   return {
     architecture,
@@ -40,7 +45,7 @@ export function readModelShape(
     layerCount: number('block_count') || native.llama_model_n_layer(model),
     embeddingSize,
     headCount,
-    kvHeadCount: number('attention.head_count_kv') || native.llama_model_n_head_kv(model) || headCount,
+    kvHeadCount,
     headSizeK: number('attention.key_length') || headSize,
     headSizeV: number('attention.value_length') || headSize,
     contextTokensTrained: number('context_length') || native.llama_model_n_ctx_train(model),

@@ -106,8 +106,8 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   served.modelPath = path;
   const release = libraries.native.llama_version();
   // A model without a KV cache has nothing to be guarded.
-  if (!isEncoder)
-    served.precision = await passGate(settings, { modelPath: path, weights: label, release, logger, signal });
+  const guarded: Settings = isEncoder ? { ...settings, gate: 'off' } : settings;
+  served.precision = await passGate(guarded, { modelPath: path, weights: label, release, logger, signal });
   metrics.onPrecision(served.precision);
   supervisor.start();
 }

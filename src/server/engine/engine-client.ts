@@ -160,6 +160,9 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
     const refused = unavailable(command.generatedCount === 0);
     if (refused !== undefined || admission === undefined) return refused;
+    const obstacle = supervisor.capacity()?.generationObstacle;
+    if (obstacle !== undefined)
+      return octetError('invalid_request', `The model generates no text: ${obstacle}.`, 'model');
     // Its first part was admitted, and its client is reading already: it neither queues again nor is turned away.
     if (command.generatedCount > 0) return undefined;
     return admission.admit({
