@@ -4,12 +4,15 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { chatSchema } from '../../src/routes/chat-schema.ts';
 import { completionsSchema } from '../../src/routes/completions-schema.ts';
+import { embeddingsSchema } from '../../src/routes/embeddings-schema.ts';
+import { rerankSchema, scoreSchema } from '../../src/routes/rerank-schema.ts';
 import { buildTestApp } from '../fakes/http-app.ts';
 
 const document = readFileSync(new URL('../../docs/API.md', import.meta.url), 'utf8');
 
-test('docs/API.md has every field of both endpoints', () => {
-  const fields = new Set([...Object.keys(chatSchema.shape), ...Object.keys(completionsSchema.shape)]);
+test('docs/API.md has every field of every endpoint', () => {
+  const schemas = [chatSchema, completionsSchema, embeddingsSchema, rerankSchema, scoreSchema];
+  const fields = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
   expect([...fields].filter((name) => !document.includes(`\`${name}\``))).toEqual([]);
 });
 
