@@ -73,7 +73,7 @@ function promptsOf(value: unknown, context: z.RefinementCtx, countMax: number): 
   if (typeof value === 'string') return textOf(value, [], context);
   if (!Array.isArray(value) || value.length === 0) return refuse(context, [], promptRule);
   if (typeof value[0] === 'number') return tokensOf(value, [], context);
-  if (value.length > countMax) return refuse(context, [], `must hold at most ${countMax} entries`);
+  if (value.length > countMax) return refuse(context, [], `must hold at most ${countMax} prompts`);
   const isText = typeof value[0] === 'string';
   return value.flatMap((entry: unknown, index) => {
     if (isText && typeof entry === 'string') return textOf(entry, [index], context);

@@ -1,7 +1,8 @@
 // Passes that make vectors, one at a time, between the steps that generate.
 // How streams beside it are kept going: the engine's loop takes turns, one step, one pass; and a pass computes about as many
 // tokens as take the time of the step before it (learned from passes). So while both have work each gets half of the time, and
-// no stream waits longer than one more step for its token. With nothing to generate a pass is as large as it may be.
+// no stream waits longer than one more step for its token. With nothing to generate a pass is as large as it may be, within a
+// time that a request which comes meanwhile can wait.
 // What cannot be kept so short: a model that reads an input in one piece computes it in one pass, however long.
 
 import type { Embedder, EmbedderLimits, EmbeddingCommand, EmbeddingMessage } from '../embedding-port.ts';
@@ -20,13 +21,15 @@ export interface EmbeddingLanePorts {
 export interface EmbeddingLane {
   accept(command: EmbeddingCommand): void;
   hasWork(): boolean;
-  /** Computes one pass that takes about `msMax`, or as long as it may be. */
+  /** Computes one pass that takes about `msMax`; undefined where nothing waits for its end. */
   pass(msMax: number | undefined): Promise<void>;
   dispose(): void;
 }
 
 /** Even beside the quickest steps: fewer tokens would cost as much. */
 const passTokensMin = 16;
+/** A pass that nothing waits for. Measured on a CPU: passes of 100 tokens cost no more a token than those of 500. */
+const alonePassMsMax = 200;
 /** Weight of the newest pass in the measured time of a token. */
 const paceWeight = 0.3;
 
@@ -36,8 +39,8 @@ export function createEmbeddingLane({ limits, open, now, post }: EmbeddingLanePo
   let tokenMs: number | undefined;
 
   function tokensWithin(msMax: number | undefined): number {
-    if (msMax === undefined) return limits.passTokensMax;
-    return tokenMs === undefined ? passTokensMin : Math.max(passTokensMin, Math.floor(msMax / tokenMs));
+    if (tokenMs === undefined) return msMax === undefined ? limits.passTokensMax : passTokensMin;
+    return Math.max(passTokensMin, Math.floor((msMax ?? alonePassMsMax) / tokenMs));
   }
 
   function failAll(parts: readonly PlannedPart[], reason: string): void {

@@ -100,7 +100,7 @@ describe('/v1/embeddings', () => {
     [{ input: [1, -1] }, 'input.1 must be a token id: an integer >= 0'],
     [
       { input: Array.from({ length: 2049 }, () => 'x') },
-      'input must hold at most 2048 entries. Given: an array of 2049',
+      'input must hold at most 2048 prompts. Given: an array of 2049',
     ],
     [{ input: 'x', dimensions: 5 }, 'dimensions must be <= 4, the values that the model'],
     [{ input: 'x', dimensions: 0 }, 'dimensions must be >= 1. Given: 0'],

@@ -10,8 +10,8 @@ const limits: EmbedderLimits = {
   splitsInputs: true,
 };
 
-/** A lane over an embedder that takes half a millisecond a token and answers with each input's length. */
-function openLane({ fails = [] as readonly string[], opens = true } = {}) {
+/** A lane over an embedder that answers with each input's length. */
+function openLane({ fails = [] as readonly string[], opens = true, tokenMs = 0.5 } = {}) {
   const messages: EmbeddingMessage[] = [];
   const passes: (readonly PassPart[])[] = [];
   const failures = [...fails];
@@ -20,7 +20,7 @@ function openLane({ fails = [] as readonly string[], opens = true } = {}) {
     limits,
     async compute(parts): Promise<PassOutcome> {
       passes.push(parts);
-      nowMs += parts.reduce((sum, { from, to }) => sum + to - from, 0) / 2;
+      nowMs += parts.reduce((sum, { from, to }) => sum + to - from, 0) * tokenMs;
       const reason = failures.shift();
       if (reason !== undefined) return { kind: 'failed', reason };
       return {
@@ -76,6 +76,14 @@ test('a pass beside others takes about as long as it may', async () => {
   await lane.pass(1);
   await lane.pass(undefined);
   expect(sizes()).toEqual([16, 40, 16, 100]);
+});
+
+test('a pass that nothing waits for takes no longer than a newcomer can wait', async () => {
+  const { lane, sizes, ask } = openLane({ tokenMs: 4 });
+  ask(1, 200);
+  await lane.pass(undefined);
+  await lane.pass(undefined);
+  expect(sizes()).toEqual([100, 50]);
 });
 
 test('a failing pass fails the requests that were in it, and no other', async () => {

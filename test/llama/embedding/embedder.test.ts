@@ -9,6 +9,7 @@ import type { LlamaModel } from '../../../src/llama/model.ts';
 import { createTokenizer } from '../../../src/llama/tokenizer.ts';
 import { createEmbeddingLane } from '../../../src/scheduler/embedding-lane.ts';
 import { type EmbeddingPlan, planEmbedding } from '../../../src/server/engine/plan-embedding.ts';
+import { archModelPath, archModels } from '../../arch-models.ts';
 import reference from '../../fixtures/embeddings/reference.json' with { type: 'json' };
 import { type RankingModel, rankingModelPath } from '../../ranking-models.ts';
 import { demoModelPath, loadTestModel } from '../loaded.ts';
@@ -195,6 +196,24 @@ describe('models with a ranking head', () => {
       expect([...filled]).not.toEqual([...plain]);
     });
   });
+});
+
+it.each(archModels)('%s, whose cache is no whole history, makes the same vectors in pieces', async (name) => {
+  const path = archModelPath(name);
+  const model = await loadTestModel(path);
+  const inputs = [90, 7, 33].map((length, at) =>
+    Int32Array.from({ length }, (_, index) => 20 + ((index * 7 + at) % 50)),
+  );
+  const opened = await open(model, path, 'mean');
+  const whole = await embedAll(opened, inputs);
+  const inPieces = await embedAll(opened, inputs, 20);
+  opened.embedder.dispose();
+  model.dispose();
+  for (const [index, vector] of whole.entries()) {
+    const length = Math.hypot(...vector);
+    const expected = Array.from(vector, (value) => value / length);
+    expect(distance(inPieces[index], expected)).toBeLessThan(distanceMax);
+  }
 });
 
 it('an encoder makes the vectors of llama-server, each text between its own tokens', async () => {
