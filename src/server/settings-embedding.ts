@@ -18,6 +18,6 @@ export const embeddingSettings = {
     group: 'Embeddings',
     unit: 'tokens',
     meaning:
-      'Longest input; 0 means the context, at most 8,192 tokens, and 2,048 for models that read an input in one piece (BERT and its kin).',
+      'Longest input; 0 means the context, at most 8,192 tokens (2,048 for models that read an input in one piece, such as BERT), and less where vectors would take more than 5 % of the memory.',
   }),
 };

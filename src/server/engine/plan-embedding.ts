@@ -20,6 +20,9 @@ export interface EmbeddingPlan {
 
 /** Without a wish an input is no longer than this: its cache takes its memory whether it is used or not. */
 const inputTokensDefaultMax = 8192;
+/** And without a wish it is halved, down to this, until vectors take no more than this share of the memory there is. */
+const inputTokensHalvedMin = 512;
+const memoryShareMax = 0.05;
 /** The same where an input is computed in one pass, whose scratch memory grows faster than its length. */
 const wholeInputTokensDefaultMax = 2048;
 /** llama.cpp makes logits of every token too; those of one pass take at most this: 220 tokens of a vocabulary of 152,064. */
@@ -31,15 +34,23 @@ const inputsWithStateMax = 8;
 /** llama.cpp pads a cache to this. */
 const cellsPadding = 256;
 
-/** `measured` is the model loaded to `measure`. Undefined where none is wished; throws an Error for the operator. */
+/**
+ * `measured` is the model loaded to `measure`, `memoryBytes` what there is for everything where that is to be spared.
+ * Undefined where none is wished; throws an Error for the operator.
+ */
 export async function planEmbedding(
   configuration: EngineConfiguration,
   measured: LlamaModel,
+  memoryBytes = Number.POSITIVE_INFINITY,
 ): Promise<EmbeddingPlan | undefined> {
   const { embedding, threads } = configuration;
   if (embedding === undefined) return undefined;
   const { pooling, reason } = await choosePooling(embedding.pooling, configuration.modelPath, measured);
-  const limits = limitsOf(configuration, measured, embedding.inputTokensMax);
+  const { limits, row } = await fitLimits(configuration, measured, {
+    pooling,
+    wished: embedding.inputTokensMax,
+    rowBytesMax: memoryShareMax * memoryBytes,
+  });
   const embedder = { pooling, limits, threads: threads || availableParallelism() };
   const { native } = measured.libraries;
   const labels = pooling === 'rank' ? readLabels(measured) : [];
@@ -56,7 +67,27 @@ export async function planEmbedding(
     // llama.cpp ends the graph of these with a softmax.
     ranksInProbabilities: ['qwen3', 'qwen3vl'].includes(measured.shape.architecture),
   };
-  return { embedder, capacity, row: await measureRow({ ...embedder, model: measured }) };
+  return { embedder, capacity, row };
+}
+
+interface Fitting {
+  readonly pooling: Pooling;
+  /** Tokens of an input; 0 leaves it to the memory. */
+  readonly wished: number;
+  readonly rowBytesMax: number;
+}
+
+async function fitLimits(
+  configuration: EngineConfiguration,
+  measured: LlamaModel,
+  { pooling, wished, rowBytesMax }: Fitting,
+): Promise<{ readonly limits: EmbedderLimits; readonly row: CapacityRow }> {
+  const limits = limitsOf(configuration, measured, wished);
+  const row = await measureRow({ model: measured, pooling, limits, threads: 1 });
+  const halved = Math.floor(limits.inputTokensMax / 2);
+  if (configuration.embedding?.inputTokensMax !== 0 || row.bytes <= rowBytesMax || halved < inputTokensHalvedMin)
+    return { limits, row };
+  return fitLimits(configuration, measured, { pooling, wished: halved, rowBytesMax });
 }
 
 /** llama.cpp's numbers of pooling types, as files have them. */

@@ -118,7 +118,7 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
     weightBytes: given.weightBytes ?? measured.weightBytes,
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
-  const embedding = await planEmbedding(configuration, measured);
+  const embedding = await planEmbedding(configuration, measured, memory.availableBytes);
   const sizing: Sizing = { configuration, measured, types, threads, cost, embedding };
   return { sizing, memory, warnings };
 }

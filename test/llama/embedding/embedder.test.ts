@@ -19,11 +19,15 @@ interface Opened {
   readonly embedder: Embedder;
 }
 
-async function planFor(path: string, pooling: Pooling | 'auto', inputTokensMax = 0): Promise<EmbeddingPlan> {
+async function planFor(
+  path: string,
+  pooling: Pooling | 'auto',
+  { inputTokensMax = 0, memoryBytes = Number.POSITIVE_INFINITY } = {},
+): Promise<EmbeddingPlan> {
   const measured = await loadTestModel(path, 'measure');
   try {
     const configuration = { ...engineFacts, modelPath: path, embedding: { pooling, inputTokensMax } };
-    return must(await planEmbedding(configuration, measured), 'vectors are wished');
+    return must(await planEmbedding(configuration, measured, memoryBytes), 'vectors are wished');
   } finally {
     measured.dispose();
   }
@@ -116,14 +120,15 @@ describe('the embedded model', () => {
     expect(distance(vectors[1], reference.demo[pooling][0] ?? [])).toBeGreaterThan(0.3);
   });
 
-  it('forgets an input that is not continued', async () => {
-    const opened = await open(model, demoModelPath, 'mean');
-    const long = must(inputs[5], 'the long text');
-    const short = must(inputs[0], 'a short text');
-    await opened.embedder.compute([{ lane: 0, tokens: long, from: 0, to: 100 }]);
-    const [again] = await embedAll(opened, [short]);
-    opened.embedder.dispose();
-    expect(distance(again, reference.demo.mean[0] ?? [])).toBeLessThan(distanceMax);
+  it('forgets an input that is not continued: its cells are free again', async () => {
+    const { embedder } = await planFor(demoModelPath, 'last');
+    const limits = { ...embedder.limits, cellCount: 256, passTokensMax: 128, inputTokensMax: 256 };
+    const small = await createEmbedder({ model, ...embedder, limits });
+    const long = must(inputs[5], 'the long text').subarray(0, 250);
+    for (const from of [0, 120]) await small.compute([{ lane: 0, tokens: long, from, to: from + 120 }]);
+    const next = await small.compute([{ lane: 1, tokens: long.subarray(0, 100), from: 0, to: 100 }]);
+    small.dispose();
+    expect(next.kind).toBe('done');
   });
 
   it('takes mean where the file names no pooling, and no rank without a head', async () => {
@@ -132,10 +137,20 @@ describe('the embedded model', () => {
       poolingReason: 'the file names none',
     });
     await expect(planFor(demoModelPath, 'rank')).rejects.toThrow('needs a model with a ranking head');
-    await expect(planFor(demoModelPath, 'mean', 4096)).rejects.toThrow(
+    await expect(planFor(demoModelPath, 'mean', { inputTokensMax: 4096 })).rejects.toThrow(
       "embedding tokens must be <= 2,048, the model's training context. Given: 4,096",
     );
   });
+});
+
+it('where memory is short inputs are shorter, unless their length is wished', async () => {
+  const whole = await planFor(demoModelPath, 'auto');
+  const short = await planFor(demoModelPath, 'auto', { memoryBytes: 19 * whole.row.bytes });
+  expect(short.capacity.inputTokensMax).toBe(1024);
+  expect(short.row.bytes).toBeLessThan(whole.row.bytes);
+  expect((await planFor(demoModelPath, 'auto', { memoryBytes: 1 })).capacity.inputTokensMax).toBe(512);
+  const wished = await planFor(demoModelPath, 'auto', { memoryBytes: 1, inputTokensMax: 2000 });
+  expect(wished.capacity.inputTokensMax).toBe(2000);
 });
 
 /** `use` gets a model of a ranking kind and its embedder, which end with it. */
