@@ -8,6 +8,7 @@ import { assert, must } from '../../assert.ts';
 import type { Embedder, EmbedderLimits, PassOutcome, PassPart, Pooling } from '../../embedding-port.ts';
 import { type ContextOptions, createContext } from '../context.ts';
 import type { LlamaModel } from '../model.ts';
+import { isEncoderOnly } from '../model-shape.ts';
 import { type ContextPointer, callAsync, type MemoryPointer } from '../native.ts';
 import { allocateBatch, type BatchMemory } from '../native-batch.ts';
 import { attachThreadpool, type Threadpool } from '../threadpool.ts';
@@ -76,8 +77,7 @@ async function compute(parts: Parts, pass: readonly PassPart[]): Promise<PassOut
   forgetOthers(parts, pass);
   writeBatch(parts.batch, pass);
   nativeLog.takeErrors();
-  // Without a memory the whole input is read at once, each token seeing every other.
-  const call = parts.memory === null ? native.llama_encode : native.llama_decode;
+  const call = isEncoderOnly(parts.options.model.shape) ? native.llama_encode : native.llama_decode;
   const code = await callAsync(call, parts.context, parts.batch.native);
   if (code !== 0) {
     forgetAll(parts);
