@@ -83,6 +83,11 @@ export function createEmbeddingLane({ limits, open, now, post }: EmbeddingLanePo
         const tokenCount = parts.reduce((sum, { from, to }) => sum + to - from, 0);
         const measuredMs = (now() - startedMs) / tokenCount;
         tokenMs = tokenMs === undefined ? measuredMs : tokenMs + paceWeight * (measuredMs - tokenMs);
+        // JSON has no such numbers, and no client expects them.
+        failAll(
+          parts.filter((_, position) => outcome.vectors[position]?.every(Number.isFinite) === false),
+          'The model makes of this input vectors that are no finite numbers.',
+        );
         postVectors(parts, outcome.vectors);
       } catch (error) {
         failAll(parts, `The vectors cannot be made: ${error instanceof Error ? error.message : String(error)}`);

@@ -10,6 +10,9 @@ const limits: EmbedderLimits = {
   splitsInputs: true,
 };
 
+/** An input of this length has no vector that could be told. */
+const nanLength = 13;
+
 /** A lane over an embedder that answers with each input's length. */
 function openLane({ fails = [] as readonly string[], opens = true, tokenMs = 0.5 } = {}) {
   const messages: EmbeddingMessage[] = [];
@@ -25,7 +28,9 @@ function openLane({ fails = [] as readonly string[], opens = true, tokenMs = 0.5
       if (reason !== undefined) return { kind: 'failed', reason };
       return {
         kind: 'done',
-        vectors: parts.map(({ tokens, to }) => (to < tokens.length ? undefined : Float32Array.of(to))),
+        vectors: parts.map(({ tokens, to }) =>
+          to < tokens.length ? undefined : Float32Array.of(to === nanLength ? Number.NaN : to),
+        ),
       };
     },
     dispose: () => undefined,
@@ -99,6 +104,17 @@ test('a failing pass fails the requests that were in it, and no other', async ()
       error: { code: 'kernel_failed', message: 'The native kernels failed to make the vectors: broken', param: null },
     },
     { kind: 'embedded', id: 2, results: [{ index: 0, vector: Float32Array.of(70) }] },
+  ]);
+});
+
+test('numbers that are none fail the request that they are of', async () => {
+  const { lane, messages, ask } = openLane();
+  ask(1, 5, nanLength);
+  ask(2, 5);
+  await lane.pass(undefined);
+  expect(messages).toMatchObject([
+    { kind: 'embedding-failed', id: 1, error: { message: expect.stringContaining('no finite numbers') } },
+    { kind: 'embedded', id: 2 },
   ]);
 });
 
