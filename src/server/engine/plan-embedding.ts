@@ -135,14 +135,14 @@ function limitsOf(configuration: EngineConfiguration, measured: LlamaModel, wish
   const usual = Math.min(trained, readsWhole ? wholeInputTokensDefaultMax : inputTokensDefaultMax);
   const inputTokensMax = wished || Math.min(usual, configuration.contextTokens || usual);
   const fitting = Math.max(Math.floor(logitsBytesMax / (4 * vocabularySize)), passTokensMin);
-  const passTokensMax = readsWhole ? inputTokensMax : Math.min(configuration.microBatchTokens, fitting);
+  const cellCount = Math.ceil(inputTokensMax / cellsPadding) * cellsPadding;
+  const passTokensMax = readsWhole ? inputTokensMax : Math.min(configuration.microBatchTokens, fitting, cellCount);
   const keepsState = shape.isRecurrent || shape.isHybrid || shape.windowTokens > 0;
-  const longest = Math.max(inputTokensMax, passTokensMax);
   return {
     passTokensMax,
     inputsMax: keepsState ? inputsWithStateMax : inputsMax,
     inputTokensMax,
-    cellCount: Math.ceil(longest / cellsPadding) * cellsPadding,
+    cellCount,
     splitsInputs: !readsWhole,
   };
 }
