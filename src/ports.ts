@@ -1,7 +1,8 @@
 // What the HTTP side asks of the engine, and what it is told: the types that travel between the two processes.
 // Why here: `routes` and `scheduler` never import one another; they meet in these files and in the wiring. Beside this one are
-// kernel-port.ts (the native kernels), text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
+// kernel-port.ts (the native kernels), embedding-port.ts (vectors of texts), text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
 
+import type { EmbedAnswer, EmbeddingMessage, EmbeddingSupport, EmbedRequest } from './embedding-port.ts';
 import type { OctetErrorBody } from './errors.ts';
 import type { GrammarCompile, GrammarSpec, GrammarStats } from './grammar-port.ts';
 import type { SequenceId, TokenId } from './ids.ts';
@@ -229,6 +230,10 @@ export interface EngineCapacity {
   readonly gpuReason: string;
   /** Whether prefixes are shared by blocks, and why not if not. */
   readonly prefixSharing: { readonly kind: 'blocks' } | { readonly kind: 'none'; readonly reason: string };
+  /** What it makes of texts; undefined where nothing was said about it. */
+  readonly embedding?: EmbeddingSupport | undefined;
+  /** Why it generates no text; undefined where it does. */
+  readonly generationObstacle?: string | undefined;
 }
 
 export type EngineMessage =
@@ -245,6 +250,7 @@ export type EngineMessage =
       readonly timing: StepTiming | undefined;
       readonly compiles: readonly GrammarCompile[];
     }
+  | EmbeddingMessage
   /** Why a grammar cannot be enforced; undefined when it can. */
   | { readonly kind: 'grammar-prepared'; readonly id: number; readonly error: OctetErrorBody | undefined }
   /** Sent four times a second: shows that the JavaScript thread lives, and how long the native call in progress has run. */
@@ -268,6 +274,8 @@ export interface Engine {
   cancel(sequenceId: SequenceId, reason: CancelReason): void;
   /** Compiles a grammar ahead of the commands that carry it; answers why it cannot be enforced, or undefined when it can. */
   prepareGrammar(grammar: GrammarSpec): Promise<OctetErrorBody | undefined>;
+  /** Vectors of texts; never rejects. Survives restarts of the engine process like sequences do. */
+  embed(request: EmbedRequest): Promise<EmbedAnswer>;
   /** A new id for a choice. */
   nextSequenceId(): SequenceId;
   status(): EngineStatus;

@@ -76,3 +76,20 @@ export interface ChatEncoder {
   /** Whether tools that it is given reach the model. */
   readonly showsTools: boolean;
 }
+
+/** Turns texts into tokens to make vectors of, with what the model wants around them. */
+export interface EmbeddingEncoder {
+  /** Token ids that stand before and after a whole text. */
+  readonly edges: { readonly before: Int32Array; readonly after: Int32Array };
+  /**
+   * A query and a document as the ranking head was trained on them; text inside them never becomes control tokens. Where a
+   * limit is passed the document loses its end.
+   */
+  encodePair(query: string, document: string, limits?: PairLimits): Promise<Int32Array>;
+}
+
+export interface PairLimits {
+  /** Of the pair with everything around it. */
+  readonly pairTokensMax?: number | undefined;
+  readonly documentTokensMax?: number | undefined;
+}

@@ -25,6 +25,8 @@ export interface CapacityRequest {
   readonly computeBytesPerCell: number;
   /** Memory that weights, compute buffers and KV together may take; undefined when the device does not tell. */
   readonly availableBytes: number | undefined;
+  /** What else takes its share beside them. */
+  readonly reserved?: CapacityRow | undefined;
   readonly layout: KvLayout;
   readonly blockTokens: number;
   /** Sequences that run at once; in the per-sequence layout each of them has a slab. */
@@ -81,7 +83,7 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
   if (cellCount < cellStep(request)) return refuseTooLittle(request);
   const kvBytes = cellCount * kvBytesPerToken;
   const { availableBytes } = request;
-  const totalBytes = request.weightBytes + computeBytesOf(request, cellCount) + kvBytes;
+  const totalBytes = request.weightBytes + computeBytesOf(request, cellCount) + kvBytes + reservedBytes(request);
   if (availableBytes !== undefined && totalBytes > availableBytes) return refuseMemory(request, cellCount);
 
   const slabTokens = request.layout === 'pooled' ? cellCount : cellCount / request.sequencesMax;
@@ -150,8 +152,13 @@ function fittingCells(request: CapacityRequest): number {
   return Math.max(cellsWithin(request, left * memoryShare), Math.min(cellsWithin(request, left), cellStep(request)));
 }
 
-function leftBytes({ availableBytes, weightBytes, computeBytes }: CapacityRequest): number {
-  return (availableBytes ?? Number.POSITIVE_INFINITY) - weightBytes - computeBytes;
+function leftBytes(request: CapacityRequest): number {
+  const { availableBytes, weightBytes, computeBytes } = request;
+  return (availableBytes ?? Number.POSITIVE_INFINITY) - weightBytes - computeBytes - reservedBytes(request);
+}
+
+function reservedBytes({ reserved }: CapacityRequest): number {
+  return reserved?.bytes ?? 0;
 }
 
 function tableRows(
@@ -167,6 +174,7 @@ function tableRows(
     { part: 'weights', bytes: request.weightBytes, detail: '' },
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
+    ...(request.reserved === undefined ? [] : [request.reserved]),
   ];
 }
 
@@ -187,12 +195,13 @@ function refuseTooLittle(request: CapacityRequest): CapacityPlan {
 
 /** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
 function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
-  const { weightBytes, types, availableBytes = 0 } = request;
+  const { weightBytes, types, reserved, availableBytes = 0 } = request;
   const kvBytes = cellCount * cellBytes(request);
   const computeBytes = computeBytesOf(request, cellCount);
-  const sum = weightBytes + computeBytes + kvBytes;
+  const sum = weightBytes + computeBytes + kvBytes + reservedBytes(request);
+  const beside = reserved === undefined ? '' : ` + ${reserved.part} ${formatBytes(reserved.bytes)}`;
   const arithmetic =
-    `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)} = ` +
+    `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)}${beside} = ` +
     `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;
   const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(cellBytes(request))} (${types.k}:${types.v})`;
   return refuse(`${arithmetic}; ${kv}; ${adviceFor(request)}`);

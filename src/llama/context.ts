@@ -25,6 +25,8 @@ export interface ContextOptions {
   readonly threads: number;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;
+  /** Makes vectors of every token, or with `rank` the ranking head's outputs of every sequence, instead of being drawn from. */
+  readonly embedding?: 'tokens' | 'rank';
   /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
   readonly evaluationCallback?: bigint;
 }
@@ -50,6 +52,13 @@ export async function createContext(options: ContextOptions): Promise<ContextPoi
   return context;
 }
 
+/** llama.cpp's numbers of pooling types. */
+const nativePooling = { tokens: 0, rank: 4 } as const;
+
+function embeddingParams({ embedding }: ContextOptions): Pick<ContextParams, 'embeddings'> & Partial<ContextParams> {
+  return embedding === undefined ? { embeddings: false } : { embeddings: true, pooling_type: nativePooling[embedding] };
+}
+
 function contextParams(options: ContextOptions): ContextParams {
   const { model, kvTypes: types } = options;
   const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
@@ -69,5 +78,6 @@ function contextParams(options: ContextOptions): ContextParams {
     // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
     swa_full: false,
     cb_eval: options.evaluationCallback ?? null,
+    ...embeddingParams(options),
   };
 }

@@ -33,6 +33,11 @@ export function readModelShape(
   const number = (key: string) => Number(metadata(`${architecture}.${key}`) ?? 0);
   const embeddingSize = number('embedding_length') || native.llama_model_n_embd(model);
   const headCount = number('attention.head_count') || native.llama_model_n_head(model);
+  // A file that does not name them has as many as heads; asking llama.cpp, of a vocabulary alone, would end the process.
+  const kvHeadCount =
+    metadata(`${architecture}.attention.head_count_kv`) === undefined
+      ? headCount
+      : number('attention.head_count_kv') || native.llama_model_n_head_kv(model) || headCount;
   const headSize = headCount > 0 ? embeddingSize / headCount : 0;
   return {
     architecture,
@@ -40,7 +45,7 @@ export function readModelShape(
     layerCount: number('block_count') || native.llama_model_n_layer(model),
     embeddingSize,
     headCount,
-    kvHeadCount: number('attention.head_count_kv') || native.llama_model_n_head_kv(model) || headCount,
+    kvHeadCount,
     headSizeK: number('attention.key_length') || headSize,
     headSizeV: number('attention.value_length') || headSize,
     contextTokensTrained: number('context_length') || native.llama_model_n_ctx_train(model),
@@ -64,8 +69,32 @@ export function prefixSharing(shape: ModelShape): PrefixSharing {
   return { kind: 'blocks' };
 }
 
+/**
+ * Architectures that read a text at once and keep nothing of it: they make vectors, and generate no text.
+ * Source: llama_model::create_memory of llama.cpp v0.5.0, which gives them no memory.
+ */
+const encoderArchitectures: ReadonlySet<string> = new Set([
+  'bert',
+  'jina-bert-v2',
+  'jina-bert-v3',
+  'nomic-bert',
+  'nomic-bert-moe',
+  'neo-bert',
+  'eurobert',
+  'modern-bert',
+  'gemma-embedding',
+  't5encoder',
+]);
+
+/** Whether a model makes vectors and nothing else. */
+export function isEncoderOnly({ architecture }: Pick<ModelShape, 'architecture'>): boolean {
+  return encoderArchitectures.has(architecture);
+}
+
 /** Why a model cannot serve text generation, or undefined. */
 export function generationObstacle(shape: ModelShape): string | undefined {
+  if (isEncoderOnly(shape))
+    return `${shape.architecture} reads text and makes vectors of it; it has no decoder to generate text`;
   if (shape.isDiffusion) return `${shape.architecture} is a diffusion model; Octet serves autoregressive models`;
   if (shape.hasEncoder) return `${shape.architecture} needs an encoder pass; Octet serves decoder-only models`;
   if (!shape.hasDecoder) return `${shape.architecture} has no decoder: it cannot generate text`;

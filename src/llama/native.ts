@@ -47,6 +47,9 @@ export interface Native {
   llama_model_get_vocab(model: ModelPointer): VocabularyPointer;
   llama_model_n_ctx_train(model: ModelPointer): number;
   llama_model_n_embd(model: ModelPointer): number;
+  llama_model_n_embd_out(model: ModelPointer): number;
+  llama_model_n_cls_out(model: ModelPointer): number;
+  llama_model_cls_label(model: ModelPointer, index: number): string | null;
   llama_model_n_layer(model: ModelPointer): number;
   llama_model_n_head(model: ModelPointer): number;
   llama_model_n_head_kv(model: ModelPointer): number;
@@ -77,8 +80,11 @@ export interface Native {
   llama_attach_threadpool(context: ContextPointer, pool: ThreadpoolPointer, poolBatch: ThreadpoolPointer): void;
   llama_detach_threadpool(context: ContextPointer): void;
   readonly llama_decode: NativeFunction<[context: ContextPointer, batch: NativeBatch], number>;
+  readonly llama_encode: NativeFunction<[context: ContextPointer, batch: NativeBatch], number>;
   readonly llama_synchronize: NativeFunction<[context: ContextPointer], void>;
   llama_get_logits(context: ContextPointer): bigint | null;
+  llama_get_embeddings(context: ContextPointer): bigint | null;
+  llama_get_embeddings_seq(context: ContextPointer, seq: number): bigint | null;
 
   llama_memory_clear(memory: MemoryPointer, contents: boolean): void;
   llama_memory_seq_rm(memory: MemoryPointer, seq: number, from: number, to: number): boolean;
@@ -114,6 +120,9 @@ export interface Native {
   llama_vocab_fim_suf(vocabulary: VocabularyPointer): number;
   llama_vocab_fim_mid(vocabulary: VocabularyPointer): number;
   llama_vocab_get_add_bos(vocabulary: VocabularyPointer): boolean;
+  llama_vocab_get_add_eos(vocabulary: VocabularyPointer): boolean;
+  llama_vocab_get_add_sep(vocabulary: VocabularyPointer): boolean;
+  llama_vocab_sep(vocabulary: VocabularyPointer): number;
   readonly llama_tokenize: NativeFunction<
     [
       VocabularyPointer,
@@ -158,6 +167,9 @@ const llamaPrototypes = {
   llama_model_get_vocab: ['void*', ['void*']],
   llama_model_n_ctx_train: ['int32_t', ['void*']],
   llama_model_n_embd: ['int32_t', ['void*']],
+  llama_model_n_embd_out: ['int32_t', ['void*']],
+  llama_model_n_cls_out: ['uint32_t', ['void*']],
+  llama_model_cls_label: ['str', ['void*', 'uint32_t']],
   llama_model_n_layer: ['int32_t', ['void*']],
   llama_model_n_head: ['int32_t', ['void*']],
   llama_model_n_head_kv: ['int32_t', ['void*']],
@@ -187,8 +199,11 @@ const llamaPrototypes = {
   llama_attach_threadpool: ['void', ['void*', 'void*', 'void*']],
   llama_detach_threadpool: ['void', ['void*']],
   llama_decode: ['int32_t', ['void*', batchStruct]],
+  llama_encode: ['int32_t', ['void*', batchStruct]],
   llama_synchronize: ['void', ['void*']],
   llama_get_logits: ['void*', ['void*']],
+  llama_get_embeddings: ['void*', ['void*']],
+  llama_get_embeddings_seq: ['void*', ['void*', 'int32_t']],
   llama_memory_clear: ['void', ['void*', 'bool']],
   llama_memory_seq_rm: ['bool', ['void*', 'int32_t', 'int32_t', 'int32_t']],
   llama_memory_seq_cp: ['void', ['void*', 'int32_t', 'int32_t', 'int32_t', 'int32_t']],
@@ -210,6 +225,9 @@ const llamaPrototypes = {
   llama_vocab_fim_suf: ['int32_t', ['void*']],
   llama_vocab_fim_mid: ['int32_t', ['void*']],
   llama_vocab_get_add_bos: ['bool', ['void*']],
+  llama_vocab_get_add_eos: ['bool', ['void*']],
+  llama_vocab_get_add_sep: ['bool', ['void*']],
+  llama_vocab_sep: ['int32_t', ['void*']],
   llama_tokenize: ['int32_t', ['void*', 'void*', 'int32_t', 'void*', 'int32_t', 'bool', 'bool']],
   llama_token_to_piece: ['int32_t', ['void*', 'int32_t', 'void*', 'int32_t', 'int32_t', 'bool']],
 } as const satisfies Record<string, Prototype>;

@@ -20,14 +20,16 @@ export type Prompt =
   /** Shape (length,). */
   | { readonly kind: 'tokens'; readonly tokens: Int32Array };
 
-const promptField = z
-  .unknown()
-  .optional()
-  .transform((value, context): readonly Prompt[] => promptsOf(value, context));
+/** One text or several, as text or as token ids; at most `countMax`. */
+export const promptListField = (countMax: number) =>
+  z
+    .unknown()
+    .optional()
+    .transform((value, context): readonly Prompt[] => promptsOf(value, context, countMax));
 
 export const completionsSchema = z.object({
   ...sharedFields,
-  prompt: promptField,
+  prompt: promptListField(promptCountMax),
   /** 0, with `echo`, only reads the prompt. */
   max_tokens: z.int().min(0).nullish(),
   best_of: z.int().min(1).max(choiceCountMax).nullish(),
@@ -67,11 +69,11 @@ export function otherCompletionFaults(body: unknown): Fault[] {
   return faults;
 }
 
-function promptsOf(value: unknown, context: z.RefinementCtx): readonly Prompt[] {
+function promptsOf(value: unknown, context: z.RefinementCtx, countMax: number): readonly Prompt[] {
   if (typeof value === 'string') return textOf(value, [], context);
   if (!Array.isArray(value) || value.length === 0) return refuse(context, [], promptRule);
   if (typeof value[0] === 'number') return tokensOf(value, [], context);
-  if (value.length > promptCountMax) return refuse(context, [], `must hold at most ${promptCountMax} prompts`);
+  if (value.length > countMax) return refuse(context, [], `must hold at most ${countMax} prompts`);
   const isText = typeof value[0] === 'string';
   return value.flatMap((entry: unknown, index) => {
     if (isText && typeof entry === 'string') return textOf(entry, [index], context);

@@ -66,7 +66,12 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
   };
 }
 
-function vocabularyFault(tokens: Int32Array, path: string, { vocabularySize }: Tokenizer): OctetErrorBody | undefined {
+/** The fault of a token id that the vocabulary does not have. */
+export function vocabularyFault(
+  tokens: Int32Array,
+  path: string,
+  { vocabularySize }: Pick<Tokenizer, 'vocabularySize'>,
+): OctetErrorBody | undefined {
   const at = tokens.findIndex((token) => token >= vocabularySize);
   if (at === -1) return undefined;
   const rule = `must be a token id < ${vocabularySize}, the size of the vocabulary`;

@@ -3,7 +3,7 @@
 import type { Dialect } from '../dialects/dialect.ts';
 import type { Engine } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
-import type { ChatEncoder, Tokenizer } from '../text-ports.ts';
+import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../text-ports.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { StreamWatch } from './stream-watch.ts';
 
@@ -46,6 +46,7 @@ export interface RouteDependencies {
   readonly engine: Engine;
   readonly tokenizer: Tokenizer;
   readonly chatEncoder: ChatEncoder;
+  readonly embeddingEncoder: EmbeddingEncoder;
   /** How the model writes tool calls and reasoning. */
   readonly dialect: Dialect;
   readonly model: ServedModel;

@@ -70,6 +70,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
   if (unknownModel !== undefined) return refuse(unknownModel);
   const capacity = dependencies.engine.capacity();
   if (capacity === undefined) return refuse(notReady(dependencies));
+  if (capacity.generationObstacle !== undefined) return refuse(generatesNothing(model, capacity.generationObstacle));
 
   const prompts = await endpoint.promptsOf(fields);
   if (prompts.kind === 'refused') return refuse(prompts.error);
@@ -128,13 +129,19 @@ async function withinTime(
   }
 }
 
-function notReady({ engine }: RouteDependencies): OctetErrorBody {
+/** Why nothing can be asked of the engine yet. */
+export function notReady({ engine }: RouteDependencies): OctetErrorBody {
   const status = engine.status();
   const percent = status.kind === 'loading' ? `: ${Math.floor(status.fraction * 100)} % loaded` : '';
   return {
     ...octetError('engine_unavailable', `The model is not ready${percent}.`),
     retryAfterSeconds: loadingRetrySeconds,
   };
+}
+
+function generatesNothing(model: string, obstacle: string): OctetErrorBody {
+  const rule = 'cannot answer this endpoint; it serves vectors (/v1/embeddings) or ranks (/v1/rerank, /v1/score)';
+  return octetError('invalid_request', `model ${givenText(model)} ${rule}: ${obstacle}`, 'model');
 }
 
 /** The fault of naming a model that is not served. */

@@ -38,6 +38,18 @@ export interface FinishedResponse {
   readonly seconds: number;
 }
 
+export const embeddingEndpoints = ['embeddings', 'rerank', 'score'] as const;
+export type EmbeddingEndpoint = (typeof embeddingEndpoints)[number];
+
+/** A request for vectors, or for ranks, that was answered. */
+export interface EmbeddedRequest {
+  readonly endpoint: EmbeddingEndpoint;
+  readonly inputCount: number;
+  readonly tokenCount: number;
+  /** From receiving the request to its vectors. */
+  readonly seconds: number;
+}
+
 export interface HttpMetrics {
   onAccepted(request: AcceptedRequest): void;
   /** Seconds from receiving the request to a choice's first token. */
@@ -53,5 +65,6 @@ export interface HttpMetrics {
   onToolCall(outcome: 'parsed' | 'broken'): void;
   /** Reasoning was ended because its budget was spent. */
   onReasoningCut(): void;
+  onEmbedded(request: EmbeddedRequest): void;
   onResponse(response: FinishedResponse): void;
 }

@@ -7,6 +7,8 @@ import { chatEndpoint } from './chat-completions.ts';
 import { completionsEndpoint } from './completions.ts';
 import { carriesKey, keyNameOf } from './credentials.ts';
 import type { KeyRing, MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
+import type { EmbeddingExchange } from './embedding-run.ts';
+import { serveEmbeddings } from './embeddings.ts';
 import { modelFault, serveEndpoint } from './endpoint.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
@@ -15,6 +17,8 @@ import { createTokenCount, messagesEndpoint } from './messages/messages.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
+import { serveRerank } from './rerank.ts';
+import { serveScore } from './score.ts';
 import { createTokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
 
@@ -90,6 +94,13 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
     else reply.send(body.value);
     return reply;
   };
+  /** Of a function that answers by itself. */
+  const answered =
+    <Form>(serve: (exchange: EmbeddingExchange, form: Form) => Promise<void>, form: Form): Answer =>
+    async (request, reply) => {
+      await serve({ dependencies, request, reply }, form);
+      return reply;
+    };
   return [
     post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
     post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
@@ -98,6 +109,12 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
     post('/tokenize', async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies))),
     post('/detokenize', ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies))),
     post('/apply-template', async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies))),
+    post('/v1/embeddings', answered(serveEmbeddings, 'openai')),
+    ...['/embedding', '/embeddings'].map((url) => post(url, answered(serveEmbeddings, 'llama-server'))),
+    ...['/v1/rerank', '/v2/rerank', '/rerank', '/v1/reranking', '/reranking'].map((url) =>
+      post(url, answered(serveRerank, undefined)),
+    ),
+    ...['/v1/score', '/score'].map((url) => post(url, answered(serveScore, undefined))),
     get('/v1/octet/precision', () => precisionBody(model.ids[0], dependencies.precision())),
     get('/v1/models', () => modelListBody(model)),
     get('/v1/models/*', (request, reply) => {

@@ -1,11 +1,14 @@
 // The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
 // Why events are posted after the next decode was submitted: the kernels then never wait for the server process. But a step
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
-// This file is the folder's only asynchronous one; it still knows the kernel and the clock as arguments alone.
+// This file and the two lanes beside it (grammar-gate.ts, embedding-lane.ts) are the folder's asynchronous ones; they still know
+// the kernel and the clock as arguments alone.
 
 import { assertNever } from '../assert.ts';
+import type { EmbeddingCommand } from '../embedding-port.ts';
 import type { GrammarCompile, GrammarStats, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
+import type { EmbeddingLane } from './embedding-lane.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import type { StepPlan } from './plan-step.ts';
@@ -15,6 +18,8 @@ import { removeFillers, writeBatch } from './step-batch.ts';
 export interface EngineLoopPorts extends PerformPorts {
   /** Undefined where no sequence has a grammar. */
   readonly masks?: SequenceMasks | undefined;
+  /** Undefined where no vectors are made. */
+  readonly embeddings?: EmbeddingLane | undefined;
   /** Sends what happened since the last call. */
   readonly post: (report: StepReport) => void;
   /** A law of scheduler or cache was found broken while idle. */
@@ -30,22 +35,23 @@ export interface StepReport {
 
 export interface EngineLoop {
   /** Takes effect at once: also while a step runs. */
-  accept(command: EngineCommand): void;
+  accept(command: EngineCommand | EmbeddingCommand): void;
   /** Runs until `stop`; rejects only on a bug. */
   run(): Promise<void>;
   stop(): void;
   /** Posts what happened outside of steps. */
   report(): void;
-  /** How long the step in progress has run; 0 between steps. */
+  /** How long the step or pass in progress has run; 0 between them. */
   stepAgeMs(): number;
 }
 
 export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
-  const { scheduler, now } = ports;
+  const { scheduler, embeddings, now } = ports;
   const wake = createWake();
   const gate = createGrammarGate({ scheduler, masks: ports.masks, now, onChange: wake.signal });
   let stopped = false;
   let stepStartedMs: number | undefined;
+  let lastStepMs: number | undefined;
   let lastTiming: StepTiming | undefined;
   let lastDeferredCount = 0;
 
@@ -87,14 +93,22 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     removeFillers(ports.kernel, rows.fillers);
     const drawing = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
-    scheduler.observe(plan, endedMs - startedMs);
+    lastStepMs = endedMs - startedMs;
+    scheduler.observe(plan, lastStepMs);
     lastTiming = {
-      stepMs: endedMs - startedMs,
+      stepMs: lastStepMs,
       decodeMs: decodedMs - decodeStartedMs,
       ...drawing,
       sequenceCount: plan.chunks.length,
       tokenCount: plan.tokenCount,
     };
+  }
+
+  /** One pass between two steps, no longer than the step before it while sequences wait for the next. */
+  async function embed(lane: EmbeddingLane): Promise<void> {
+    stepStartedMs = now();
+    post();
+    await lane.pass(scheduler.hasWork() ? (lastStepMs ?? 0) : undefined);
   }
 
   return {
@@ -107,6 +121,10 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
           gate.cancel(command.sequenceId);
           scheduler.cancel(command.sequenceId, command.reason);
           break;
+        case 'embed':
+        case 'cancel-embedding':
+          embeddings?.accept(command);
+          break;
         default:
           assertNever(command);
       }
@@ -115,8 +133,9 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     async run() {
       while (!stopped) {
         const plan = scheduler.plan(now());
-        if (plan === undefined) await rest();
-        else await step(plan);
+        if (plan !== undefined) await step(plan);
+        else if (!embeddings?.hasWork()) await rest();
+        if (embeddings?.hasWork()) await embed(embeddings);
         stepStartedMs = undefined;
       }
       post();
@@ -153,7 +172,7 @@ const noGrammars: GrammarStats = {
 };
 
 /** Lets the loop sleep until somebody signals; a signal in between is not lost. */
-function createWake(): { wait(): Promise<void>; signal(): void } {
+export function createWake(): { wait(): Promise<void>; signal(): void } {
   let signalled = false;
   let resume: (() => void) | undefined;
   return {

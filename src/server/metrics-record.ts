@@ -5,7 +5,13 @@ import { type ErrorCode, errorRules } from '../errors.ts';
 import { compileOutcomes, type GrammarCompile } from '../grammar-port.ts';
 import type { CancelReason, EngineCapacity, EngineStats, FinishReason, MaskTiming, StepTiming } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
-import type { AcceptedRequest, FinishedChoice, FinishedResponse } from '../routes/metrics-port.ts';
+import {
+  type AcceptedRequest,
+  type EmbeddedRequest,
+  embeddingEndpoints,
+  type FinishedChoice,
+  type FinishedResponse,
+} from '../routes/metrics-port.ts';
 import {
   type Buckets,
   choiceCountBounds,
@@ -72,6 +78,7 @@ export function createMetricsRecord() {
       sequences: createBuckets(stepSequencesBounds),
     },
     http: { responses: new Map<string, ResponseCount>(), seconds: new Map<string, Buckets>() },
+    embeddings: createEmbeddingRecord(),
     engine: createEngineRecord(),
     precision: createPrecisionRecord(),
     grammars: createGrammarRecord(),
@@ -116,6 +123,33 @@ function createGrammarRecord() {
     maskWaitSeconds: createBuckets(maskSecondsBounds),
     maskedRowCount: 0,
   };
+}
+
+function createEmbeddingRecord() {
+  const zeros = () => new Map<string, number>(embeddingEndpoints.map((endpoint) => [endpoint, 0]));
+  return {
+    requests: zeros(),
+    inputs: zeros(),
+    tokens: zeros(),
+    seconds: createBuckets(requestSecondsBounds),
+    requestTokens: createBuckets(requestTokensBounds),
+  };
+}
+
+export function recordEmbedded({ embeddings }: MetricsRecord, request: EmbeddedRequest): void {
+  const { endpoint, inputCount, tokenCount, seconds } = request;
+  increment(embeddings.requests, endpoint);
+  increment(embeddings.inputs, endpoint, inputCount);
+  increment(embeddings.tokens, endpoint, tokenCount);
+  observe(embeddings.seconds, seconds);
+  observe(embeddings.requestTokens, tokenCount);
+}
+
+/** Tokens of all answered requests for vectors and ranks. */
+export function embeddedTokens({ embeddings }: MetricsRecord): number {
+  let sum = 0;
+  for (const count of embeddings.tokens.values()) sum += count;
+  return sum;
 }
 
 function createPrecisionRecord(): { status: PrecisionStatus | undefined; obstacleCount: number } {
@@ -256,6 +290,6 @@ export function recordResponse({ http }: MetricsRecord, response: FinishedRespon
   http.seconds.set(route, buckets);
 }
 
-function increment(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function increment(counts: Map<string, number>, key: string, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

@@ -3,7 +3,7 @@
 // Source of names, labels and meanings: vLLM's metrics of 2026, and three older names that routers still scrape.
 
 import { kvUsage } from './metrics-octet.ts';
-import { engineTotal, type MetricsRecord } from './metrics-record.ts';
+import { embeddedTokens, engineTotal, type MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
 
 /** Everything under vllm:, each line with the labels model_name and engine. */
@@ -75,13 +75,15 @@ function cacheConfig(record: MetricsRecord): readonly Sample[] {
 }
 
 function tokenSeries(record: MetricsRecord): Series[] {
-  const computed = (): number => engineTotal(record, 'promptTokenCount');
+  const computed = (): number => engineTotal(record, 'promptTokenCount') + embeddedTokens(record);
   const hits = (): number => engineTotal(record, 'prefixHitTokenCount');
   const queries = (): number => engineTotal(record, 'prefixQueryTokenCount');
   const preemptions = (): number =>
     engineTotal(record, 'preemptionsPark') + engineTotal(record, 'preemptionsRecompute');
   return [
-    counter('vllm:prompt_tokens_total', 'Prompt tokens, computed and cached.', () => one(computed() + hits())),
+    counter('vllm:prompt_tokens_total', 'Prompt tokens, computed and cached, those of embeddings included.', () =>
+      one(computed() + hits()),
+    ),
     counter('vllm:prompt_tokens_cached_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
     counter('vllm:prompt_tokens_by_source_total', 'Prompt tokens by where they came from.', {
       labelNames: ['source'],

@@ -5,6 +5,7 @@ import type { EngineCapacity } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
+import { embeddingSeries } from './metrics-embeddings.ts';
 import { createExposition } from './metrics-exposition.ts';
 import { grammarSeries } from './metrics-grammar.ts';
 import { observe } from './metrics-histogram.ts';
@@ -16,6 +17,7 @@ import {
   type EngineReport,
   recordAccepted,
   recordCancelled,
+  recordEmbedded,
   recordFinished,
   recordPrecision,
   recordRejected,
@@ -65,6 +67,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
     ...grammarSeries(record),
+    ...embeddingSeries(record),
     ...precisionSeries(record),
     lagSeries(record, lag),
     ...vllmSeries(record, modelName),
@@ -82,6 +85,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onReasoningCut: () => {
       record.requests.reasoningCutCount += 1;
     },
+    onEmbedded: (request) => recordEmbedded(record, request),
     onResponse: (response) => recordResponse(record, response),
     onStep: (report) => recordStep(record, { ...report, nowMs: nowMs() }),
     onHeartbeat({ eventLoopLagMs, rssBytes }) {

@@ -9,8 +9,10 @@ import type { Logger } from 'pino';
 import { chooseDialect, type Dialect } from '../dialects/dialect.ts';
 import { createChatEncoder } from '../llama/chat-encoder.ts';
 import { chatTemplateSource } from '../llama/chat-template.ts';
+import { createEmbeddingEncoder } from '../llama/embedding/embedding-encoder.ts';
 import { type Libraries, loadLibraries } from '../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../llama/model.ts';
+import { isEncoderOnly } from '../llama/model-shape.ts';
 import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/source.ts';
 import { createTokenizer } from '../llama/tokenizer.ts';
 import type { EngineCapacity } from '../ports.ts';
@@ -21,9 +23,9 @@ import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
 import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
 import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
-import type { EngineConfiguration } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
+import { engineConfiguration } from './engine-settings.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -70,7 +72,8 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const metrics = createMetrics({ modelName });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
-  const served = { modelPath, precision: precisionBefore(settings, choice.label) };
+  const isEncoder = isEncoderOnly(vocabulary.shape);
+  const served = { modelPath, precision: precisionBefore(settings, choice.label), isEncoder };
   const supervisor = createEngineSupervisor(settings, {
     served,
     logger,
@@ -102,7 +105,9 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const { path, label } = await prepareServedWeights(choice, settings, { libraries, logger, modelName, signal });
   served.modelPath = path;
   const release = libraries.native.llama_version();
-  served.precision = await passGate(settings, { modelPath: path, weights: label, release, logger, signal });
+  // A model without a KV cache has nothing to be guarded.
+  const guarded: Settings = isEncoder ? { ...settings, gate: 'off' } : settings;
+  served.precision = await passGate(guarded, { modelPath: path, weights: label, release, logger, signal });
   metrics.onPrecision(served.precision);
   supervisor.start();
 }
@@ -111,6 +116,8 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
 interface Served {
   modelPath: string;
   precision: PrecisionStatus;
+  /** The model makes vectors and generates nothing. */
+  readonly isEncoder: boolean;
 }
 
 function readKeys(settings: Settings): readonly string[] {
@@ -170,30 +177,6 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   });
 }
 
-function engineConfiguration(settings: Settings, { modelPath, precision }: Served): EngineConfiguration {
-  return {
-    modelPath,
-    gpu: settings.gpu,
-    gpuLayers: settings.gpuLayers,
-    threads: settings.threads,
-    kvTypes: `${precision.kv.k}:${precision.kv.v}`,
-    kvLayout: settings.kvLayout,
-    kvBlocks: settings.kvBlocks,
-    kvMemoryBytes: settings.kvMemory,
-    blockTokens: settings.blockTokens,
-    contextTokens: settings.context,
-    sequencesMax: settings.sequencesMax,
-    stepTokensMax: settings.stepTokens,
-    microBatchTokens: settings.microBatch,
-    itlTargetMs: settings.itlTargetMs,
-    policy: settings.policy,
-    preemption: settings.preemption,
-    parkBytesMax: settings.parkMemory,
-    grammarTimeoutMs: settings.grammarTimeoutMs,
-    nice: settings.engineNice,
-  };
-}
-
 interface HttpParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -217,6 +200,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     engine: parts.client,
     tokenizer,
     chatEncoder,
+    embeddingEncoder: createEmbeddingEncoder(vocabulary, tokenizer),
     dialect,
     model: { ids: [modelName], createdSeconds: Math.floor(Date.now() / 1000), ownedBy: 'octet' },
     limits: {

@@ -8,6 +8,7 @@ export const settingGroups = [
   'Server',
   'KV cache',
   'Precision gate',
+  'Embeddings',
   'Scheduling',
   'Limits',
   'Engine process',

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
 import { dialectSettings } from './settings-dialect.ts';
+import { embeddingSettings } from './settings-embedding.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
@@ -283,6 +284,7 @@ export const settingsSchema = z.object({
   ...serverSettings,
   ...cacheSettings,
   ...gateSettings,
+  ...embeddingSettings,
   ...schedulingSettings,
   ...limitSettings,
   ...engineSettings,

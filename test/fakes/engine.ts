@@ -1,5 +1,6 @@
 // An engine whose events the test writes: it accepts commands, remembers them, and says only what it is told.
 
+import type { EmbedAnswer, EmbedRequest } from '../../src/embedding-port.ts';
 import type { OctetErrorBody } from '../../src/errors.ts';
 import type { GrammarSpec } from '../../src/grammar-port.ts';
 import { type SequenceId, sequenceId, type TokenId } from '../../src/ids.ts';
@@ -30,6 +31,15 @@ export const fakeCapacity: EngineCapacity = {
   gpu: 'off',
   gpuReason: 'a fake engine',
   prefixSharing: { kind: 'blocks' },
+  embedding: {
+    kind: 'on',
+    pooling: 'mean',
+    poolingReason: 'the file',
+    dimensionCount: 4,
+    inputTokensMax: 1000,
+    labels: [],
+    ranksInProbabilities: false,
+  },
 };
 
 /** Of an engine that has done nothing. */
@@ -76,6 +86,10 @@ export interface FakeEngine extends Engine {
   readonly grammars: readonly GrammarSpec[];
   /** What `prepareGrammar` answers from now on. */
   refuseGrammarsWith(error: OctetErrorBody | undefined): void;
+  /** Requests for vectors. */
+  readonly embedRequests: readonly EmbedRequest[];
+  /** What `embed` answers from now on; the default is [1, 2, 3, 4] plus the input's token count, for each input. */
+  onEmbed(answer: (request: EmbedRequest) => EmbedAnswer | Promise<EmbedAnswer>): void;
   /** What `submit` answers from now on. */
   refuseWith(error: OctetErrorBody | undefined): void;
   setStatus(status: EngineStatus): void;
@@ -96,6 +110,11 @@ export function createFakeEngine(): FakeEngine {
   const listeners = new Map<SequenceId, (event: SequenceEvent) => void>();
   const openIds = new Set<SequenceId>();
   const grammars: GrammarSpec[] = [];
+  const embedRequests: EmbedRequest[] = [];
+  let answerEmbed: (request: EmbedRequest) => EmbedAnswer | Promise<EmbedAnswer> = ({ inputs }) => ({
+    kind: 'embedded',
+    vectors: inputs.map(({ length }) => Float32Array.from([1, 2, 3, 4], (value) => value + length)),
+  });
   let refusal: OctetErrorBody | undefined;
   let grammarRefusal: OctetErrorBody | undefined;
   let status: EngineStatus = { kind: 'ready' };
@@ -117,6 +136,14 @@ export function createFakeEngine(): FakeEngine {
     cancelled,
     openIds,
     grammars,
+    embedRequests,
+    async embed(request) {
+      embedRequests.push(request);
+      return answerEmbed(request);
+    },
+    onEmbed(answer) {
+      answerEmbed = answer;
+    },
     submit(command, onEvent) {
       if (refusal !== undefined) return refusal;
       commands.push(command);

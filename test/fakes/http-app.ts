@@ -6,9 +6,9 @@ import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import { buildApp } from '../../src/server/app.ts';
-import type { ChatEncoder, Tokenizer } from '../../src/text-ports.ts';
+import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../../src/text-ports.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
-import { createByteTokenizer, createLineEncoder } from './tokenizer.ts';
+import { createByteTokenizer, createLineEncoder, createLinePairs } from './tokenizer.ts';
 
 /** Calls on the metrics port, in order. */
 export type MetricsCall = readonly [name: keyof HttpMetrics, argument: unknown];
@@ -22,6 +22,7 @@ export interface TestApp {
 export interface TestAppOptions {
   readonly tokenizer?: Tokenizer;
   readonly chatEncoder?: ChatEncoder;
+  readonly embeddingEncoder?: EmbeddingEncoder;
   readonly dialect?: Dialect;
   readonly keyRing?: KeyRing;
   readonly corsOrigins?: readonly string[];
@@ -58,6 +59,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     engine,
     tokenizer,
     chatEncoder: options.chatEncoder ?? createLineEncoder(tokenizer),
+    embeddingEncoder: options.embeddingEncoder ?? createLinePairs(tokenizer),
     dialect: options.dialect ?? { calls: callFormats.hermes, reasoning: undefined },
     model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
     limits: {
@@ -74,6 +76,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       onCancelled: record('onCancelled'),
       onToolCall: record('onToolCall'),
       onReasoningCut: () => void metricsCalls.push(['onReasoningCut', undefined]),
+      onEmbedded: record('onEmbedded'),
       onResponse: record('onResponse'),
     },
     systemFingerprint: () => 'fp_test',

@@ -2,7 +2,7 @@
 // characters in two. Token 256 ends a generation; 257 and up are the pieces given.
 
 import { type TokenId, tokenId } from '../../src/ids.ts';
-import type { ChatEncoder, Tokenizer } from '../../src/text-ports.ts';
+import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../../src/text-ports.ts';
 
 export const endToken = tokenId(256);
 
@@ -33,6 +33,23 @@ export function createLineEncoder(tokenizer: Tokenizer): ChatEncoder {
     encodeChat(messages, { ending = 'for-answer' } = {}) {
       const lines = messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
       return tokenizer.tokenize(ending === 'for-answer' ? lines : lines + ending, { special: true, bos: true });
+    },
+  };
+}
+
+/** Texts between the bytes 2 and 3; a pair is two of them, of which the second may be cut. */
+export function createLinePairs(tokenizer: Tokenizer): EmbeddingEncoder {
+  const edges = { before: Int32Array.of(2), after: Int32Array.of(3) };
+  const bytes = (text: string) => tokenizer.tokenize(text, { special: false, bos: false });
+  return {
+    edges,
+    async encodePair(query, document, { pairTokensMax = Number.POSITIVE_INFINITY, documentTokensMax } = {}) {
+      const first = [...edges.before, ...bytes(query), ...edges.after];
+      const room = Math.min(
+        Math.max(pairTokensMax - first.length - 1, 0),
+        documentTokensMax ?? Number.POSITIVE_INFINITY,
+      );
+      return Int32Array.from([...first, ...bytes(document).subarray(0, room), ...edges.after]);
     },
   };
 }

@@ -141,6 +141,18 @@ describe('wishes', () => {
     );
   });
 
+  it('leaves room for what is reserved beside it', () => {
+    const reserved = { part: 'embeddings', bytes: gibibyte, detail: 'inputs of 8,192 tokens' };
+    const tight = { ...request, availableBytes: 10 * gibibyte };
+    const beside = planned({ ...tight, reserved });
+    expect(beside.rows.at(-1)).toEqual(reserved);
+    // 0.9 of 0.6 GiB instead of 1.6 GiB.
+    expect(beside.kvBytes / planned(tight).kvBytes).toBeCloseTo(0.6 / 1.6, 2);
+    expect(refusal({ ...request, availableBytes: 9 * gibibyte, reserved })).toContain(
+      'KV 17.0 MiB + embeddings 1.0 GiB = 9.4 GiB > 9.0 GiB available',
+    );
+  });
+
   it('refuses sizes that are none', () => {
     expect(() => planCapacity({ ...request, blockTokens: 0 })).toThrow(
       'block tokens must be an integer >= 1. Given: 0',

@@ -4,13 +4,15 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { chatSchema } from '../../src/routes/chat-schema.ts';
 import { completionsSchema } from '../../src/routes/completions-schema.ts';
+import { embeddingsSchema } from '../../src/routes/embeddings-schema.ts';
 import { messagesSchema } from '../../src/routes/messages/schema.ts';
+import { rerankSchema, scoreSchema } from '../../src/routes/rerank-schema.ts';
 import { buildTestApp } from '../fakes/http-app.ts';
 
 const document = readFileSync(new URL('../../docs/API.md', import.meta.url), 'utf8');
 
-test('docs/API.md has every field of all endpoints', () => {
-  const schemas = [chatSchema, completionsSchema, messagesSchema];
+test('docs/API.md has every field of every endpoint', () => {
+  const schemas = [chatSchema, completionsSchema, messagesSchema, embeddingsSchema, rerankSchema, scoreSchema];
   const fields = new Set(schemas.flatMap(({ shape }) => Object.keys(shape)));
   expect([...fields].filter((name) => !document.includes(`\`${name}\``))).toEqual([]);
 });

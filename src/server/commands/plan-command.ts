@@ -127,6 +127,7 @@ function wishOf(flags: Flags): Omit<PlanWish, 'libraries' | 'source'> {
       parkBytesMax: 0,
       nice: 0,
       grammarTimeoutMs: 1000,
+      embedding: { pooling: 'auto', inputTokensMax: 0 },
     },
   };
 }

@@ -15,9 +15,11 @@ import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
-import type { EngineCapacity } from '../../ports.ts';
+import type { EngineCapacity, EngineMessage } from '../../ports.ts';
+import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { openLane } from './open-lane.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
 
 export interface AssembledEngine {
@@ -25,6 +27,8 @@ export interface AssembledEngine {
   readonly cache: KvCache;
   readonly scheduler: Scheduler;
   readonly masks: SequenceMasks;
+  /** Undefined where no vectors are made. */
+  readonly embeddings: EmbeddingLane | undefined;
   readonly capacity: EngineCapacity;
   /** Frees the context and the weights; the loop must have ended. */
   dispose(): void;
@@ -33,6 +37,8 @@ export interface AssembledEngine {
 export interface AssemblyPorts {
   readonly log: (level: 'debug' | 'info' | 'warn' | 'error', text: string) => void;
   readonly onProgress: (fraction: number) => void;
+  /** Gets the answers to requests for vectors; without it none are made. */
+  readonly post?: (message: EngineMessage) => void;
 }
 
 /** Loads and builds it all; throws an Error whose message is meant for the operator. */
@@ -45,7 +51,10 @@ export async function assembleEngine(
   // nobody asked for.
   const libraries = loadLibraries({
     gpu: configuration.gpu,
-    log: (level, text) => ports.log(level === 'info' || (isMeasuring && level === 'warn') ? 'debug' : level, text),
+    log: (level, text) => {
+      const isDetail = level === 'info' || (level === 'warn' && (isMeasuring || isPoolingWarning(text)));
+      ports.log(isDetail ? 'debug' : level, text);
+    },
   });
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
@@ -80,18 +89,29 @@ export async function assembleEngine(
     pieceBytes: (token) => tokenizer.pieceBytes(tokenId(token)),
     timeoutMs: configuration.grammarTimeoutMs,
   });
+  const embeddings =
+    sizes.embedding === undefined || ports.post === undefined
+      ? undefined
+      : openLane(model, sizes.embedding, ports.post);
   return {
     kernel,
     cache,
     scheduler,
     masks,
+    embeddings,
     capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
     dispose() {
       masks.dispose();
+      embeddings?.dispose();
       kernel.dispose();
       model.dispose();
     },
   };
+}
+
+/** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */
+function isPoolingWarning(text: string): boolean {
+  return text.includes('model default pooling_type is');
 }
 
 function createCache(kernel: Kernel, sizes: Sizes): KvCache {
@@ -137,5 +157,6 @@ function describe({ configuration, libraries, model, cache, sizes, contextTokens
     gpu: libraries.gpu,
     gpuReason: libraries.reason,
     prefixSharing: prefixSharing(model.shape),
+    embedding: sizes.embedding?.capacity ?? { kind: 'off', reason: 'it was started with --pooling off' },
   };
 }

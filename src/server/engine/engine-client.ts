@@ -16,6 +16,7 @@ import type {
 } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
 import { deadlineExceeded } from '../../time-limit.ts';
+import { createEmbeddingRequests } from './embedding-requests.ts';
 import { createGrammarRequests } from './grammar-requests.ts';
 import { createLiveSequence, type LiveSequence, resumeCommand } from './live-sequence.ts';
 import { noteCrash, noteProgress, type Suspect, suspectOf } from './quarantine.ts';
@@ -38,7 +39,7 @@ export interface EngineClientOptions {
 export interface EngineClient extends Engine {
   /** Refuses new requests from now on. */
   drain(): void;
-  /** Sequences that have not ended. */
+  /** Sequences, and requests for vectors, that have not ended. */
   liveCount(): number;
   /** Fails everything that still lives. */
   failAll(error: OctetErrorBody): void;
@@ -53,6 +54,12 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   /** In the present engine. */
   const submitted = new Set<SequenceId>();
   const grammarRequests = createGrammarRequests((command) => supervisor.send(command));
+  const embeddingRequests = createEmbeddingRequests({
+    send: (command) => supervisor.send(command),
+    mayRun: () => supervisor.status().kind === 'ready' && suspect === undefined,
+    now: options.now,
+    limits: options.limits,
+  });
   let admission: Admission | undefined;
   let lastId = 0;
   let draining = false;
@@ -68,6 +75,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     suspect = suspectOf([...live.values(), ...requests]);
     for (const request of requests) if (isAdmissible(request)) grammarRequests.send(request);
     for (const sequence of live.values()) if (isAdmissible(sequence)) send(sequence);
+    embeddingRequests.resume();
   }
 
   function end(sequence: LiveSequence): void {
@@ -131,6 +139,8 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     } else if (message.kind === 'grammar-prepared') {
       grammarRequests.answered(message.id, message.error);
       if (suspect !== undefined) submitAdmissible();
+    } else if (message.kind === 'embedded' || message.kind === 'embedding-failed') {
+      embeddingRequests.onMessage(message);
     }
   }
 
@@ -149,16 +159,23 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     const message = 'This request ended the engine process three times in a row and was given up.';
     for (const guilty of noteCrash(lost)) fail(guilty, octetError('engine_crashed', message));
     grammarRequests.onLost();
+    embeddingRequests.onLost();
+  }
+
+  function unavailable(isNew: boolean): OctetErrorBody | undefined {
+    if (draining && isNew) return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
+    const status = supervisor.status();
+    if (admission !== undefined && status.kind !== 'stopped') return undefined;
+    const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
+    return retryable('engine_unavailable', why);
   }
 
   function refusal(command: GenerateCommand): OctetErrorBody | undefined {
-    if (draining && command.generatedCount === 0)
-      return retryable('shutting_down', 'The server is shutting down and takes no new requests.');
-    const status = supervisor.status();
-    if (admission === undefined || status.kind === 'stopped') {
-      const why = status.kind === 'loading' ? 'The model is still loading.' : 'The engine is not available.';
-      return retryable('engine_unavailable', why);
-    }
+    const refused = unavailable(command.generatedCount === 0);
+    if (refused !== undefined || admission === undefined) return refused;
+    const obstacle = supervisor.capacity()?.generationObstacle;
+    if (obstacle !== undefined)
+      return octetError('invalid_request', `The model generates no text: ${obstacle}.`, 'model');
     // Its first part was admitted, and its client is reading already: it neither queues again nor is turned away.
     if (command.generatedCount > 0) return undefined;
     return admission.admit({
@@ -202,6 +219,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       if (supervisor.status().kind === 'ready' && suspect === undefined) grammarRequests.send(request);
       return request.answer;
     },
+    async embed(request) {
+      const refused = unavailable(true);
+      return refused === undefined ? embeddingRequests.ask(request) : { kind: 'failed', error: refused };
+    },
     status(): EngineStatus {
       return draining ? { kind: 'draining' } : supervisor.status();
     },
@@ -209,9 +230,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     drain() {
       draining = true;
     },
-    liveCount: () => live.size,
+    liveCount: () => live.size + embeddingRequests.count(),
     failAll(error) {
       grammarRequests.failAll(error);
+      embeddingRequests.failAll(error);
       for (const sequence of [...live.values()]) {
         if (submitted.has(sequence.id))
           supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });

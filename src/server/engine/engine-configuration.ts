@@ -1,5 +1,6 @@
 // What the engine process is told at its start: plain data, resolved from the settings once.
 
+import type { Pooling } from '../../embedding-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
@@ -29,6 +30,17 @@ export interface EngineConfiguration {
   readonly parkBytesMax: number;
   /** Time to compile one grammar. */
   readonly grammarTimeoutMs: number;
+  /** Undefined where no vectors are made. */
+  readonly embedding?: EmbeddingWish | undefined;
+  /** The model makes vectors and generates nothing. */
+  readonly isEncoder?: boolean | undefined;
   /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
   readonly nice: number;
+}
+
+export interface EmbeddingWish {
+  /** `auto` takes what the file names. */
+  readonly pooling: Pooling | 'auto';
+  /** Longest input; 0 means the model's training context, up to a bound. */
+  readonly inputTokensMax: number;
 }

@@ -8,7 +8,8 @@ import { octetError } from '../../errors.ts';
 import type { PrepareGrammarCommand, SequenceMasks } from '../../grammar-port.ts';
 import type { EngineMessage } from '../../ports.ts';
 import { createEngineLoop, type EngineLoop } from '../../scheduler/engine-loop.ts';
-import { assembleEngine } from './assemble-engine.ts';
+import { assembleEncoder } from './assemble-encoder.ts';
+import { type AssemblyPorts, assembleEngine } from './assemble-engine.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import type { ServerMessage } from './engine-process.ts';
 
@@ -36,12 +37,23 @@ function beat(): void {
 
 async function start(configuration: EngineConfiguration): Promise<void> {
   standBack(configuration.nice);
-  const { capacity, ...parts } = await assembleEngine(configuration, {
-    log: (level, text) => post({ kind: 'log', level, text }),
-    onProgress: (fraction) => post({ kind: 'load-progress', fraction }),
-  });
+  const ports = {
+    log: (level: 'debug' | 'info' | 'warn' | 'error', text: string) => post({ kind: 'log', level, text }),
+    onProgress: (fraction: number) => post({ kind: 'load-progress', fraction }),
+    post,
+  };
+  const opened = configuration.isEncoder
+    ? await assembleEncoder(configuration, ports)
+    : await openGenerator(configuration, ports);
+  loop = opened.loop;
+  post({ kind: 'engine-ready', capacity: opened.capacity });
+  await loop.run();
+}
+
+async function openGenerator(configuration: EngineConfiguration, ports: AssemblyPorts) {
+  const { capacity, ...parts } = await assembleEngine(configuration, ports);
   masks = parts.masks;
-  loop = createEngineLoop({
+  const generator = createEngineLoop({
     ...parts,
     now: () => performance.now(),
     post: (report) => post({ kind: 'step', ...report }),
@@ -49,8 +61,7 @@ async function start(configuration: EngineConfiguration): Promise<void> {
       for (const fault of faults) post({ kind: 'log', level: 'error', text: `broken law: ${fault}` });
     },
   });
-  post({ kind: 'engine-ready', capacity });
-  await loop.run();
+  return { loop: generator, capacity };
 }
 
 async function prepareGrammar({ id, grammar }: PrepareGrammarCommand): Promise<void> {
@@ -86,6 +97,8 @@ process.on('message', (message: ServerMessage) => {
       break;
     case 'generate':
     case 'cancel':
+    case 'embed':
+    case 'cancel-embedding':
       loop?.accept(message);
       break;
     case 'stop':

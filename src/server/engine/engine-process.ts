@@ -2,6 +2,7 @@
 // Why a process: ggml ends the whole process on a failed assertion or a device error; the server must outlive that.
 
 import { fork } from 'node:child_process';
+import type { EmbeddingCommand } from '../../embedding-port.ts';
 import type { PrepareGrammarCommand } from '../../grammar-port.ts';
 import type { EngineCommand, EngineMessage } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
@@ -10,6 +11,7 @@ export type ServerMessage =
   | { readonly kind: 'configure'; readonly configuration: EngineConfiguration }
   | { readonly kind: 'stop' }
   | EngineCommand
+  | EmbeddingCommand
   | PrepareGrammarCommand;
 
 export interface EngineProcess {

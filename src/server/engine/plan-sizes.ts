@@ -18,11 +18,14 @@ import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import type { MemoryPlan } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { type EmbeddingPlan, planEmbedding } from './plan-embedding.ts';
 
 export interface Sizes {
   readonly kernel: Omit<KernelOptions, 'model'>;
   readonly plan: PlannedCapacity;
   readonly memory: MemoryPlan;
+  /** Undefined where no vectors are made. */
+  readonly embedding: EmbeddingPlan | undefined;
   readonly blockTokens: number;
   readonly kvTypes: KvTypes;
   readonly warnings: readonly string[];
@@ -56,6 +59,7 @@ export async function planSizes(
         kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
         plan,
         memory: describeMemory(measured.libraries, plan, memory.availableBytes),
+        embedding: sizing.embedding,
         blockTokens: configuration.blockTokens,
         kvTypes: types,
         warnings,
@@ -94,7 +98,7 @@ async function fillMemory(
   const { configuration, cost, types } = sizing;
   const perToken = bytesPerToken(cost, types);
   const { computeBytes, computeBytesPerCell } = await fitCompute(sizing, layout);
-  const left = memory.availableBytes - memory.weightBytes - computeBytes;
+  const left = memory.availableBytes - memory.weightBytes - computeBytes - (sizing.embedding?.row.bytes ?? 0);
   // The line through two sizes is not exact: a little less is tried where the whole does not fit.
   for (const share of [1, 0.99, 0.95, 0.9]) {
     const kvMemoryBytes = Math.floor((share * left * perToken) / (perToken + computeBytesPerCell));
@@ -114,7 +118,8 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
     weightBytes: given.weightBytes ?? measured.weightBytes,
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
-  const sizing: Sizing = { configuration, measured, types, threads, cost };
+  const embedding = await planEmbedding(configuration, measured, memory.availableBytes);
+  const sizing: Sizing = { configuration, measured, types, threads, cost, embedding };
   return { sizing, memory, warnings };
 }
 
@@ -128,6 +133,7 @@ async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Pro
     types,
     ...memory,
     ...compute,
+    reserved: sizing.embedding?.row,
     layout,
     blockTokens: configuration.blockTokens,
     sequencesMax: configuration.sequencesMax,
@@ -198,10 +204,11 @@ interface Sizing {
   readonly types: KvTypes;
   readonly threads: number;
   readonly cost: CacheCost;
+  readonly embedding: EmbeddingPlan | undefined;
 }
 
 function kernelOptions(
-  { configuration, measured, types, threads }: Omit<Sizing, 'cost'>,
+  { configuration, measured, types, threads }: Omit<Sizing, 'cost' | 'embedding'>,
   { layout, cellCount }: { layout: KvLayout; cellCount: number },
 ): Omit<KernelOptions, 'model'> {
   const batchTokensMax = Math.max(configuration.stepTokensMax, configuration.sequencesMax);

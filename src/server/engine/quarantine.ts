@@ -16,7 +16,7 @@ export interface SequenceSuspect extends Suspect {
 }
 
 /** Engines that may die under one suspect before it is failed. */
-const crashesMax = 3;
+export const crashesMax = 3;
 /** From this many on it is tried alone. */
 const suspectCrashes = 2;
 /** Tokens beyond the crash point that clear a sequence. */

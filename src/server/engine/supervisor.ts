@@ -1,6 +1,7 @@
 // Keeps one engine process alive: starts it, watches its heartbeat, kills it when it hangs, starts another after a death.
 // Back-off doubles from 100 ms to 30 s while engines die soon after they start, and is forgotten once one has lived a minute.
 
+import type { EmbeddingCommand } from '../../embedding-port.ts';
 import type { OctetErrorBody } from '../../errors.ts';
 import type { PrepareGrammarCommand } from '../../grammar-port.ts';
 import type { EngineCapacity, EngineCommand, EngineMessage, EngineStatus } from '../../ports.ts';
@@ -35,7 +36,7 @@ export interface SupervisorListener {
 export interface Supervisor {
   start(): void;
   listen(listener: SupervisorListener): void;
-  send(command: EngineCommand | PrepareGrammarCommand): void;
+  send(command: EngineCommand | EmbeddingCommand | PrepareGrammarCommand): void;
   status(): EngineStatus;
   capacity(): EngineCapacity | undefined;
   enginePid(): number | undefined;
@@ -103,6 +104,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         break;
       case 'step':
       case 'grammar-prepared':
+      case 'embedded':
+      case 'embedding-failed':
         listener?.onMessage(message);
         break;
     }

@@ -1,0 +1,46 @@
+// From the settings to what the engine process is told.
+
+import type { PrecisionStatus } from '../precision-status.ts';
+import type { EmbeddingWish, EngineConfiguration } from './engine/engine-configuration.ts';
+import type { Settings } from './settings-schema.ts';
+
+/** What the engine is to load. */
+export interface ServedFile {
+  readonly modelPath: string;
+  readonly precision: PrecisionStatus;
+  /** The model makes vectors and generates nothing. */
+  readonly isEncoder: boolean;
+}
+
+export function engineConfiguration(
+  settings: Settings,
+  { modelPath, precision, isEncoder }: ServedFile,
+): EngineConfiguration {
+  return {
+    modelPath,
+    gpu: settings.gpu,
+    gpuLayers: settings.gpuLayers,
+    threads: settings.threads,
+    kvTypes: `${precision.kv.k}:${precision.kv.v}`,
+    kvLayout: settings.kvLayout,
+    kvBlocks: settings.kvBlocks,
+    kvMemoryBytes: settings.kvMemory,
+    blockTokens: settings.blockTokens,
+    contextTokens: settings.context,
+    sequencesMax: settings.sequencesMax,
+    stepTokensMax: settings.stepTokens,
+    microBatchTokens: settings.microBatch,
+    itlTargetMs: settings.itlTargetMs,
+    policy: settings.policy,
+    preemption: settings.preemption,
+    parkBytesMax: settings.parkMemory,
+    grammarTimeoutMs: settings.grammarTimeoutMs,
+    embedding: embeddingWish(settings),
+    isEncoder,
+    nice: settings.engineNice,
+  };
+}
+
+function embeddingWish({ pooling, embeddingTokens }: Settings): EmbeddingWish | undefined {
+  return pooling === 'off' ? undefined : { pooling, inputTokensMax: embeddingTokens };
+}
