@@ -67,6 +67,8 @@ const quiet: EngineStats = {
   promptTokenCount: 0,
   generationTokenCount: 0,
   stepFailureCount: 0,
+  adaptersRunning: [],
+  adaptersWaiting: [],
 };
 
 const capacity: EngineCapacity = {

@@ -41,6 +41,8 @@ const noStats: EngineStats = {
   promptTokenCount: 0,
   generationTokenCount: 0,
   stepFailureCount: 0,
+  adaptersRunning: [],
+  adaptersWaiting: [],
 };
 
 function openClient() {
