@@ -20,6 +20,8 @@ export interface CapacityRequest {
   readonly shape: KvShape;
   readonly types: KvTypes;
   readonly weightBytes: number;
+  /** LoRA adapters, which stay beside the weights; undefined means none. */
+  readonly adapters?: { readonly bytes: number; readonly names: readonly string[] } | undefined;
   /** Compute buffers: so much in any case, and so much more for each cell (the mask of who sees whom). */
   readonly computeBytes: number;
   readonly computeBytesPerCell: number;
@@ -55,7 +57,7 @@ export interface PlannedCapacity {
   /** Longest sequence, prompt and output together. */
   readonly contextTokensMax: number;
   readonly kvBytes: number;
-  /** The table to print: weights, compute buffers, KV cache. */
+  /** The table to print: weights, adapters if there are any, compute buffers, KV cache. */
   readonly rows: readonly CapacityRow[];
 }
 
@@ -81,7 +83,7 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
   if (cellCount < cellStep(request)) return refuseTooLittle(request);
   const kvBytes = cellCount * kvBytesPerToken;
   const { availableBytes } = request;
-  const totalBytes = request.weightBytes + computeBytesOf(request, cellCount) + kvBytes;
+  const totalBytes = fixedBytes(request) + computeBytesOf(request, cellCount) + kvBytes;
   if (availableBytes !== undefined && totalBytes > availableBytes) return refuseMemory(request, cellCount);
 
   const slabTokens = request.layout === 'pooled' ? cellCount : cellCount / request.sequencesMax;
@@ -150,21 +152,27 @@ function fittingCells(request: CapacityRequest): number {
   return Math.max(cellsWithin(request, left * memoryShare), Math.min(cellsWithin(request, left), cellStep(request)));
 }
 
-function leftBytes({ availableBytes, weightBytes, computeBytes }: CapacityRequest): number {
-  return (availableBytes ?? Number.POSITIVE_INFINITY) - weightBytes - computeBytes;
+function leftBytes(request: CapacityRequest): number {
+  return (request.availableBytes ?? Number.POSITIVE_INFINITY) - fixedBytes(request) - request.computeBytes;
+}
+
+/** What is there whatever the size of the cache. */
+function fixedBytes({ weightBytes, adapters }: CapacityRequest): number {
+  return weightBytes + (adapters?.bytes ?? 0);
 }
 
 function tableRows(
   request: CapacityRequest,
   sizes: Pick<PlannedCapacity, 'blockCount' | 'cellCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
 ): CapacityRow[] {
-  const { layout, sequencesMax, blockTokens, types } = request;
+  const { layout, sequencesMax, blockTokens, types, adapters } = request;
   const slabs = `${formatCount(sequencesMax)} slabs of ${formatCount(sizes.slabTokens)} tokens, `;
   const detail =
     `${formatCount(sizes.blockCount)} blocks of ${blockTokens} tokens, ${layout === 'pooled' ? '' : slabs}` +
     `${formatBytes(sizes.kvBytesPerToken)} a token (${types.k}:${types.v})`;
   return [
     { part: 'weights', bytes: request.weightBytes, detail: '' },
+    ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes, detail: adapters.names.join(', ') }]),
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
   ];
@@ -187,12 +195,13 @@ function refuseTooLittle(request: CapacityRequest): CapacityPlan {
 
 /** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
 function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
-  const { weightBytes, types, availableBytes = 0 } = request;
+  const { weightBytes, adapters, types, availableBytes = 0 } = request;
   const kvBytes = cellCount * cellBytes(request);
   const computeBytes = computeBytesOf(request, cellCount);
-  const sum = weightBytes + computeBytes + kvBytes;
+  const sum = fixedBytes(request) + computeBytes + kvBytes;
+  const beside = adapters === undefined ? '' : ` + adapters ${formatBytes(adapters.bytes)}`;
   const arithmetic =
-    `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)} = ` +
+    `weights ${formatBytes(weightBytes)}${beside} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)} = ` +
     `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;
   const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(cellBytes(request))} (${types.k}:${types.v})`;
   return refuse(`${arithmetic}; ${kv}; ${adviceFor(request)}`);

@@ -42,6 +42,7 @@ export interface GenerationPlan {
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
+  readonly adapter?: string | undefined;
   readonly timeoutMs: number;
 }
 
@@ -155,6 +156,7 @@ function commandOf(plan: GenerationPlan, prompt: PlannedPrompt, choices: readonl
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,
+    adapter: plan.adapter,
     timeoutMs: plan.timeoutMs,
   };
 }

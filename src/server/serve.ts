@@ -16,12 +16,16 @@ import { createTokenizer } from '../llama/tokenizer.ts';
 import type { EngineCapacity } from '../ports.ts';
 import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import type { ServedModel } from '../routes/dependencies.ts';
 import type { ChatEncoder } from '../text-ports.ts';
+import { openAdapters } from './adapters/open-adapters.ts';
+import { servedModel } from './adapters/served-model.ts';
+import { announce } from './announce.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
-import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
+import { formatSettings, serverUrl, visibleSettings } from './banner.ts';
 import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
-import type { EngineConfiguration } from './engine/engine-configuration.ts';
+import type { EngineAdapter, EngineConfiguration } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { createFingerprint } from './fingerprint.ts';
@@ -67,10 +71,17 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const { weights, imatrix } = settings;
   const importance = imatrix === '' ? {} : { importancePath: imatrix };
   const choice = await chooseWeights({ libraries, source: modelPath, weights, ...importance });
-  const metrics = createMetrics({ modelName });
+  const adapters = await openAdapters(settings.lora, {
+    modelPath,
+    choice,
+    find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
+    warn: (text) => logger.warn(text),
+  });
+  const model = servedModel(modelName, settings.lora);
+  const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
-  const served = { modelPath, precision: precisionBefore(settings, choice.label) };
+  const served = { modelPath, adapters, precision: precisionBefore(settings, choice.label) };
   const supervisor = createEngineSupervisor(settings, {
     served,
     logger,
@@ -79,7 +90,9 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     onReady: (capacity) => {
       progress.end();
       metrics.onEngineReady(capacity);
-      announce({ capacity, logger, url, modelName, needsKey: keys.length > 0, precision: served.precision });
+      const adapterIds = model.adapters.map(({ id }) => id);
+      const { precision } = served;
+      announce({ capacity, logger, url, modelName, adapterIds, needsKey: keys.length > 0, precision });
     },
   });
   const client = createEngineClient(supervisor, {
@@ -87,7 +100,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     now: () => performance.now(),
     observer: metrics,
   });
-  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary, choice, served });
+  const app = await createHttp(settings, { logger, metrics, client, keys, model, vocabulary, choice, served });
   await app.listen({ host: settings.host, port: settings.port });
   url = serverUrl(settings.host, portOf(app));
   logger.info({ url }, 'listening');
@@ -110,6 +123,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
 /** What the engine is to serve; known when it is launched. */
 interface Served {
   modelPath: string;
+  readonly adapters: readonly EngineAdapter[];
   precision: PrecisionStatus;
 }
 
@@ -170,9 +184,10 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   });
 }
 
-function engineConfiguration(settings: Settings, { modelPath, precision }: Served): EngineConfiguration {
+function engineConfiguration(settings: Settings, { modelPath, adapters, precision }: Served): EngineConfiguration {
   return {
     modelPath,
+    adapters,
     gpu: settings.gpu,
     gpuLayers: settings.gpuLayers,
     threads: settings.threads,
@@ -199,14 +214,14 @@ interface HttpParts {
   readonly metrics: Metrics;
   readonly client: EngineClient;
   readonly keys: readonly string[];
-  readonly modelName: string;
+  readonly model: ServedModel;
   readonly vocabulary: LlamaModel;
   readonly choice: WeightsChoice;
   readonly served: Readonly<Served>;
 }
 
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
-  const { metrics, modelName, vocabulary, choice, served } = parts;
+  const { metrics, model, vocabulary, choice, served } = parts;
   const tokenizer = createTokenizer(vocabulary);
   const chatEncoder = createChatEncoder(vocabulary, tokenizer);
   const dialect = servedDialect(settings, vocabulary, chatEncoder);
@@ -218,7 +233,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     tokenizer,
     chatEncoder,
     dialect,
-    model: { ids: [modelName], createdSeconds: Math.floor(Date.now() / 1000), ownedBy: 'octet' },
+    model,
     limits: {
       bodyBytesMax: settings.bodyBytesMax,
       requestMsMax: settings.timeoutSeconds * 1000,
@@ -236,7 +251,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
       octet: packageVersion(),
       llamaCpp: release,
       node: process.version,
-      model: modelName,
+      model: model.ids[0],
       weights: choice.label,
     },
     logger: parts.logger,
@@ -252,24 +267,6 @@ function servedDialect(settings: Settings, vocabulary: LlamaModel, { showsTools 
 function portOf(app: FastifyInstance): number {
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-interface Announcement {
-  readonly capacity: EngineCapacity;
-  readonly logger: Logger;
-  readonly url: string;
-  readonly modelName: string;
-  readonly needsKey: boolean;
-  readonly precision: PrecisionStatus;
-}
-
-function announce({ capacity, logger, url, modelName, needsKey, precision }: Announcement): void {
-  // At a terminal the tables below say it better.
-  logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
-  if (!process.stdout.isTTY) return;
-  process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
-  const facts = { version: packageVersion(), url, modelName, precision, capacity, needsKey };
-  process.stdout.write(`\n${formatStartBanner(facts)}\n`);
 }
 
 interface SignalParts {

@@ -94,7 +94,7 @@ async function fillMemory(
   const { configuration, cost, types } = sizing;
   const perToken = bytesPerToken(cost, types);
   const { computeBytes, computeBytesPerCell } = await fitCompute(sizing, layout);
-  const left = memory.availableBytes - memory.weightBytes - computeBytes;
+  const left = memory.availableBytes - memory.weightBytes - (memory.adapters?.bytes ?? 0) - computeBytes;
   // The line through two sizes is not exact: a little less is tried where the whole does not fit.
   for (const share of [1, 0.99, 0.95, 0.9]) {
     const kvMemoryBytes = Math.floor((share * left * perToken) / (perToken + computeBytesPerCell));
@@ -112,13 +112,19 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
   const threads = configuration.threads || availableParallelism();
   const memory: Memory = {
     weightBytes: given.weightBytes ?? measured.weightBytes,
+    adapters: adapterMemory(configuration),
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
   const sizing: Sizing = { configuration, measured, types, threads, cost };
   return { sizing, memory, warnings };
 }
 
-type Memory = Pick<CapacityRequest, 'weightBytes' | 'availableBytes'>;
+function adapterMemory({ adapters = [] }: EngineConfiguration): CapacityRequest['adapters'] {
+  if (adapters.length === 0) return undefined;
+  return { bytes: adapters.reduce((sum, { bytes }) => sum + bytes, 0), names: adapters.map(({ name }) => name) };
+}
+
+type Memory = Pick<CapacityRequest, 'weightBytes' | 'adapters' | 'availableBytes'>;
 
 /** Plans with buffers fitted through two sizes, then once more with what a cache of the planned size really needs. */
 async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Promise<CapacityPlan> {
