@@ -27,10 +27,10 @@ export interface AdapterTurns {
 
 /** A second step must follow, or no step without a change would ever tell what steps cost. */
 const turnStepsMin = 2;
-const turnStepsMax = 16;
+const turnStepsMax = 8;
 const changeShareMax = 0.1;
-/** Weight of the newest change in the measured cost. */
-const newestWeight = 0.2;
+/** Weight of the newest change in the measured cost. A step's time varies more than a change costs, so many are looked at. */
+const newestWeight = 0.1;
 
 /** A new context has no adapter. */
 export function createAdapterTurns(): AdapterTurns {
@@ -77,7 +77,8 @@ export function noteStep(turns: AdapterTurns, { adapter, stepMs, expectedMs }: A
     turns.current = adapter;
     turns.stepCount = 0;
     turns.elapsedMs = 0;
-    if (expectedMs !== undefined) learnChange(turns, Math.max(stepMs - expectedMs, 0));
+    // Below zero as well: what a step takes varies either way, and the mean must not keep one side alone.
+    if (expectedMs !== undefined) learnChange(turns, stepMs - expectedMs);
   }
   turns.stepCount += 1;
   turns.elapsedMs += stepMs;

@@ -14,7 +14,7 @@ import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { checkRig, generateCommand, Journal, type Rig, step } from './driver.ts';
 
-const turnStepsMax = 16;
+const turnStepsMax = 8;
 
 /** Steps of `stepMs`, `changeMs` more where the adapter changes; answers what each was computed with. */
 function run(turns: AdapterTurns, atWork: readonly AdapterName[], { steps = 40, stepMs = 10, changeMs = 0 }) {
@@ -43,11 +43,13 @@ describe('turns', () => {
     );
   });
 
-  it('last until the change was a tenth of them, but at most 16 steps', () => {
+  it('last until the change was a tenth of them, but at most 8 steps', () => {
     const lengths = runLengths(run(createAdapterTurns(), ['a', 'b'], { stepMs: 10, changeMs: 5 }));
     // 5 ms are a tenth of 50, which the fifth step reaches: 15 + 4 * 10.
     expect(lengths.slice(0, -1)).toEqual(lengths.slice(0, -1).map(() => 5));
-    expect(runLengths(run(createAdapterTurns(), ['a', 'b'], { steps: 64, changeMs: 1000 }))).toEqual([16, 16, 16, 16]);
+    expect(runLengths(run(createAdapterTurns(), ['a', 'b'], { steps: 64, changeMs: 1000 }))).toEqual(
+      new Array(8).fill(turnStepsMax),
+    );
   });
 
   it('never end while nobody else has work, and end at once when nothing is left to compute', () => {
