@@ -230,9 +230,7 @@ function createAdapterChanges({ options, context }: Parts): {
   };
 }
 
-/**
- * Computes a few tokens over again, so that the first request does not pay for page faults, kernel loading and buffers.
- */
+/** Computes a few tokens anew, so that the first request does not pay for page faults, kernel loading and buffers. */
 async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<void> {
   kernel.useAdapter(adapter);
   kernel.truncate(cacheSeqId(0), 0);
