@@ -37,6 +37,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'cost of planning one step',
       run: async () => (await import('./plan-step.ts')).main(),
     },
+    adapters: {
+      meaning: 'cost of changing adapters between two steps',
+      run: async (argv) => (await import('./adapter-changes.ts')).main(argv),
+    },
     allocator: {
       meaning: 'cost of cache operations at 10^3 to 10^6 blocks',
       run: (argv) => runProgram('./allocator.js', argv),

@@ -80,6 +80,8 @@ export interface ParkedState {
 export interface Kernel {
   readonly limits: KernelLimits;
   readonly batch: StepBatch;
+  /** The adapter of the decodes from now on, by name; undefined: the base model alone, as at first. Throws on an unknown name. */
+  useAdapter(name: string | undefined): void;
   /** Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. */
   decode(tokenCount: number): Promise<DecodeOutcome>;
   /**

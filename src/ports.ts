@@ -46,8 +46,10 @@ export interface GenerateCommand {
   readonly priority: number;
   /** Whose share this counts against (policy `fair`): a hash of the API key, or the request's `user`. */
   readonly fairnessKey: string;
-  /** Prefixes are shared within one namespace only: adapter and cache salt. */
+  /** Cache salt: prefixes are shared within one adapter and one of these only. */
   readonly namespace: string;
+  /** Name of the adapter that it is computed with; undefined means the base model alone. */
+  readonly adapter?: string | undefined;
   /** Beyond it the sequence is failed with `deadline_exceeded`; undefined means none. */
   readonly timeLimit: TimeLimit | undefined;
 }
@@ -159,6 +161,9 @@ export interface SchedulerStats {
   readonly generationTokenCount: number;
   /** Sequences ended by the engine itself in another way than finishing: kernel errors. */
   readonly stepFailureCount: number;
+  /** Names of the adapters that have running, and waiting, sequences. */
+  readonly adaptersRunning: readonly string[];
+  readonly adaptersWaiting: readonly string[];
 }
 
 /** Every block is in exactly one of these three. */

@@ -20,6 +20,8 @@ export interface CapacityRequest {
   readonly shape: KvShape;
   readonly types: KvTypes;
   readonly weightBytes: number;
+  /** LoRA adapters, which stay beside the weights; undefined means none. */
+  readonly adapters?: { readonly bytes: number; readonly names: readonly string[] } | undefined;
   /** Compute buffers: so much in any case, and so much more for each cell (the mask of who sees whom). */
   readonly computeBytes: number;
   readonly computeBytesPerCell: number;
@@ -57,7 +59,7 @@ export interface PlannedCapacity {
   /** Longest sequence, prompt and output together. */
   readonly contextTokensMax: number;
   readonly kvBytes: number;
-  /** The table to print: weights, compute buffers, KV cache. */
+  /** The table to print: weights, adapters if there are any, compute buffers, KV cache. */
   readonly rows: readonly CapacityRow[];
 }
 
@@ -83,7 +85,7 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
   if (cellCount < cellStep(request)) return refuseTooLittle(request);
   const kvBytes = cellCount * kvBytesPerToken;
   const { availableBytes } = request;
-  const totalBytes = request.weightBytes + computeBytesOf(request, cellCount) + kvBytes + reservedBytes(request);
+  const totalBytes = fixedBytes(request) + computeBytesOf(request, cellCount) + kvBytes;
   if (availableBytes !== undefined && totalBytes > availableBytes) return refuseMemory(request, cellCount);
 
   const slabTokens = request.layout === 'pooled' ? cellCount : cellCount / request.sequencesMax;
@@ -153,25 +155,26 @@ function fittingCells(request: CapacityRequest): number {
 }
 
 function leftBytes(request: CapacityRequest): number {
-  const { availableBytes, weightBytes, computeBytes } = request;
-  return (availableBytes ?? Number.POSITIVE_INFINITY) - weightBytes - computeBytes - reservedBytes(request);
+  return (request.availableBytes ?? Number.POSITIVE_INFINITY) - fixedBytes(request) - request.computeBytes;
 }
 
-function reservedBytes({ reserved }: CapacityRequest): number {
-  return reserved?.bytes ?? 0;
+/** What is there whatever the size of the cache. */
+function fixedBytes({ weightBytes, adapters, reserved }: CapacityRequest): number {
+  return weightBytes + (adapters?.bytes ?? 0) + (reserved?.bytes ?? 0);
 }
 
 function tableRows(
   request: CapacityRequest,
   sizes: Pick<PlannedCapacity, 'blockCount' | 'cellCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
 ): CapacityRow[] {
-  const { layout, sequencesMax, blockTokens, types } = request;
+  const { layout, sequencesMax, blockTokens, types, adapters } = request;
   const slabs = `${formatCount(sequencesMax)} slabs of ${formatCount(sizes.slabTokens)} tokens, `;
   const detail =
     `${formatCount(sizes.blockCount)} blocks of ${blockTokens} tokens, ${layout === 'pooled' ? '' : slabs}` +
     `${formatBytes(sizes.kvBytesPerToken)} a token (${types.k}:${types.v})`;
   return [
     { part: 'weights', bytes: request.weightBytes, detail: '' },
+    ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes, detail: adapters.names.join(', ') }]),
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
     ...(request.reserved === undefined ? [] : [request.reserved]),
@@ -195,11 +198,16 @@ function refuseTooLittle(request: CapacityRequest): CapacityPlan {
 
 /** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
 function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
-  const { weightBytes, types, reserved, availableBytes = 0 } = request;
+  const { weightBytes, adapters, types, reserved, availableBytes = 0 } = request;
   const kvBytes = cellCount * cellBytes(request);
   const computeBytes = computeBytesOf(request, cellCount);
-  const sum = weightBytes + computeBytes + kvBytes + reservedBytes(request);
-  const beside = reserved === undefined ? '' : ` + ${reserved.part} ${formatBytes(reserved.bytes)}`;
+  const sum = fixedBytes(request) + computeBytes + kvBytes;
+  const beside = [
+    ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes }]),
+    ...(reserved === undefined ? [] : [reserved]),
+  ]
+    .map(({ part, bytes }) => ` + ${part} ${formatBytes(bytes)}`)
+    .join('');
   const arithmetic =
     `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)}${beside} = ` +
     `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;

@@ -3,8 +3,10 @@
 // Why decode runs on another thread: the JavaScript thread reads commands and posts results meanwhile.
 
 import { assert } from '../assert.ts';
+import { cacheSeqId } from '../ids.ts';
 import type { DecodeOutcome, Kernel, KernelLimits } from '../kernel-port.ts';
 import { checkKvTypes } from '../kv-types.ts';
+import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createLogitsView, type LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
@@ -19,6 +21,8 @@ import { attachThreadpool, type Threadpool } from './threadpool.ts';
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
+  /** Of the same model. */
+  readonly adapters?: LoadedAdapters;
 }
 
 /** The kernel of a real model: what evaluation and tests need besides the port. */
@@ -59,7 +63,8 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
   const parts = await createParts(options, await createContext(options));
   const kernel = assembleKernel(parts);
   try {
-    await warmUp(kernel);
+    // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
+    for (const adapter of [...(options.adapters?.names ?? []), undefined]) await warmUp(kernel, adapter);
   } catch (error) {
     kernel.dispose();
     throw error;
@@ -122,13 +127,19 @@ function assembleKernel(parts: Parts): NativeKernel {
     rowsMax: limits.outputRowsMax,
     threadCount: samplingThreadCount(parts.options),
   });
+  const changes = createAdapterChanges(parts);
   let disposed = false;
   return {
     ...sequences,
     limits,
     batch: batch.step,
+    useAdapter: changes.use,
     async decode(tokenCount) {
-      const outcome = await decode(parts, tokenCount).finally(batch.unshare);
+      const heard = changes.beforeStep();
+      const outcome = await decode(parts, tokenCount).finally(() => {
+        heard();
+        batch.unshare();
+      });
       if (outcome.kind !== 'done') return outcome;
       settled();
       logits.refresh(batch.step, tokenCount);
@@ -165,7 +176,7 @@ async function decode({ options, context, limits, batch }: Parts, tokenCount: nu
   batch.native.n_tokens = tokenCount;
   const code = await callAsync(native.llama_decode, context, batch.native);
   if (code === 1) return { kind: 'no-room' };
-  if (code !== 0) return { kind: 'failed', code, reason: nativeLog.takeErrors().join('; ') };
+  if (code !== 0) return { kind: 'failed', code, reason: nativeLog.takeErrors().join('; ') || `code ${code}` };
   // A GPU still computes when llama_decode has returned; waiting for it must not block this thread.
   if (gpu !== 'off') await callAsync(native.llama_synchronize, context);
   return { kind: 'done' };
@@ -205,8 +216,34 @@ function countOutputs(outputs: Int8Array, tokenCount: number): number {
   return count;
 }
 
-/** Computes a few tokens, so that the first request does not pay for page faults, kernel loading and buffers. */
-async function warmUp(kernel: Kernel): Promise<void> {
+/** Which adapter the context has, and the silence of the step after a change (adapters.ts says why). */
+function createAdapterChanges({ options, context }: Parts): {
+  readonly use: Kernel['useAdapter'];
+  readonly beforeStep: () => () => void;
+} {
+  const { adapters, model } = options;
+  let current: string | undefined;
+  let hasChanged = false;
+  return {
+    use(name) {
+      if (name === current) return;
+      assert(adapters !== undefined, `a kernel without adapters has none named ${name}`);
+      adapters.apply(context, name);
+      current = name;
+      hasChanged = true;
+    },
+    beforeStep() {
+      if (!hasChanged) return () => undefined;
+      hasChanged = false;
+      return model.libraries.silence();
+    },
+  };
+}
+
+/** Computes a few tokens anew, so that the first request does not pay for page faults, kernel loading and buffers. */
+async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<void> {
+  kernel.useAdapter(adapter);
+  kernel.truncate(cacheSeqId(0), 0);
   const { batch, limits } = kernel;
   const tokenCount = Math.min(2, limits.batchTokensMax);
   batch.tokens.fill(0, 0, tokenCount);

@@ -27,6 +27,8 @@ export interface Libraries {
   readonly reason: string;
   readonly gpuDevices: readonly DevicePointer[];
   readonly nativeLog: NativeLog;
+  /** Until the function that it answers is called, llama.cpp logs to nobody: a line costs a native thread a wait for this one. */
+  silence(): () => void;
 }
 
 interface Candidate extends LibraryFolder {
@@ -60,13 +62,24 @@ function loadOnce(candidate: Candidate, log: LogSink): Libraries {
   const nativeLog = createNativeLog(log);
   const native = bindNative(libraryFiles(candidate.binsDir));
   checkRelease(native);
-  native.llama_log_set(registerLog(nativeLog), null);
+  const callback = registerLog(nativeLog);
+  native.llama_log_set(callback, null);
   native.ggml_backend_load_all_from_path(candidate.binsDir);
   if (findGpuDevices(native).length === 0 && candidate.fallbackDir !== undefined)
     loadBackends(native, candidate.fallbackDir);
   native.llama_backend_init();
   const gpuDevices = findGpuDevices(native);
-  return { native, nativeLog, gpuDevices, binsDir: candidate.binsDir, ...describe(native, candidate, gpuDevices) };
+  const silence = () => {
+    native.llama_log_set(silentSink(candidate.binsDir), null);
+    return () => native.llama_log_set(callback, null);
+  };
+  const found = describe(native, candidate, gpuDevices);
+  return { native, nativeLog, silence, gpuDevices, binsDir: candidate.binsDir, ...found };
+}
+
+/** A native function that ignores what it is called with and changes nothing: as a log callback it is silence. */
+function silentSink(binsDir: string): bigint {
+  return koffi.load(libraryFiles(binsDir).llama).symbol('llama_max_devices') as bigint;
 }
 
 function choose(options: LibrariesOptions): Candidate {

@@ -13,6 +13,17 @@ export interface ServedModel {
   /** Unix time in seconds. */
   readonly createdSeconds: number;
   readonly ownedBy: string;
+  /** Those of the ids that answer with an adapter. */
+  readonly adapters: readonly ServedAdapter[];
+}
+
+export interface ServedAdapter {
+  /** As requests name it: the model's id and the adapter's name. */
+  readonly id: string;
+  /** As the engine knows it. */
+  readonly name: string;
+  /** Where it was loaded from, as the operator wrote it. */
+  readonly path: string;
 }
 
 export interface HttpLimits {

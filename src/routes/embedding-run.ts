@@ -6,7 +6,7 @@ import type { EmbeddingCapacity } from '../embedding-port.ts';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { watchClient } from './client-watch.ts';
 import type { RouteDependencies } from './dependencies.ts';
-import { modelFault, notReady } from './endpoint.ts';
+import { adapterOf, modelFault, notReady } from './endpoint.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import type { EmbeddingEndpoint } from './metrics-port.ts';
@@ -38,6 +38,10 @@ export function embeddingModel(
   const model = named ?? dependencies.model.ids[0];
   const unknownModel = modelFault(model, dependencies.model);
   if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
+  if (adapterOf(model, dependencies.model) !== undefined) {
+    const why = 'vectors are made by the model alone, without adapters';
+    return { kind: 'refused', error: octetError('invalid_request', `${why}. Given: ${givenText(model)}`, 'model') };
+  }
   const capacity = dependencies.engine.capacity();
   if (capacity === undefined) return { kind: 'refused', error: notReady(dependencies) };
   const { embedding } = capacity;

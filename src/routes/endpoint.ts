@@ -81,6 +81,7 @@ export async function serveEndpoint<Fields extends SharedFields>(
     requestMsMax: dependencies.limits.requestMsMax,
     fairnessKey: fairnessKeyOf(exchange, fields.user),
     bannedRuns: bannedRunsOf(fields.bad_words, dependencies.tokenizer),
+    adapter: adapterOf(model, dependencies.model),
   });
   if (plan.kind === 'refused') return refuse(plan.error);
   const notEnforced = await grammarFault(dependencies, plan.value, receivedMs);
@@ -149,6 +150,11 @@ export function modelFault(id: string, model: ServedModel): OctetErrorBody | und
   if (model.ids.includes(id)) return undefined;
   const served = model.ids.map((known) => JSON.stringify(known)).join(', ');
   return octetError('model_not_found', `model must be one of ${served}. Given: ${givenText(id)}`, 'model');
+}
+
+/** The adapter that a served id stands for; undefined for the model alone. */
+export function adapterOf(id: string, { adapters }: ServedModel): string | undefined {
+  return adapters.find((adapter) => adapter.id === id)?.name;
 }
 
 /** Whose share a request counts against: its API key, else its user, else its address. */

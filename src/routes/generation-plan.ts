@@ -38,6 +38,8 @@ export interface PlanInput {
   readonly bestOf?: number | undefined;
   readonly report: Report;
   readonly bannedRuns: SamplingParams['bannedRuns'];
+  /** Undefined: the model alone. */
+  readonly adapter?: string | undefined;
 }
 
 /** Refuses prompts that are empty or leave no room for the output asked for. */
@@ -80,6 +82,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       priority: fields.priority ?? 0,
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',
+      adapter: input.adapter,
       timeLimit: timeLimitOf(fields.timeout, input.requestMsMax),
     },
   };

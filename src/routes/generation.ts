@@ -46,6 +46,7 @@ export interface GenerationPlan {
   readonly priority: number;
   readonly fairnessKey: string;
   readonly namespace: string;
+  readonly adapter?: string | undefined;
   readonly timeLimit: Omit<TimeLimit, 'spentMs'>;
 }
 
@@ -164,6 +165,7 @@ function commandOf(
     priority: plan.priority,
     fairnessKey: plan.fairnessKey,
     namespace: plan.namespace,
+    adapter: plan.adapter,
     timeLimit: { ...plan.timeLimit, spentMs: performance.now() - ports.receivedMs },
   };
 }

@@ -37,7 +37,7 @@ const common: Readonly<Record<string, UnsupportedRule>> = {
   xtc_probability: sampler,
   dry_multiplier: sampler,
   dynatemp_range: sampler,
-  lora: rule(empty, 'adapters are not supported yet'),
+  lora: rule(empty, 'name the adapter as the model, MODEL:NAME'),
 };
 
 export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {

@@ -6,12 +6,13 @@ import { octetError } from '../errors.ts';
 import { tokenId } from '../ids.ts';
 import type { DecodeOutcome, SampleRow } from '../kernel-port.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
+import { noteStep } from './adapter-turns.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
 import { type PlannedChunk, type StepPlan, shapeOf } from './plan-step.ts';
 import { preempt, victimOf } from './preempt.ts';
 import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';
 import { isRunaway } from './repetition.ts';
-import { appendToken, type Sequence } from './sequence.ts';
+import { appendToken, cacheRequest, type Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 
 /** The rows to draw for, and whose they are; both have shape (draws,). */
@@ -58,11 +59,7 @@ function commit(state: SchedulerState, sequence: Sequence, chunk: PlannedChunk):
   sequence.computedCount += chunk.count;
   if (chunk.count > 1 || !chunk.draws || sequence.generatedCount === 0) state.totals.promptTokens += chunk.count;
   state.queue.charge(sequence.command.fairnessKey, chunk.count);
-  state.cache.commit(leaseOf(sequence), {
-    namespace: sequence.command.namespace,
-    tokens: sequence.tokens,
-    tokenCount: sequence.computedCount,
-  });
+  state.cache.commit(leaseOf(sequence), cacheRequest(sequence, sequence.computedCount));
 }
 
 /** Siblings run from here on if there is room; those for whom there is none wait like everybody. */
@@ -72,11 +69,7 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
     sibling.forkOf = undefined;
     const fork =
       state.running.length < state.options.sequencesMax
-        ? state.cache.fork(leaseOf(primary), {
-            namespace: primary.command.namespace,
-            tokens: primary.tokens,
-            tokenCount: primary.computedCount,
-          })
+        ? state.cache.fork(leaseOf(primary), cacheRequest(primary, primary.computedCount))
         : undefined;
     if (fork?.kind === 'admitted') {
       start(state, sibling, { lease: fork.lease, computedCount: primary.computedCount, nowMs });
@@ -205,8 +198,12 @@ export function applyFailure(
   }
 }
 
-/** Tells the cost model how long the step took. */
+/** Tells the cost model, and the turns of adapters, how long the step took. */
 export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: number): void {
   state.totals.steps += 1;
-  state.costs.observe(shapeOf(plan), stepMs);
+  const shape = shapeOf(plan);
+  const expectedMs = state.costs.predictMs(shape);
+  const isChange = noteStep(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
+  // A change takes time of its own, which would be learned as that of every such step.
+  if (!isChange || expectedMs === undefined) state.costs.observe(shape, stepMs);
 }

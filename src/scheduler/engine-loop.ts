@@ -83,6 +83,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
     performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
+    ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
     const decoding = ports.kernel.decode(rows.rowCount);

@@ -8,14 +8,14 @@ import { releaseHostBytes } from '../kv/host-tier.ts';
 import type { Lease } from '../kv/types.ts';
 import type { CancelReason, GenerateCommand, SequenceEvent } from '../ports.ts';
 import { deadlineOf } from '../time-limit.ts';
-import { createSequence, type Sequence, transition } from './sequence.ts';
-import type { SchedulerState } from './state.ts';
+import { createSequence, namespaceOf, type Sequence, transition } from './sequence.ts';
+import type { AdapterCount, SchedulerState } from './state.ts';
 
 /** Enters a command's choices: the first waits in the queue, the others wait for its prompt. */
 export function enter(state: SchedulerState, command: GenerateCommand, nowMs: number): void {
   let primary: Sequence | undefined;
   const cachedAtArrival = state.cache.cachedTokenCount({
-    namespace: command.namespace,
+    namespace: namespaceOf(command),
     tokens: command.tokens,
     tokenCount: command.tokens.length,
   });
@@ -26,6 +26,7 @@ export function enter(state: SchedulerState, command: GenerateCommand, nowMs: nu
     assert(!state.sequences.has(sequence.id), 'sequence ids are never reused');
     state.sequences.set(sequence.id, sequence);
     state.waitingTokenCount += sequence.tokenCount;
+    count(state, sequence, { waiting: 1, running: 0 });
     const { timeLimit: limit } = command;
     if (limit !== undefined) {
       sequence.deadline = { atMs: deadlineOf(limit, nowMs), limit, sequence, heapIndex: -1 };
@@ -54,6 +55,7 @@ export function start(state: SchedulerState, sequence: Sequence, how: Start): vo
   sequence.lease = how.lease;
   sequence.computedCount = how.computedCount;
   state.running.push(sequence);
+  count(state, sequence, { waiting: -1, running: 1 });
   if (sequence.startedMs !== undefined) return;
   sequence.startedMs = how.nowMs;
   state.events.push({
@@ -71,6 +73,7 @@ export function backToWaiting(state: SchedulerState, sequence: Sequence): void {
   releaseSiblings(state, sequence);
   sequence.computedCount = 0;
   sequence.preemptionCount += 1;
+  count(state, sequence, { waiting: 1, running: -1 });
   state.waitingTokenCount += sequence.tokenCount;
   state.queue.push(sequence);
 }
@@ -116,6 +119,7 @@ export function unpark(state: SchedulerState, sequence: Sequence): void {
 function end(state: SchedulerState, sequence: Sequence, keep: 'keep' | 'discard'): void {
   const was = sequence.state;
   transition(sequence, 'finish');
+  count(state, sequence, was === 'running' ? { waiting: 0, running: -1 } : { waiting: -1, running: 0 });
   if (was === 'running') stopRunning(state, sequence, keep);
   else {
     state.waitingTokenCount -= sequence.tokenCount;
@@ -154,6 +158,13 @@ function releaseSiblings(state: SchedulerState, primary: Sequence): void {
   next.siblings = rest;
   for (const sibling of rest) sibling.forkOf = next;
   state.queue.push(next);
+}
+
+/** Sequences of the base model alone are not counted. */
+function count(state: SchedulerState, { command: { adapter } }: Sequence, change: AdapterCount): void {
+  if (adapter === undefined) return;
+  const { waiting, running } = state.adapterCounts.get(adapter) ?? { waiting: 0, running: 0 };
+  state.adapterCounts.set(adapter, { waiting: waiting + change.waiting, running: running + change.running });
 }
 
 /** The lease of a running sequence. */

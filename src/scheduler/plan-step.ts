@@ -5,6 +5,7 @@
 import { octetError } from '../errors.ts';
 import type { CacheSeqId } from '../ids.ts';
 import type { Admission } from '../kv/types.ts';
+import { type AdapterName, nextAdapter } from './adapter-turns.ts';
 import type { StepShape } from './cost-model.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
@@ -33,6 +34,8 @@ export interface Restore {
 }
 
 export interface StepPlan {
+  /** Of all chunks. */
+  adapter: AdapterName;
   readonly chunks: PlannedChunk[];
   readonly parks: Park[];
   readonly restores: Restore[];
@@ -44,12 +47,16 @@ const pendingSkipsMax = 256;
 
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
-  const plan: StepPlan = { chunks: [], parks: [], restores: [], tokenCount: 0 };
-  secureBlocks(state, plan);
-  const decodeCount = planDecodes(state, plan);
-  let budget = promptBudget(state, decodeCount, nowMs);
-  budget = planPrompts(state, plan, budget);
+  const parks: Park[] = [];
+  secureBlocks(state, parks);
+  const plan: StepPlan = { adapter: adapterOfStep(state), chunks: [], parks, restores: [], tokenCount: 0 };
+  const budget = planRunning(state, plan, nowMs);
   admitWaiting(state, plan, { budget, nowMs });
+  if (plan.tokenCount === 0 && state.running.length > 0) {
+    // Those who had the turn were displaced by one of another adapter.
+    plan.adapter = adapterOfStep(state);
+    planRunning(state, plan, nowMs);
+  }
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
   if (plan.tokenCount > 0 || plan.parks.length > 0) return plan;
@@ -66,41 +73,65 @@ function failStuck(state: SchedulerState): void {
 }
 
 /** Every running sequence gets blocks for its next token, the first in rank at the cost of the last. */
-function secureBlocks(state: SchedulerState, plan: StepPlan): void {
+function secureBlocks(state: SchedulerState, parks: Park[]): void {
   for (const sequence of [...state.running]) {
     while (sequence.state === 'running' && !state.cache.extend(leaseOf(sequence), sequence.tokenCount)) {
-      preemptInto(state, plan, victimOf(state) ?? sequence);
+      preemptInto(state, parks, victimOf(state) ?? sequence);
     }
   }
 }
 
-function preemptInto(state: SchedulerState, plan: StepPlan, victim: Sequence): void {
+function preemptInto(state: SchedulerState, parks: Park[], victim: Sequence): void {
   const park = preempt(state, victim);
-  if (park !== undefined) plan.parks.push(park);
+  if (park !== undefined) parks.push(park);
 }
 
-function planDecodes(state: SchedulerState, plan: StepPlan): number {
+/** Whose turn it is among running sequences; where nothing runs, the first in line decides. */
+function adapterOfStep({ running, queue, turns }: SchedulerState): AdapterName {
+  if (running.length > 0)
+    return nextAdapter(
+      turns,
+      running.map(({ command }) => command.adapter),
+    );
+  const first = queue.peek();
+  return first === undefined ? turns.current : first.command.adapter;
+}
+
+/** Computes those that run and have the turn; answers what is left of the budget for prompts. */
+function planRunning(state: SchedulerState, plan: StepPlan, nowMs: number): number {
+  planDecodes(state, plan);
+  return planPrompts(state, plan, promptBudget(state, plan, nowMs));
+}
+
+function planDecodes(state: SchedulerState, plan: StepPlan): void {
   for (const sequence of state.running) {
-    if (uncomputedCount(sequence) === 1 && plan.tokenCount < state.options.stepTokensMax) addChunk(plan, sequence, 1);
+    if (uncomputedCount(sequence) !== 1 || !hasTurn(plan, sequence)) continue;
+    if (plan.tokenCount < state.options.stepTokensMax) addChunk(plan, sequence, 1);
   }
-  return plan.chunks.length;
 }
 
-function promptBudget(state: SchedulerState, decodeCount: number, nowMs: number): number {
+function hasTurn(plan: StepPlan, { command }: Sequence): boolean {
+  return command.adapter === plan.adapter;
+}
+
+/** Sequences that decode under other adapters wait for this step as well, so the step is measured against all of them. */
+function promptBudget(state: SchedulerState, plan: StepPlan, nowMs: number): number {
   const first = state.queue.peek();
+  const others = state.running.filter((sequence) => uncomputedCount(sequence) === 1 && !hasTurn(plan, sequence));
+  const decodeCount = plan.chunks.length + others.length;
   return promptTokensWithin(state.costs, {
     decodeCount,
     promptCount: state.sequences.size - decodeCount,
-    promptDepth: nextPromptDepth(state),
+    promptDepth: nextPromptDepth(state, plan),
     itlTargetMs: state.options.itlTargetMs,
     queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
-    budgetTokens: state.options.stepTokensMax,
+    budgetTokens: state.options.stepTokensMax + others.length,
   });
 }
 
 /** How far the prompt that is read next has come; one that is admitted now begins about where it is cached. */
-function nextPromptDepth(state: SchedulerState): number {
-  const reading = state.running.find((sequence) => uncomputedCount(sequence) > 1);
+function nextPromptDepth(state: SchedulerState, plan: StepPlan): number {
+  const reading = state.running.find((sequence) => uncomputedCount(sequence) > 1 && hasTurn(plan, sequence));
   return reading?.computedCount ?? state.queue.peek()?.cachedAtArrival ?? 0;
 }
 
@@ -109,7 +140,7 @@ function planPrompts(state: SchedulerState, plan: StepPlan, budget: number): num
   let left = budget;
   for (const sequence of state.running) {
     if (left <= 0) break;
-    if (uncomputedCount(sequence) <= 1) continue;
+    if (uncomputedCount(sequence) <= 1 || !hasTurn(plan, sequence)) continue;
     const count = chunkOf(state, plan, { sequence, left });
     if (count === 0) continue;
     addChunk(plan, sequence, count);
@@ -139,15 +170,25 @@ interface AdmissionBudget {
   readonly nowMs: number;
 }
 
+/**
+ * In order of rank, whatever the adapter: those of another one get their lease now and are computed when it has its turn.
+ * No more of them than that turn's first step could read, or their blocks would lie idle.
+ */
 function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBudget): void {
   const passedOver: Sequence[] = [];
   let left = budget.budget;
-  while (left > 0 && passedOver.length < pendingSkipsMax) {
+  let laterLeft = state.options.stepTokensMax;
+  while (passedOver.length < pendingSkipsMax) {
     const sequence = state.queue.peek();
     if (sequence === undefined) break;
+    if ((hasTurn(plan, sequence) ? left : laterLeft) <= 0) break;
     if (!makePlace(state, plan, sequence)) break;
     state.queue.remove(sequence);
     const outcome = admitOne(state, plan, { sequence, nowMs: budget.nowMs });
+    if (outcome === 'admitted' && !hasTurn(plan, sequence)) {
+      laterLeft -= uncomputedCount(sequence);
+      continue;
+    }
     if (outcome === 'admitted') {
       const count = chunkOf(state, plan, { sequence, left });
       if (count > 0) addChunk(plan, sequence, count);
@@ -168,7 +209,7 @@ function makePlace(state: SchedulerState, plan: StepPlan, waiting: Sequence): bo
   if (victim === undefined || !state.queue.displaces(waiting, victim)) return false;
   // A sequence that is already in this plan must not lose its lease under it.
   if (plan.chunks.some((chunk) => chunk.sequence === victim)) removeChunk(plan, victim);
-  preemptInto(state, plan, victim);
+  preemptInto(state, plan.parks, victim);
   return state.running.length < state.options.sequencesMax && hasHeadroom(state, waiting);
 }
 

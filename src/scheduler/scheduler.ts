@@ -25,7 +25,7 @@ import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
 import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
-import { createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
+import { type AdapterCount, createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
 
 export interface Scheduler {
   /** Takes a command; each of its choices ends in exactly one terminal event, or in `cancel`. */
@@ -172,7 +172,13 @@ function statsOf(state: SchedulerState): SchedulerStats {
     promptTokenCount: state.totals.promptTokens,
     generationTokenCount: state.totals.generationTokens,
     stepFailureCount: state.totals.stepFailures,
+    adaptersRunning: adaptersWith(state, ({ running }) => running > 0),
+    adaptersWaiting: adaptersWith(state, ({ waiting }) => waiting > 0),
   };
+}
+
+function adaptersWith({ adapterCounts }: SchedulerState, has: (count: AdapterCount) => boolean): readonly string[] {
+  return [...adapterCounts].flatMap(([name, count]) => (has(count) ? [name] : []));
 }
 
 /** The scheduler's laws beside the cache's own. O(sequences + blocks). */

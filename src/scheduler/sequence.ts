@@ -10,7 +10,7 @@
 import { assert } from '../assert.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { ParkedState } from '../kernel-port.ts';
-import type { Lease } from '../kv/types.ts';
+import type { CacheRequest, Lease } from '../kv/types.ts';
 import type { GenerateCommand } from '../ports.ts';
 import type { TimeLimit } from '../time-limit.ts';
 import type { HeapMember } from './ordered-heap.ts';
@@ -129,7 +129,13 @@ export function uncomputedCount(sequence: Sequence): number {
   return sequence.tokenCount - sequence.computedCount;
 }
 
-/** The sequence as the cache wants it. */
-export function cacheRequest(sequence: Sequence): { namespace: string; tokens: Int32Array; tokenCount: number } {
-  return { namespace: sequence.command.namespace, tokens: sequence.tokens, tokenCount: sequence.tokenCount };
+/** The sequence as the cache wants it; by default with all its tokens. */
+export function cacheRequest(sequence: Sequence, tokenCount = sequence.tokenCount): CacheRequest {
+  return { namespace: namespaceOf(sequence.command), tokens: sequence.tokens, tokenCount };
+}
+
+/** Where prefixes may be shared: the same tokens have other keys and values under another adapter. */
+export function namespaceOf({ adapter = '', namespace }: GenerateCommand): string {
+  // No adapter's name has this letter, so that no salt can imitate one.
+  return `${adapter}\n${namespace}`;
 }

@@ -4,6 +4,7 @@ import type { SequenceId, TokenId } from '../ids.ts';
 import { createHostTier, type HostTier } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { SequenceEvent } from '../ports.ts';
+import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
@@ -37,6 +38,9 @@ export interface SchedulerState {
   readonly endTokens: ReadonlySet<number>;
   readonly queue: WaitingQueue;
   readonly costs: CostModel;
+  readonly turns: AdapterTurns;
+  /** Sequences of each adapter that had any. */
+  readonly adapterCounts: Map<string, AdapterCount>;
   /** Every sequence that has not ended. */
   readonly sequences: Map<SequenceId, Sequence>;
   /** In order of admission. */
@@ -54,6 +58,12 @@ export interface SchedulerState {
   readonly parked: HostTier<SequenceId>;
   /** Measured copying speed between cache and host memory. */
   parkBytesPerMs: number;
+}
+
+/** How many sequences of an adapter wait, and run. */
+export interface AdapterCount {
+  waiting: number;
+  running: number;
 }
 
 /** Counts since the engine started. */
@@ -77,6 +87,8 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     endTokens: new Set<number>(options.endTokenIds),
     queue: createWaitingQueue(options.policy),
     costs: createCostModel(),
+    turns: createAdapterTurns(),
+    adapterCounts: new Map(),
     sequences: new Map(),
     running: [],
     deadlines: createOrderedHeap<DeadlineEntry>((a, b) => a.atMs < b.atMs),

@@ -5,6 +5,7 @@ import { formatBytes } from '../format.ts';
 import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
 import { statusText } from '../precision/gate/run-gate.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import { type AdapterWish, adapterText } from './adapters/adapter-list.ts';
 import { settingGroups } from './settings-facts.ts';
 import { settingList } from './settings-list.ts';
 import type { Settings } from './settings-schema.ts';
@@ -17,14 +18,18 @@ export function visibleSettings(settings: Settings): Readonly<Record<string, str
   for (const [name, value] of Object.entries(settings)) {
     if (settingList.some((setting) => setting.name === name && setting.secret)) {
       visible[name] = `${Array.isArray(value) ? value.length : 1} given`;
-    } else if (typeof value === 'object') visible[name] = value.join(',');
+    } else if (typeof value === 'object') visible[name] = value.map(entryText).join(',');
     else visible[name] = typeof value === 'string' ? withoutCredentials(value) : value;
   }
   return visible;
 }
 
+function entryText(entry: string | AdapterWish): string {
+  return typeof entry === 'string' ? entry : adapterText({ ...entry, path: withoutCredentials(entry.path) });
+}
+
 /** A URL without user, password and query, which may hold a token; other text unchanged. */
-function withoutCredentials(text: string): string {
+export function withoutCredentials(text: string): string {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text)) return text;
   const url = new URL(text);
   url.username = '';
@@ -132,16 +137,19 @@ export interface BannerFacts {
   readonly precision: PrecisionStatus;
   readonly capacity: EngineCapacity;
   readonly needsKey: boolean;
+  /** Model ids that answer with an adapter. */
+  readonly adapterIds?: readonly string[];
 }
 
 /** What the server says once it is ready. */
 export function formatStartBanner(facts: BannerFacts): string {
-  const { capacity } = facts;
+  const { capacity, adapterIds = [] } = facts;
   const weights = `${facts.precision.weights} weights, ${formatBytes(capacity.weightBytes)}`.trimStart();
   const kvBytes = capacity.blockCount * capacity.blockTokens * capacity.kvBytesPerToken;
   const sharing = capacity.prefixSharing;
   const rows = [
     ['model', `${facts.modelName} (${weights})`],
+    ...(adapterIds.length === 0 ? [] : [['adapters', adapterIds.join(', ')] as const]),
     ['device', capacity.gpuReason],
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
     ['precision', statusText(facts.precision)],

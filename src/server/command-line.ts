@@ -10,8 +10,8 @@ import { packageVersion } from './package-root.ts';
 import type { SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 
-/** Flag values by setting name; `true` is a flag without a value. `config` is the path of a settings file. */
-export type FlagValues = Readonly<Record<string, string | true>>;
+/** Flag values by setting name; `true` is a flag without a value, a list a repeated flag. `config` is the path of a settings file. */
+export type FlagValues = Readonly<Record<string, string | true | readonly string[]>>;
 
 export type CommandLine =
   | { readonly kind: 'serve'; readonly flags: FlagValues; readonly faults: readonly SettingFault[] }
@@ -113,7 +113,12 @@ function settingOptions(): Option[] {
 function optionOf(flag: string, setting: SettingDescription): Option {
   const value = setting.unit === '' || setting.unit.includes(' ') ? 'value' : setting.unit;
   const flags = typeof setting.defaultValue === 'boolean' ? `${flag} ${switchValue}` : `${flag} [${value}]`;
-  return new Option(flags, helpText(setting)).helpGroup(`${setting.group}:`);
+  const option = new Option(flags, helpText(setting)).helpGroup(`${setting.group}:`);
+  return setting.repeats ? option.argParser(gather) : option;
+}
+
+function gather(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function helpText(setting: SettingDescription): string {

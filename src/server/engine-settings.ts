@@ -1,12 +1,13 @@
 // From the settings to what the engine process is told.
 
 import type { PrecisionStatus } from '../precision-status.ts';
-import type { EmbeddingWish, EngineConfiguration } from './engine/engine-configuration.ts';
+import type { EmbeddingWish, EngineAdapter, EngineConfiguration } from './engine/engine-configuration.ts';
 import type { Settings } from './settings-schema.ts';
 
 /** What the engine is to load. */
 export interface ServedFile {
   readonly modelPath: string;
+  readonly adapters: readonly EngineAdapter[];
   readonly precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;
@@ -14,10 +15,11 @@ export interface ServedFile {
 
 export function engineConfiguration(
   settings: Settings,
-  { modelPath, precision, isEncoder }: ServedFile,
+  { modelPath, adapters, precision, isEncoder }: ServedFile,
 ): EngineConfiguration {
   return {
     modelPath,
+    adapters,
     gpu: settings.gpu,
     gpuLayers: settings.gpuLayers,
     threads: settings.threads,

@@ -16,7 +16,8 @@ export interface FingerprintParts {
 export function createFingerprint(settings: Settings, { release, choice }: FingerprintParts): (kv: KvTypes) => string {
   const made = choice.kind === 'made' ? choice.plan : undefined;
   const weights = made === undefined ? choice.label : [made.weights.tensors.map(({ to }) => to), made.scaling?.steps];
-  const facts = [packageVersion(), release, settings.model, weights, settings.gpu];
+  const adapters = settings.lora.length === 0 ? [] : [settings.lora];
+  const facts = [packageVersion(), release, settings.model, weights, settings.gpu, ...adapters];
   return ({ k, v }) => {
     const digest = createHash('sha256')
       .update(JSON.stringify([facts, k, v]))

@@ -2,15 +2,22 @@
 // it (Gateway API inference extension, llm-d, production-stack, KEDA) read this server unchanged.
 // Source of names, labels and meanings: vLLM's metrics of 2026, and three older names that routers still scrape.
 
+import type { ServedAdapter } from '../routes/dependencies.ts';
 import { kvUsage } from './metrics-octet.ts';
 import { embeddedTokens, engineTotal, type MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
 
+export interface ServedNames {
+  readonly modelName: string;
+  readonly adapters: readonly ServedAdapter[];
+}
+
 /** Everything under vllm:, each line with the labels model_name and engine. */
-export function vllmSeries(record: MetricsRecord, modelName: string): Series[] {
+export function vllmSeries(record: MetricsRecord, { modelName, adapters }: ServedNames): Series[] {
   const labels = { model_name: modelName, engine: '0' };
   return [
     ...stateSeries(record),
+    adapterSeries(record, adapters),
     ...tokenSeries(record),
     ...latencySeries(record),
     ...sizeSeries(record),
@@ -48,13 +55,27 @@ function stateSeries(record: MetricsRecord): Series[] {
       labelNames: ['block_size', 'num_gpu_blocks', 'cache_dtype', 'enable_prefix_caching'],
       read: () => cacheConfig(record),
     }),
-    gauge('vllm:lora_requests_info', 'Adapters in use: none. The value is the time of the scrape.', {
-      labelNames: ['max_lora', 'running_lora_adapters', 'waiting_lora_adapters'],
-      read: () => [
-        { labels: { max_lora: '0', running_lora_adapters: '', waiting_lora_adapters: '' }, value: Date.now() / 1000 },
-      ],
-    }),
   ];
+}
+
+/** Routers send a request where its adapter is in use, so adapters go by the names that requests have for them. */
+function adapterSeries({ engine }: MetricsRecord, adapters: readonly ServedAdapter[]): Series {
+  const idsOf = (names: readonly string[] = []): string =>
+    adapters.flatMap(({ id, name }) => (names.includes(name) ? [id] : [])).join(',');
+  const help =
+    'Model ids of adapters that have running and waiting sequences, as comma lists, and how many adapters there are. The value is the time of the scrape.';
+  return gauge('vllm:lora_requests_info', help, {
+    labelNames: ['max_lora', 'running_lora_adapters', 'waiting_lora_adapters'],
+    read: () => {
+      const stats = engine.present.stats;
+      const labels = {
+        max_lora: String(adapters.length),
+        running_lora_adapters: idsOf(stats?.adaptersRunning),
+        waiting_lora_adapters: idsOf(stats?.adaptersWaiting),
+      };
+      return [{ labels, value: Date.now() / 1000 }];
+    },
+  });
 }
 
 function cacheConfig(record: MetricsRecord): readonly Sample[] {

@@ -3,7 +3,7 @@
 
 import type { EngineCapacity } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
-import type { MetricsText } from '../routes/dependencies.ts';
+import type { MetricsText, ServedAdapter } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { embeddingSeries } from './metrics-embeddings.ts';
 import { createExposition } from './metrics-exposition.ts';
@@ -32,6 +32,7 @@ import { vllmSeries } from './metrics-vllm.ts';
 export interface MetricsOptions {
   /** The served id: label `model_name`. */
   readonly modelName: string;
+  readonly adapters?: readonly ServedAdapter[];
   /** A monotonic clock in milliseconds; performance.now unless a test says otherwise. */
   readonly nowMs?: () => number;
 }
@@ -63,14 +64,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const record = createMetricsRecord();
   const processMetrics = createProcessMetrics();
   const lag = watchEventLoop();
-  const { modelName } = options;
+  const { modelName, adapters = [] } = options;
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
     ...grammarSeries(record),
     ...embeddingSeries(record),
     ...precisionSeries(record),
     lagSeries(record, lag),
-    ...vllmSeries(record, modelName),
+    ...vllmSeries(record, { modelName, adapters }),
   ];
   const exposition = createExposition(series);
 

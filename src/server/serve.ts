@@ -18,11 +18,16 @@ import { createTokenizer } from '../llama/tokenizer.ts';
 import type { EngineCapacity } from '../ports.ts';
 import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import type { ServedModel } from '../routes/dependencies.ts';
 import type { ChatEncoder } from '../text-ports.ts';
+import { openAdapters } from './adapters/open-adapters.ts';
+import { servedModel } from './adapters/served-model.ts';
+import { announce } from './announce.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
-import { formatMemoryPlan, formatSettings, formatStartBanner, serverUrl, visibleSettings } from './banner.ts';
+import { formatSettings, serverUrl, visibleSettings } from './banner.ts';
 import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
+import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
@@ -69,11 +74,18 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   const { weights, imatrix } = settings;
   const importance = imatrix === '' ? {} : { importancePath: imatrix };
   const choice = await chooseWeights({ libraries, source: modelPath, weights, ...importance });
-  const metrics = createMetrics({ modelName });
+  const adapters = await openAdapters(settings.lora, {
+    modelPath,
+    choice,
+    find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
+    warn: (text) => logger.warn(text),
+  });
+  const model = servedModel(modelName, settings.lora);
+  const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
   const isEncoder = isEncoderOnly(vocabulary.shape);
-  const served = { modelPath, precision: precisionBefore(settings, choice.label), isEncoder };
+  const served = { modelPath, adapters, precision: precisionBefore(settings, choice.label), isEncoder };
   const supervisor = createEngineSupervisor(settings, {
     served,
     logger,
@@ -82,7 +94,9 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     onReady: (capacity) => {
       progress.end();
       metrics.onEngineReady(capacity);
-      announce({ capacity, logger, url, modelName, needsKey: keys.length > 0, precision: served.precision });
+      const adapterIds = model.adapters.map(({ id }) => id);
+      const { precision } = served;
+      announce({ capacity, logger, url, modelName, adapterIds, needsKey: keys.length > 0, precision });
     },
   });
   const client = createEngineClient(supervisor, {
@@ -90,7 +104,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     now: () => performance.now(),
     observer: metrics,
   });
-  const app = await createHttp(settings, { logger, metrics, client, keys, modelName, vocabulary, choice, served });
+  const app = await createHttp(settings, { logger, metrics, client, keys, model, vocabulary, choice, served });
   await app.listen({ host: settings.host, port: settings.port });
   url = serverUrl(settings.host, portOf(app));
   logger.info({ url }, 'listening');
@@ -115,6 +129,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
 /** What the engine is to serve; known when it is launched. */
 interface Served {
   modelPath: string;
+  readonly adapters: readonly EngineAdapter[];
   precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;
@@ -182,14 +197,14 @@ interface HttpParts {
   readonly metrics: Metrics;
   readonly client: EngineClient;
   readonly keys: readonly string[];
-  readonly modelName: string;
+  readonly model: ServedModel;
   readonly vocabulary: LlamaModel;
   readonly choice: WeightsChoice;
   readonly served: Readonly<Served>;
 }
 
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
-  const { metrics, modelName, vocabulary, choice, served } = parts;
+  const { metrics, model, vocabulary, choice, served } = parts;
   const tokenizer = createTokenizer(vocabulary);
   const chatEncoder = createChatEncoder(vocabulary, tokenizer);
   const dialect = servedDialect(settings, vocabulary, chatEncoder);
@@ -202,7 +217,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     chatEncoder,
     embeddingEncoder: createEmbeddingEncoder(vocabulary, tokenizer),
     dialect,
-    model: { ids: [modelName], createdSeconds: Math.floor(Date.now() / 1000), ownedBy: 'octet' },
+    model,
     limits: {
       bodyBytesMax: settings.bodyBytesMax,
       requestMsMax: settings.timeoutSeconds * 1000,
@@ -220,7 +235,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
       octet: packageVersion(),
       llamaCpp: release,
       node: process.version,
-      model: modelName,
+      model: model.ids[0],
       weights: choice.label,
     },
     logger: parts.logger,
@@ -236,24 +251,6 @@ function servedDialect(settings: Settings, vocabulary: LlamaModel, { showsTools 
 function portOf(app: FastifyInstance): number {
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-interface Announcement {
-  readonly capacity: EngineCapacity;
-  readonly logger: Logger;
-  readonly url: string;
-  readonly modelName: string;
-  readonly needsKey: boolean;
-  readonly precision: PrecisionStatus;
-}
-
-function announce({ capacity, logger, url, modelName, needsKey, precision }: Announcement): void {
-  // At a terminal the tables below say it better.
-  logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
-  if (!process.stdout.isTTY) return;
-  process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
-  const facts = { version: packageVersion(), url, modelName, precision, capacity, needsKey };
-  process.stdout.write(`\n${formatStartBanner(facts)}\n`);
 }
 
 interface SignalParts {

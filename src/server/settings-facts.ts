@@ -25,6 +25,8 @@ export interface SettingFacts {
   readonly limit?: string;
   /** From the environment alone, and never printed. */
   readonly secret?: true;
+  /** Its flag may be given several times, each with one entry of a list. */
+  readonly repeats?: true;
 }
 
 export const settingFacts = z.registry<SettingFacts>();

@@ -20,7 +20,7 @@ export interface SettingDescription extends SettingFacts {
 }
 
 const bounds = z.object({
-  type: z.unknown(),
+  type: z.unknown().optional(),
   default: z.union([z.string(), z.number(), z.boolean()]),
   minimum: z.number().optional(),
   maximum: z.number().optional(),

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { kvTypes } from '../kv-types.ts';
 import { shippedRecipeNames } from '../precision/recipes/find-recipe.ts';
+import { adapterList, adapterListLimit } from './adapters/adapter-list.ts';
 import { dialectSettings } from './settings-dialect.ts';
 import { embeddingSettings } from './settings-embedding.ts';
 import { settingFacts } from './settings-facts.ts';
@@ -33,6 +34,14 @@ const modelSettings = {
       meaning: 'The model id that requests name and answers carry; empty takes the file name without .gguf.',
       limit: 'at most 256 printable ASCII characters without blanks',
     }),
+  lora: adapterList.prefault('').register(settingFacts, {
+    group: 'Model',
+    unit: 'name=path',
+    meaning:
+      'LoRA adapters (GGUF) to serve beside the model, each as the model MODEL:NAME; the flag may be given several times.',
+    limit: adapterListLimit,
+    repeats: true,
+  }),
   weights: weightsWish.prefault('auto').register(settingFacts, {
     group: 'Model',
     unit: '',

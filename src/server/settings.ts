@@ -59,7 +59,8 @@ function readFlags(flags: FlagValues): GivenValues {
     const text = flags[setting.name];
     if (text === undefined) continue;
     const source = `flag ${setting.flag ?? ''}`;
-    if (text !== true) values.set(setting.name, { value: fromText(setting, text), source });
+    if (typeof text === 'object') values.set(setting.name, { value: text, source });
+    else if (text !== true) values.set(setting.name, { value: fromText(setting, text), source });
     else if (typeof setting.defaultValue === 'boolean') values.set(setting.name, { value: true, source });
     else faults.push({ kind: 'invalid', name: setting.name, limit: setting.limit, given: 'no value', source });
   }
@@ -72,7 +73,7 @@ function configFile(flags: FlagValues, env: SettingsInput['env']): GivenValues {
       ? [env['OCTET_CONFIG'] ?? '', 'environment OCTET_CONFIG']
       : [flags['config'], 'flag --config'];
   if (path === '') return { values: new Map(), faults: [] };
-  if (path !== true) return readSettingsFile(path, source);
+  if (typeof path === 'string') return readSettingsFile(path, source);
   const missing: SettingFault = { kind: 'invalid', name: 'config', limit: 'a path', given: 'no value', source };
   return { values: new Map(), faults: [missing] };
 }

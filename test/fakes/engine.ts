@@ -65,6 +65,8 @@ export const quietStats: EngineStats = {
   grammarHitCount: 0,
   grammarMissCount: 0,
   grammarEvictionCount: 0,
+  adaptersRunning: [],
+  adaptersWaiting: [],
 };
 
 /** Log-probabilities that tell their token apart: -token/128, and the first tokens of the vocabulary as the best. */

@@ -33,6 +33,8 @@ export interface TestAppOptions {
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
   readonly precision?: PrecisionStatus;
+  /** Names of adapters, served as testModel:NAME. */
+  readonly adapters?: readonly string[];
 }
 
 export const testModel = 'org/demo:q8';
@@ -55,13 +57,19 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
   const tokenizer = options.tokenizer ?? createByteTokenizer();
   const metricsCalls: MetricsCall[] = [];
   const record = (name: keyof HttpMetrics) => (argument: unknown) => void metricsCalls.push([name, argument]);
+  const adapters = (options.adapters ?? []).map((name) => ({ id: `${testModel}:${name}`, name, path: `${name}.gguf` }));
   const app = await buildApp({
     engine,
     tokenizer,
     chatEncoder: options.chatEncoder ?? createLineEncoder(tokenizer),
     embeddingEncoder: options.embeddingEncoder ?? createLinePairs(tokenizer),
     dialect: options.dialect ?? { calls: callFormats.hermes, reasoning: undefined },
-    model: { ids: [testModel, 'alias'], createdSeconds: 1_700_000_000, ownedBy: 'octet' },
+    model: {
+      ids: [testModel, 'alias', ...adapters.map(({ id }) => id)],
+      createdSeconds: 1_700_000_000,
+      ownedBy: 'octet',
+      adapters,
+    },
     limits: {
       bodyBytesMax: options.bodyBytesMax ?? 10_485_760,
       requestMsMax: 600_000,

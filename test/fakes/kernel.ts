@@ -39,6 +39,11 @@ export function chainOf(previous: number, token: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
+/** What an adapter does to each token: under another one the same tokens have other cells. 0 for none. */
+export function adapterShift(adapter: string | undefined): number {
+  return [...(adapter ?? '')].reduce((chain, letter) => chainOf(chain, letter.charCodeAt(0)), 0);
+}
+
 /** The token that follows a prefix, for a seed: the fake's whole language model. */
 export function nextToken(chain: number, seed: number, vocabularySize: number): number {
   return chainOf(chain, seed) % vocabularySize;
@@ -75,6 +80,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   let scripted: DecodeOutcome[] = [];
   let steps = 0;
   let busy = false;
+  let adapter: string | undefined;
   const batch = {
     tokens: new Int32Array(batchTokensMax),
     positions: new Int32Array(batchTokensMax),
@@ -120,7 +126,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       const previous = position === 0 ? 0 : cells.get(position - 1)?.chain;
       if (previous === undefined) throw new Error(`hole before position ${position} of sequence id ${seq}`);
       if (perSequence && position >= slabCells) return { kind: 'no-room' };
-      const chain = chainOf(previous, batch.tokens[row] ?? -1);
+      const chain = chainOf(previous ^ adapterShift(adapter), batch.tokens[row] ?? -1);
       put(seq, position, chain);
       if (batch.outputs[row] === 1) outputChains[row] = chain;
     }
@@ -145,6 +151,10 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
     usedCells: () => used,
     failNext(outcomes) {
       scripted = [...outcomes];
+    },
+    useAdapter(name) {
+      if (busy) throw new Error('the adapter was changed while a step runs');
+      adapter = name;
     },
     async decode(tokenCount) {
       const outcome = compute(tokenCount);

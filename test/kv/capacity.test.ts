@@ -45,6 +45,16 @@ describe('a plan without wishes', () => {
     });
   });
 
+  it('leaves room for adapters, and lists them beside the weights', () => {
+    const adapters = { bytes: 0.2 * gibibyte, names: ['sql', 'code'] };
+    const plan = planned({ ...request, availableBytes: 9 * gibibyte, adapters });
+    expect(plan.rows[1]).toEqual({ part: 'adapters', bytes: 0.2 * gibibyte, detail: 'sql, code' });
+    expect(plan.cellCount).toBe(planned({ ...request, availableBytes: 8.8 * gibibyte }).cellCount);
+    expect(refusal({ ...request, availableBytes: 8.5 * gibibyte, adapters })).toContain(
+      'weights 7.9 GiB + adapters 204.8 MiB + compute 512.0 MiB',
+    );
+  });
+
   it('counts what the compute buffers need for each cell', () => {
     const plan = planned({ ...request, availableBytes: 8.8 * gibibyte, computeBytesPerCell: 17 * kibibyte });
     // 0.9 of 0.4 GiB in steps of 256 cells of 68 + 17 KiB.

@@ -283,3 +283,12 @@ test.each([
   expect([status, body.error.param]).toEqual([400, 'model']);
   expect(body.error.message).toContain('bert has no decoder');
 });
+
+test('an adapter makes no vectors, and is not passed over in silence', async () => {
+  const { app } = await buildTestApp({ adapters: ['sql'] });
+  const payload = { model: `${testModel}:sql`, input: 'a' };
+  const response = await app.inject({ method: 'POST', url: '/v1/embeddings', payload });
+  expect(response.statusCode).toBe(400);
+  expect(response.json().error).toMatchObject({ param: 'model', message: expect.stringContaining('without adapters') });
+  await app.close();
+});

@@ -92,10 +92,38 @@ describe('probes', () => {
 describe('models', () => {
   it('are listed and found by ids with slashes and colons, encoded or not', async () => {
     await open();
-    const wire = (id: string) => ({ id, object: 'model', created: 1_700_000_000, owned_by: 'octet' });
+    const about = { object: 'model', created: 1_700_000_000, owned_by: 'octet', root: testModel, parent: null };
+    const wire = (id: string) => ({ id, ...about });
     expect(await get('/v1/models')).toEqual([200, { object: 'list', data: [wire(testModel), wire('alias')] }]);
     expect(await get(`/v1/models/${testModel}`)).toEqual([200, wire(testModel)]);
     expect(await get(`/v1/models/${encodeURIComponent(testModel)}`)).toEqual([200, wire(testModel)]);
+  });
+
+  it('have adapters beside them, each with its file and its parent', async () => {
+    await open({ adapters: ['sql'] });
+    const wanted = { id: `${testModel}:sql`, root: 'sql.gguf', parent: testModel };
+    expect(await get('/v1/models')).toMatchObject([200, { data: [{}, {}, wanted] }]);
+    expect(await get(`/v1/models/${testModel}:sql`)).toMatchObject([200, wanted]);
+    expect(await get(`/v1/models/${testModel}:other`)).toMatchObject([404, {}]);
+  });
+
+  it.each([
+    ['/v1/chat/completions', { messages: [{ role: 'user', content: 'hi' }] }],
+    ['/v1/completions', { prompt: 'hi' }],
+  ])('named in %s are computed with their adapter, and answers carry the name', async (url, fields) => {
+    const { app, engine } = await open({ adapters: ['sql', 'code'] });
+    const names = [testModel, `${testModel}:code`, `${testModel}:sql`, undefined];
+    const answered: unknown[] = [];
+    for (const model of names) {
+      const response = await app.inject({ method: 'POST', url, payload: { ...fields, model } });
+      answered.push(response.json().model);
+    }
+    expect(answered).toEqual([testModel, `${testModel}:code`, `${testModel}:sql`, testModel]);
+    expect(engine.commands.map(({ adapter }) => adapter)).toEqual([undefined, 'code', 'sql', undefined]);
+    const refused = await app.inject({ method: 'POST', url, payload: { ...fields, model: 'sql' } });
+    expect(refused.json().error.message).toBe(
+      `model must be one of "${testModel}", "alias", "${testModel}:sql", "${testModel}:code". Given: "sql"`,
+    );
   });
 });
 

@@ -5,9 +5,10 @@ import type { KvCache } from '../../src/kv/types.ts';
 import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type LogprobsWish, type TokenLogprobs } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
+import type { StepPlan } from '../../src/scheduler/plan-step.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { TimeLimit } from '../../src/time-limit.ts';
-import { chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
+import { adapterShift, chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
 
 export interface CommandWish {
   readonly ids: readonly number[];
@@ -15,6 +16,7 @@ export interface CommandWish {
   readonly outputTokensMax: number;
   readonly seed?: number;
   readonly namespace?: string;
+  readonly adapter?: string | undefined;
   readonly priority?: number;
   readonly fairnessKey?: string;
   readonly timeLimit?: TimeLimit | undefined;
@@ -35,6 +37,7 @@ export function generateCommand(wish: CommandWish): GenerateCommand {
     priority: wish.priority ?? 0,
     fairnessKey: wish.fairnessKey ?? 'key',
     namespace: wish.namespace ?? '',
+    adapter: wish.adapter,
     timeLimit: wish.timeLimit,
     logprobs: wish.logprobs,
   };
@@ -47,12 +50,13 @@ export function expectedLogprobs(
 ): { readonly prompt: readonly TokenLogprobs[]; readonly output: readonly TokenLogprobs[] } {
   const all = [...wish.tokens, ...tokens];
   const scores: TokenLogprobs[] = [];
+  const shift = adapterShift(wish.adapter);
   let chain = 0;
   for (const [index, token] of all.entries()) {
     const isPrompt = index < wish.tokens.length;
     const topCount = isPrompt ? wish.logprobs?.promptTopCount : wish.logprobs?.outputTopCount;
     if (index > 0) scores.push(fakeLogprobs(chain, token, topCount ?? 0));
-    chain = chainOf(chain, token);
+    chain = chainOf(chain ^ shift, token);
   }
   const promptCount = wish.tokens.length - 1;
   return { prompt: scores.slice(0, promptCount), output: scores.slice(promptCount) };
@@ -69,14 +73,15 @@ export function expectedAnswer(
   choiceIndex: number,
   model: { vocabularySize: number; endTokens: readonly number[]; contextTokensMax: number },
 ): ExpectedAnswer {
+  const shift = adapterShift(wish.adapter);
   let chain = 0;
-  for (const token of wish.tokens) chain = chainOf(chain, token);
+  for (const token of wish.tokens) chain = chainOf(chain ^ shift, token);
   const tokens: number[] = [];
   for (;;) {
     const token = nextToken(chain, (wish.seed ?? 1) + choiceIndex, model.vocabularySize);
     if (wish.ignoreEos !== true && model.endTokens.includes(token)) return { tokens, reason: 'stop' };
     tokens.push(token);
-    chain = chainOf(chain, token);
+    chain = chainOf(chain ^ shift, token);
     if (tokens.length >= wish.outputTokensMax) return { tokens, reason: 'length' };
     if (wish.tokens.length + tokens.length >= model.contextTokensMax) return { tokens, reason: 'length' };
   }
@@ -139,6 +144,7 @@ export async function step(rig: Rig): Promise<boolean> {
         }
         const plan = rig.scheduler.plan(nowMs);
         if (plan === undefined) loop.stop();
+        else checkAdapter(plan);
         return plan;
       },
     },
@@ -153,6 +159,12 @@ export async function step(rig: Rig): Promise<boolean> {
   await loop.run();
   rig.nowMs += 1;
   return rig.kernel.steps > before;
+}
+
+/** A step is computed with one adapter. */
+function checkAdapter({ adapter, chunks }: StepPlan): void {
+  const others = chunks.filter(({ sequence }) => sequence.command.adapter !== adapter);
+  if (others.length > 0) throw new Error(`a step with adapter ${adapter} has chunks of ${others.length} others`);
 }
 
 /** Every law of scheduler, cache and kernel together; throws with all that are broken. */

@@ -60,6 +60,7 @@ interface Action {
   readonly choiceCount: number;
   readonly seed: number;
   readonly namespace: string;
+  readonly adapter: string | undefined;
   readonly priority: number;
   readonly fairnessKey: string;
   readonly logprobs: LogprobsWish | undefined;
@@ -75,6 +76,7 @@ const actions: fc.Arbitrary<Action> = fc.record({
   choiceCount: fc.constantFrom(1, 1, 1, 2, 3),
   seed: fc.integer({ min: 0, max: 3 }),
   namespace: fc.constantFrom('', '', 'salt'),
+  adapter: fc.constantFrom(undefined, undefined, 'a', 'b'),
   priority: fc.integer({ min: 0, max: 2 }),
   fairnessKey: fc.constantFrom('a', 'b', 'c'),
   logprobs: fc.option(

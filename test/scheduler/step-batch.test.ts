@@ -17,7 +17,7 @@ function planFor(seqs: readonly number[]): StepPlan {
     const sequence = createSequence(command, { choiceIndex: 0, arrival: seq, nowMs: 0, cachedAtArrival: 0 });
     return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
   });
-  return { chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length };
+  return { adapter: undefined, chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length };
 }
 
 function kernelOf(layout: KvLayout, batchTokensMax = 64) {

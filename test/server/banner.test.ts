@@ -157,6 +157,9 @@ describe('banner', () => {
     expect(text).toMatch(/device +CPU, from the installed package/);
     expect(text).toContain('shared by blocks');
     expect(text).not.toContain('authorization');
+    expect(text).not.toContain('adapters');
+    const withAdapters = formatStartBanner({ ...facts, needsKey: false, adapterIds: ['demo:sql', 'demo:code'] });
+    expect(withAdapters).toMatch(/adapters +demo:sql, demo:code/);
     const prefixSharing = { kind: 'none', reason: 'sliding window' } as const;
     const other = formatStartBanner({ ...facts, needsKey: true, capacity: { ...capacity, prefixSharing } });
     expect(other).toContain('not shared: sliding window');

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { errorRules } from '../../src/errors.ts';
 import type { EngineCapacity } from '../../src/ports.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
@@ -408,6 +408,25 @@ describe('buckets', () => {
     expect([...ours]).toEqual([...ours].sort((a, b) => a - b));
     expect(ours.length).toBeGreaterThan(theirs.length);
     expect(ours[0]).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('adapters', () => {
+  test('are told by model ids, those that run and those that wait, with their number and the time', async () => {
+    const adapters = ['sql', 'code'].map((name) => ({ id: `demo:${name}`, name, path: `${name}.gguf` }));
+    const metrics = createMetrics({ modelName: 'demo', adapters });
+    onTestFinished(() => metrics.stop());
+    const labels = { max_lora: '2', running_lora_adapters: '', waiting_lora_adapters: '' };
+    const timeOf = (wanted: Record<string, string>) => seriesValue(metrics, 'vllm:lora_requests_info', wanted);
+    expect(await timeOf(labels)).toBeGreaterThan(Date.now() / 1000 - 60);
+    metrics.onStep({
+      stats: { ...quietStats, adaptersRunning: ['code', 'sql'], adaptersWaiting: ['code'] },
+      timing: undefined,
+      compiles: [],
+    });
+    const inUse = { ...labels, running_lora_adapters: 'demo:sql,demo:code', waiting_lora_adapters: 'demo:code' };
+    expect(await timeOf(inUse)).toBeGreaterThan(Date.now() / 1000 - 60);
+    expect(await timeOf(labels)).toBeUndefined();
   });
 });
 

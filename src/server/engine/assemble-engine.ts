@@ -10,6 +10,7 @@ import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
+import { loadAdapters } from '../../llama/adapters.ts';
 import { createKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
@@ -46,13 +47,13 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  let isMeasuring = true;
+  let isQuiet = true;
   // What llama.cpp tells of its loading is detail here; and contexts that only exist to be measured warn of sizes that
   // nobody asked for.
   const libraries = loadLibraries({
     gpu: configuration.gpu,
     log: (level, text) => {
-      const isDetail = level === 'info' || (level === 'warn' && (isMeasuring || isPoolingWarning(text)));
+      const isDetail = level === 'info' || (level === 'warn' && (isQuiet || isPoolingWarning(text)));
       ports.log(isDetail ? 'debug' : level, text);
     },
   });
@@ -61,10 +62,14 @@ export async function assembleEngine(
   const measured = await loadModel({ ...file, load: 'measure' });
   const sizes = await planSizes(configuration, measured);
   measured.dispose();
-  isMeasuring = false;
+  isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
-  const kernel = await createKernel({ model, ...sizes.kernel });
+  // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
+  isQuiet = true;
+  const adapters = await loadAdapters(model, configuration.adapters ?? []);
+  isQuiet = false;
+  const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const scheduler = createScheduler(

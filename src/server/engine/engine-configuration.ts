@@ -4,9 +4,21 @@ import type { Pooling } from '../../embedding-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
+/** A LoRA adapter that was found to fit the model. */
+export interface EngineAdapter {
+  readonly name: string;
+  /** An existing GGUF file. */
+  readonly path: string;
+  readonly scale: number;
+  /** Of its tensors. */
+  readonly bytes: number;
+}
+
 export interface EngineConfiguration {
   /** An existing GGUF file. */
   readonly modelPath: string;
+  /** Undefined means none. */
+  readonly adapters?: readonly EngineAdapter[];
   readonly gpu: 'auto' | 'cuda' | 'vulkan' | 'metal' | 'off';
   /** Layers on the GPU; -1 means all. */
   readonly gpuLayers: number;

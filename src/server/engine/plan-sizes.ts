@@ -98,7 +98,8 @@ async function fillMemory(
   const { configuration, cost, types } = sizing;
   const perToken = bytesPerToken(cost, types);
   const { computeBytes, computeBytesPerCell } = await fitCompute(sizing, layout);
-  const left = memory.availableBytes - memory.weightBytes - computeBytes - (sizing.embedding?.row.bytes ?? 0);
+  const reservedBytes = (memory.adapters?.bytes ?? 0) + (sizing.embedding?.row.bytes ?? 0);
+  const left = memory.availableBytes - memory.weightBytes - reservedBytes - computeBytes;
   // The line through two sizes is not exact: a little less is tried where the whole does not fit.
   for (const share of [1, 0.99, 0.95, 0.9]) {
     const kvMemoryBytes = Math.floor((share * left * perToken) / (perToken + computeBytesPerCell));
@@ -116,6 +117,7 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
   const threads = configuration.threads || availableParallelism();
   const memory: Memory = {
     weightBytes: given.weightBytes ?? measured.weightBytes,
+    adapters: adapterMemory(configuration),
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
   const embedding = await planEmbedding(configuration, measured, memory.availableBytes);
@@ -123,7 +125,12 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
   return { sizing, memory, warnings };
 }
 
-type Memory = Pick<CapacityRequest, 'weightBytes' | 'availableBytes'>;
+function adapterMemory({ adapters = [] }: EngineConfiguration): CapacityRequest['adapters'] {
+  if (adapters.length === 0) return undefined;
+  return { bytes: adapters.reduce((sum, { bytes }) => sum + bytes, 0), names: adapters.map(({ name }) => name) };
+}
+
+type Memory = Pick<CapacityRequest, 'weightBytes' | 'adapters' | 'availableBytes'>;
 
 /** Plans with buffers fitted through two sizes, then once more with what a cache of the planned size really needs. */
 async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Promise<CapacityPlan> {

@@ -1,0 +1,26 @@
+// What a server says once its engine is ready: tables and a banner at a terminal, a log line elsewhere.
+
+import type { Logger } from 'pino';
+import type { EngineCapacity } from '../ports.ts';
+import type { PrecisionStatus } from '../precision-status.ts';
+import { formatMemoryPlan, formatStartBanner } from './banner.ts';
+import { packageVersion } from './package-root.ts';
+
+export interface Announcement {
+  readonly capacity: EngineCapacity;
+  readonly logger: Logger;
+  readonly url: string;
+  readonly modelName: string;
+  readonly adapterIds: readonly string[];
+  readonly needsKey: boolean;
+  readonly precision: PrecisionStatus;
+}
+
+export function announce({ logger, ...facts }: Announcement): void {
+  const { capacity, url } = facts;
+  // At a terminal the tables below say it better.
+  logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
+  if (!process.stdout.isTTY) return;
+  process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
+  process.stdout.write(`\n${formatStartBanner({ version: packageVersion(), ...facts })}\n`);
+}
