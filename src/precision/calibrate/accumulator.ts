@@ -4,7 +4,7 @@
 
 import { assert, must } from '../../assert.ts';
 import type { ProductInputs, ProductSink } from '../../llama/activations/product-inputs.ts';
-import { type ActivationSums, emptySums, type Magnitudes, type SumsByTensor } from './sums.ts';
+import { type ActivationSums, emptySums, type SumsByTensor } from './sums.ts';
 
 export interface Accumulator extends ProductSink {
   /** What was added so far; grows with every product. */
@@ -12,13 +12,11 @@ export interface Accumulator extends ProductSink {
 }
 
 export interface AccumulatorOptions {
-  /** Also sums and maxima of absolute values. Costs about as much again. */
-  readonly hasMagnitudes?: boolean;
   /** What an earlier run measured: it is added to. */
   readonly start?: SumsByTensor;
 }
 
-export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorOptions = {}): Accumulator {
+export function createAccumulator({ start }: AccumulatorOptions = {}): Accumulator {
   const sums = new Map(start);
   let share: ActivationSums | undefined;
 
@@ -31,7 +29,7 @@ export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorO
   return {
     sums,
     product(inputs) {
-      const counted = emptySums({ ...inputs, hasMagnitudes });
+      const counted = emptySums(inputs);
       addRows(counted, inputs);
       checkFinite(counted, inputs.weight);
       share = counted;
@@ -43,13 +41,8 @@ export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorO
   };
 }
 
-function copyOf({ squares, counts, magnitudes, ...rest }: ActivationSums): ActivationSums {
-  return {
-    ...rest,
-    squares: squares.slice(),
-    counts: counts.slice(),
-    magnitudes: magnitudes && { sums: magnitudes.sums.slice(), maxima: magnitudes.maxima.slice() },
-  };
+function copyOf({ squares, counts, maxima, ...rest }: ActivationSums): ActivationSums {
+  return { ...rest, squares: squares.slice(), counts: counts.slice(), maxima: maxima.slice() };
 }
 
 function addTo(known: ActivationSums, added: ActivationSums, weight: string): void {
@@ -59,11 +52,8 @@ function addTo(known: ActivationSums, added: ActivationSums, weight: string): vo
   );
   addEach(known.squares, added.squares);
   addEach(known.counts, added.counts);
-  if (known.magnitudes === undefined || added.magnitudes === undefined) return;
-  addEach(known.magnitudes.sums, added.magnitudes.sums);
-  const { maxima } = added.magnitudes;
-  for (let index = 0; index < maxima.length; index++)
-    known.magnitudes.maxima[index] = Math.max(known.magnitudes.maxima[index] ?? 0, maxima[index] ?? 0);
+  for (let index = 0; index < added.maxima.length; index++)
+    known.maxima[index] = Math.max(known.maxima[index] ?? 0, added.maxima[index] ?? 0);
 }
 
 function addEach(to: Float64Array, from: Float64Array): void {
@@ -74,7 +64,7 @@ function addEach(to: Float64Array, from: Float64Array): void {
 const rowsAtOnce = 4;
 
 function addRows(sums: ActivationSums, { inputCount, values, rowStarts, rowMatrices }: ProductInputs): void {
-  const { squares, counts, magnitudes } = sums;
+  const { squares, counts, maxima } = sums;
   for (let row = 0; row < rowStarts.length; ) {
     const matrix = rowMatrices[row] ?? 0;
     const place = matrix * inputCount;
@@ -83,8 +73,7 @@ function addRows(sums: ActivationSums, { inputCount, values, rowStarts, rowMatri
     const target = squares.subarray(place, place + inputCount);
     if (starts.length === rowsAtOnce) addFourSquares(target, values, starts);
     else addSquares(target, values, starts[0] ?? 0);
-    if (magnitudes !== undefined)
-      for (const start of starts) addMagnitudes(magnitudes, place, values.subarray(start, start + inputCount));
+    for (const start of starts) raise(maxima.subarray(place, place + inputCount), values, start);
     counts[matrix] = (counts[matrix] ?? 0) + starts.length;
     row = end;
   }
@@ -113,11 +102,10 @@ function addFourSquares(target: Float64Array, values: Float32Array, starts: Int3
   }
 }
 
-function addMagnitudes({ sums, maxima }: Magnitudes, place: number, row: Float32Array): void {
-  for (let index = 0; index < row.length; index++) {
-    const size = Math.abs(row[index] ?? 0);
-    sums[place + index] = (sums[place + index] ?? 0) + size;
-    if (size > (maxima[place + index] ?? 0)) maxima[place + index] = size;
+function raise(maxima: Float32Array, values: Float32Array, start: number): void {
+  for (let index = 0; index < maxima.length; index++) {
+    const size = Math.abs(values[start + index] ?? 0);
+    if (size > (maxima[index] ?? 0)) maxima[index] = size;
   }
 }
 
