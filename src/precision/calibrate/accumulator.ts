@@ -70,10 +70,12 @@ function addRows(sums: ActivationSums, { inputCount, values, rowStarts, rowMatri
     const place = matrix * inputCount;
     const end = row + (isOneMatrix(rowMatrices.subarray(row, row + rowsAtOnce)) ? rowsAtOnce : 1);
     const starts = rowStarts.subarray(row, end);
-    const target = squares.subarray(place, place + inputCount);
-    if (starts.length === rowsAtOnce) addFourSquares(target, values, starts);
-    else addSquares(target, values, starts[0] ?? 0);
-    for (const start of starts) raise(maxima.subarray(place, place + inputCount), values, start);
+    const target = {
+      squares: squares.subarray(place, place + inputCount),
+      maxima: maxima.subarray(place, place + inputCount),
+    };
+    if (starts.length === rowsAtOnce) addFour(target, values, starts);
+    else addOne(target, values, starts[0] ?? 0);
     counts[matrix] = (counts[matrix] ?? 0) + starts.length;
     row = end;
   }
@@ -84,28 +86,29 @@ function isOneMatrix(matrices: Int32Array): boolean {
   return matrices.length === rowsAtOnce && matrices.every((matrix) => matrix === first);
 }
 
-function addSquares(target: Float64Array, values: Float32Array, start: number): void {
-  for (let index = 0; index < target.length; index++) {
+/** Of one matrix. Shape (inputs,) each. */
+type Target = Pick<ActivationSums, 'squares' | 'maxima'>;
+
+function addOne({ squares, maxima }: Target, values: Float32Array, start: number): void {
+  for (let index = 0; index < squares.length; index++) {
     const value = values[start + index] ?? 0;
-    target[index] = (target[index] ?? 0) + value * value;
+    squares[index] = (squares[index] ?? 0) + value * value;
+    maxima[index] = Math.max(maxima[index] ?? 0, Math.abs(value));
   }
 }
 
-function addFourSquares(target: Float64Array, values: Float32Array, starts: Int32Array): void {
+function addFour({ squares, maxima }: Target, values: Float32Array, starts: Int32Array): void {
   const [first = 0, second = 0, third = 0, fourth = 0] = starts;
-  for (let index = 0; index < target.length; index++) {
+  for (let index = 0; index < squares.length; index++) {
     const a = values[first + index] ?? 0;
     const b = values[second + index] ?? 0;
     const c = values[third + index] ?? 0;
     const d = values[fourth + index] ?? 0;
-    target[index] = (target[index] ?? 0) + (a * a + b * b + (c * c + d * d));
-  }
-}
-
-function raise(maxima: Float32Array, values: Float32Array, start: number): void {
-  for (let index = 0; index < maxima.length; index++) {
-    const size = Math.abs(values[start + index] ?? 0);
-    if (size > (maxima[index] ?? 0)) maxima[index] = size;
+    squares[index] = (squares[index] ?? 0) + (a * a + b * b + (c * c + d * d));
+    // Compared, not Math.max: a new largest is rare, and four comparisons that fail cost a third of four maxima.
+    const most = maxima[index] ?? 0;
+    if (Math.abs(a) > most || Math.abs(b) > most || Math.abs(c) > most || Math.abs(d) > most)
+      maxima[index] = Math.max(Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d));
   }
 }
 
