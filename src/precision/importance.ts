@@ -11,6 +11,8 @@ import type { PlannedTensor, WeightPlan } from './recipes/resolve.ts';
 export interface Importance {
   /** Mean squared activation of each input, by tensor. Shape (inputs × experts,). */
   readonly byTensor: ReadonlyMap<string, Float32Array>;
+  /** Largest absolute activation of each input, by tensor; of those whose file tells it. Shape (inputs × experts,). */
+  readonly maximaByTensor: ReadonlyMap<string, Float32Array>;
   /** Where it came from, as llama-quantize notes it in the files it makes. */
   readonly metadata: Readonly<Record<string, string | number>>;
 }
@@ -19,7 +21,10 @@ export interface Importance {
 export async function readImportance(path: string): Promise<Importance> {
   const file = await readMatrixFile(path);
   const byTensor = new Map([...file.entries].map(([name, entry]) => [name, meanSquares(entry)]));
-  return { byTensor, metadata: originOf(file, path) };
+  const maximaByTensor = new Map(
+    [...file.entries].flatMap(([name, { maxima }]) => (maxima === undefined ? [] : [[name, maxima]])),
+  );
+  return { byTensor, maximaByTensor, metadata: originOf(file, path) };
 }
 
 function originOf({ datasets, chunkCount, entries }: MatrixFile, path: string): Record<string, string | number> {

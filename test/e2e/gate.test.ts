@@ -1,5 +1,6 @@
 // The precision gate of a real server: what it measures, keeps, refuses, accepts and falls back to.
 
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Answers, makeReport } from '../precision/gate/reports.ts';
 import { textOf } from './client.ts';
-import { demoModel, root, serverForTest } from './server.ts';
+import { demoModel, distFolder, root, serverForTest } from './server.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -62,6 +63,27 @@ test('a start measures its KV type, and the next one finds the numbers', async (
   await expect(strict).rejects.toThrow(/the gate refuses q8_0 KV: the mean divergence must be at most 0\.000001 nats/);
 });
 
+/** HellaSwag items that no number format can make a teller of children's stories get wrong. */
+function plainItems(count: number): string {
+  const names = ['Lily', 'Tom', 'Ben', 'Mia', 'Sam', 'Anna', 'Max', 'Sue', 'Tim', 'Lucy'];
+  const places = ['park', 'garden', 'forest', 'house', 'beach', 'farm', 'zoo', 'shop', 'school', 'kitchen'];
+  const items = Array.from({ length: count }, (_, index) => {
+    const [name, place] = [names[index % names.length], places[Math.floor(index / names.length) % places.length]];
+    const story = `Once upon a time, ${name} went to the ${place}. ${name} was very`;
+    return [story, '0', 'happy.', 'the of.', 'and was.', 'is they.'].join('\n');
+  });
+  return `${items.join('\n')}\n`;
+}
+
+function octetEvaluate(...args: string[]): Promise<void> {
+  const program = path.join(distFolder, 'src/server/main.js');
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [program, 'evaluate', '--threads', '1', ...args], (error, _, err) =>
+      error === null ? resolve() : reject(new Error(err)),
+    );
+  });
+}
+
 describe('int4 KV', () => {
   const flags = (...more: string[]) => gateFlags('--kv', 'q8_0:q4_0', ...more);
 
@@ -80,12 +102,15 @@ describe('int4 KV', () => {
     expect(said).toContain(`octet evaluate --model ${demoModel} --kv f16,q8_0:q4_0 --suite quick --json report.json`);
   });
 
-  test('is served with a report that passes', async () => {
-    const file = report('passing.json', { count: 180, gained: 2, lost: 4 });
+  test('is served with the report that octet evaluate makes', async () => {
+    const items = path.join(folder, 'items.txt');
+    writeFileSync(items, plainItems(100));
+    const file = path.join(folder, 'evaluated.json');
+    await octetEvaluate('--kv', 'f16,q8_0:q4_0', '--tasks', `hellaswag:${items}`, '--metrics', 'tasks', '--json', file);
     const server = await serverForTest(flags('--gate', 'refuse', '--accept-evaluation', file));
     const status = await precisionOf(server.url);
     expect(status).toMatchObject({ kv: { k: 'q8_0', v: 'q4_0' }, gate: { verdict: 'accepted' } });
-    expect(status.gate.reason).toContain('2 answers gained and 4 lost of 180');
+    expect(status.gate.reason).toMatch(/\d answers gained and \d lost of 100/);
     expect(status.canary?.divergence.mean).toBeGreaterThan(0.01);
     expect(await server.logged('ready')).toMatchObject({ capacity: { kvTypeK: 'q8_0', kvTypeV: 'q4_0' } });
   });

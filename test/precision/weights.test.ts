@@ -96,7 +96,7 @@ describe('preparing', () => {
         matrixCount: 1,
         isRouted: false,
         counts: Float64Array.of(1),
-        magnitudes: undefined,
+        maxima: new Float32Array(64),
       };
       const squares = Float64Array.from({ length: 64 }, (_, index) => (index === 0 ? large : 1));
       const origin = { datasets: [], chunkCount: 1, chunkTokens: 1 };

@@ -4,7 +4,7 @@
 
 import { assert, must } from '../../assert.ts';
 import type { ProductInputs, ProductSink } from '../../llama/activations/product-inputs.ts';
-import { type ActivationSums, emptySums, type Magnitudes, type SumsByTensor } from './sums.ts';
+import { type ActivationSums, emptySums, type SumsByTensor } from './sums.ts';
 
 export interface Accumulator extends ProductSink {
   /** What was added so far; grows with every product. */
@@ -12,13 +12,11 @@ export interface Accumulator extends ProductSink {
 }
 
 export interface AccumulatorOptions {
-  /** Also sums and maxima of absolute values. Costs about as much again. */
-  readonly hasMagnitudes?: boolean;
   /** What an earlier run measured: it is added to. */
   readonly start?: SumsByTensor;
 }
 
-export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorOptions = {}): Accumulator {
+export function createAccumulator({ start }: AccumulatorOptions = {}): Accumulator {
   const sums = new Map(start);
   let share: ActivationSums | undefined;
 
@@ -31,7 +29,7 @@ export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorO
   return {
     sums,
     product(inputs) {
-      const counted = emptySums({ ...inputs, hasMagnitudes });
+      const counted = emptySums(inputs);
       addRows(counted, inputs);
       checkFinite(counted, inputs.weight);
       share = counted;
@@ -43,13 +41,8 @@ export function createAccumulator({ hasMagnitudes = false, start }: AccumulatorO
   };
 }
 
-function copyOf({ squares, counts, magnitudes, ...rest }: ActivationSums): ActivationSums {
-  return {
-    ...rest,
-    squares: squares.slice(),
-    counts: counts.slice(),
-    magnitudes: magnitudes && { sums: magnitudes.sums.slice(), maxima: magnitudes.maxima.slice() },
-  };
+function copyOf({ squares, counts, maxima, ...rest }: ActivationSums): ActivationSums {
+  return { ...rest, squares: squares.slice(), counts: counts.slice(), maxima: maxima.slice() };
 }
 
 function addTo(known: ActivationSums, added: ActivationSums, weight: string): void {
@@ -59,11 +52,8 @@ function addTo(known: ActivationSums, added: ActivationSums, weight: string): vo
   );
   addEach(known.squares, added.squares);
   addEach(known.counts, added.counts);
-  if (known.magnitudes === undefined || added.magnitudes === undefined) return;
-  addEach(known.magnitudes.sums, added.magnitudes.sums);
-  const { maxima } = added.magnitudes;
-  for (let index = 0; index < maxima.length; index++)
-    known.magnitudes.maxima[index] = Math.max(known.magnitudes.maxima[index] ?? 0, maxima[index] ?? 0);
+  for (let index = 0; index < added.maxima.length; index++)
+    known.maxima[index] = Math.max(known.maxima[index] ?? 0, added.maxima[index] ?? 0);
 }
 
 function addEach(to: Float64Array, from: Float64Array): void {
@@ -74,17 +64,18 @@ function addEach(to: Float64Array, from: Float64Array): void {
 const rowsAtOnce = 4;
 
 function addRows(sums: ActivationSums, { inputCount, values, rowStarts, rowMatrices }: ProductInputs): void {
-  const { squares, counts, magnitudes } = sums;
+  const { squares, counts, maxima } = sums;
   for (let row = 0; row < rowStarts.length; ) {
     const matrix = rowMatrices[row] ?? 0;
     const place = matrix * inputCount;
     const end = row + (isOneMatrix(rowMatrices.subarray(row, row + rowsAtOnce)) ? rowsAtOnce : 1);
     const starts = rowStarts.subarray(row, end);
-    const target = squares.subarray(place, place + inputCount);
-    if (starts.length === rowsAtOnce) addFourSquares(target, values, starts);
-    else addSquares(target, values, starts[0] ?? 0);
-    if (magnitudes !== undefined)
-      for (const start of starts) addMagnitudes(magnitudes, place, values.subarray(start, start + inputCount));
+    const target = {
+      squares: squares.subarray(place, place + inputCount),
+      maxima: maxima.subarray(place, place + inputCount),
+    };
+    if (starts.length === rowsAtOnce) addFour(target, values, starts);
+    else addOne(target, values, starts[0] ?? 0);
     counts[matrix] = (counts[matrix] ?? 0) + starts.length;
     row = end;
   }
@@ -95,29 +86,29 @@ function isOneMatrix(matrices: Int32Array): boolean {
   return matrices.length === rowsAtOnce && matrices.every((matrix) => matrix === first);
 }
 
-function addSquares(target: Float64Array, values: Float32Array, start: number): void {
-  for (let index = 0; index < target.length; index++) {
+/** Of one matrix. Shape (inputs,) each. */
+type Target = Pick<ActivationSums, 'squares' | 'maxima'>;
+
+function addOne({ squares, maxima }: Target, values: Float32Array, start: number): void {
+  for (let index = 0; index < squares.length; index++) {
     const value = values[start + index] ?? 0;
-    target[index] = (target[index] ?? 0) + value * value;
+    squares[index] = (squares[index] ?? 0) + value * value;
+    maxima[index] = Math.max(maxima[index] ?? 0, Math.abs(value));
   }
 }
 
-function addFourSquares(target: Float64Array, values: Float32Array, starts: Int32Array): void {
+function addFour({ squares, maxima }: Target, values: Float32Array, starts: Int32Array): void {
   const [first = 0, second = 0, third = 0, fourth = 0] = starts;
-  for (let index = 0; index < target.length; index++) {
+  for (let index = 0; index < squares.length; index++) {
     const a = values[first + index] ?? 0;
     const b = values[second + index] ?? 0;
     const c = values[third + index] ?? 0;
     const d = values[fourth + index] ?? 0;
-    target[index] = (target[index] ?? 0) + (a * a + b * b + (c * c + d * d));
-  }
-}
-
-function addMagnitudes({ sums, maxima }: Magnitudes, place: number, row: Float32Array): void {
-  for (let index = 0; index < row.length; index++) {
-    const size = Math.abs(row[index] ?? 0);
-    sums[place + index] = (sums[place + index] ?? 0) + size;
-    if (size > (maxima[place + index] ?? 0)) maxima[place + index] = size;
+    squares[index] = (squares[index] ?? 0) + (a * a + b * b + (c * c + d * d));
+    // Compared, not Math.max: a new largest is rare, and four comparisons that fail cost a third of four maxima.
+    const most = maxima[index] ?? 0;
+    if (Math.abs(a) > most || Math.abs(b) > most || Math.abs(c) > most || Math.abs(d) > most)
+      maxima[index] = Math.max(Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d));
   }
 }
 

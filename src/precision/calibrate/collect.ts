@@ -11,8 +11,6 @@ export interface CollectOptions {
   /** Each is computed by itself, from position 0. */
   readonly windows: readonly Int32Array[];
   readonly threads: number;
-  /** Also sums and maxima of absolute values. */
-  readonly hasMagnitudes?: boolean;
   /** Whose inputs; default: the weights of the layers, as llama-imatrix takes them. */
   readonly wants?: (weight: string) => boolean;
   /** What an earlier run measured on other windows; it is added to. */
@@ -28,11 +26,8 @@ export function isLayerWeight(weight: string): boolean {
 
 /** Computes the windows one after another. Blocks the event loop for a step of at most 512 tokens at a time. */
 export async function collectActivations(options: CollectOptions): Promise<SumsByTensor> {
-  const { model, windows, threads, wants = isLayerWeight, onWindow, hasMagnitudes, start } = options;
-  const accumulator = createAccumulator({
-    ...(hasMagnitudes === undefined ? {} : { hasMagnitudes }),
-    ...(start === undefined ? {} : { start }),
-  });
+  const { model, windows, threads, wants = isLayerWeight, onWindow, start } = options;
+  const accumulator = createAccumulator(start === undefined ? {} : { start });
   const contextTokens = Math.max(1, ...windows.map(({ length }) => length));
   const run = await openActivationRun({ model, contextTokens, threads, wants, sink: accumulator });
   try {

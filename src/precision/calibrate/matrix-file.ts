@@ -1,4 +1,5 @@
 // Importance matrix files: llama.cpp's GGUF form, read and written; its older form is read, too.
+// Why maxima in tensors of their own: llama.cpp's tools pass over names that end in none of their suffixes.
 // Source: save_imatrix() of tools/imatrix/imatrix.cpp and common/imatrix-loader.cpp of llama.cpp v0.5.0.
 
 import { open } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import type { SumsByTensor } from './sums.ts';
 
 const sumsSuffix = '.in_sum2';
 const countsSuffix = '.counts';
+const maximaSuffix = '.in_max';
 const keys = {
   type: 'general.type',
   datasets: 'imatrix.datasets',
@@ -69,7 +71,27 @@ async function readEntry(file: GgufFile, tensor: string, path: string): Promise<
       `${path}: ${tensor} must have as many sums for each of its ${counts.length} counts. Given: ${squares.length}`,
     );
   checkSquares(squares, tensor, path);
-  return { squares, counts };
+  return { squares, counts, maxima: await readMaxima(file, { tensor, path, length: squares.length }) };
+}
+
+interface MaximaPlace {
+  readonly tensor: string;
+  readonly path: string;
+  /** As many as there are sums. */
+  readonly length: number;
+}
+
+async function readMaxima(file: GgufFile, { tensor, path, length }: MaximaPlace): Promise<Float32Array | undefined> {
+  const name = tensor + maximaSuffix;
+  if (!file.tensors.some((candidate) => candidate.name === name)) return undefined;
+  const maxima = await readFloats(file, name, path);
+  const broken = maxima.findIndex((size) => !Number.isFinite(size) || size < 0);
+  if (maxima.length !== length || broken >= 0)
+    throw new Error(
+      `${path}: ${name} must have ${length} finite sizes. Given: ` +
+        (broken < 0 ? `${maxima.length}` : `${maxima[broken]} at ${broken}`),
+    );
+  return maxima;
 }
 
 function checkSquares(squares: Float32Array, tensor: string, path: string): void {
@@ -110,9 +132,11 @@ export function writeMatrixFile(path: string, sums: SumsByTensor, origin: Matrix
     tensors.push({ name, shape, type: 'f32' });
   };
   for (const [name, each] of [...sums].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const { squares, counts } = matrixEntry(each);
-    add(name + sumsSuffix, squares, withoutOne([squares.length / counts.length, counts.length]));
+    const { squares, counts, maxima } = matrixEntry(each);
+    const shape = withoutOne([squares.length / counts.length, counts.length]);
+    add(name + sumsSuffix, squares, shape);
     add(name + countsSuffix, counts, withoutOne([1, counts.length]));
+    if (maxima !== undefined) add(name + maximaSuffix, maxima, shape);
   }
   return writeGguf(path, { entries: originEntries(origin), tensors }, ({ name }) => [bytesOf(contents.get(name))]);
 }

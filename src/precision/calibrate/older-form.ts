@@ -28,7 +28,7 @@ export function parseOlderForm(bytes: Uint8Array): MatrixFile | undefined {
     const squares = new Float32Array(count(4));
     for (let index = 0; index < squares.length; index++, offset += 4) squares[index] = view.getFloat32(offset, true);
     // Sums stand for a row a window here: divided by the windows, they are the mean squares.
-    return [name, { squares, counts: Float32Array.of(windows) }];
+    return [name, { squares, counts: Float32Array.of(windows), maxima: undefined }];
   }
 
   try {

@@ -13,24 +13,16 @@ export interface ActivationSums {
   readonly squares: Float64Array;
   /** Rows that each matrix has met. Shape (matrixCount,). */
   readonly counts: Float64Array;
-  /** Only where they were asked for. */
-  readonly magnitudes: Magnitudes | undefined;
-}
-
-/** Of the absolute values of each input. Shapes (matrixCount, inputCount). */
-export interface Magnitudes {
-  readonly sums: Float64Array;
+  /** Largest absolute value of each input. Shape (matrixCount, inputCount). */
   readonly maxima: Float32Array;
 }
 
 /** By name of the weight. */
 export type SumsByTensor = ReadonlyMap<string, ActivationSums>;
 
-export interface SumsShape extends Pick<ActivationSums, 'inputCount' | 'matrixCount' | 'isRouted'> {
-  readonly hasMagnitudes: boolean;
-}
+export type SumsShape = Pick<ActivationSums, 'inputCount' | 'matrixCount' | 'isRouted'>;
 
-export function emptySums({ inputCount, matrixCount, isRouted, hasMagnitudes }: SumsShape): ActivationSums {
+export function emptySums({ inputCount, matrixCount, isRouted }: SumsShape): ActivationSums {
   const length = inputCount * matrixCount;
   return {
     inputCount,
@@ -38,6 +30,6 @@ export function emptySums({ inputCount, matrixCount, isRouted, hasMagnitudes }: 
     isRouted,
     squares: new Float64Array(length),
     counts: new Float64Array(matrixCount),
-    magnitudes: hasMagnitudes ? { sums: new Float64Array(length), maxima: new Float32Array(length) } : undefined,
+    maxima: new Float32Array(length),
   };
 }

@@ -23,6 +23,7 @@ export type FoundRun =
 const keys = { run: 'octet.calibrate.run', done: 'octet.calibrate.done', routed: 'octet.calibrate.routed' } as const;
 const squaresSuffix = '.squares';
 const countsSuffix = '.counts';
+const maximaSuffix = '.maxima';
 
 /** Where a run that writes `target` keeps what it has. */
 export function unfinishedPath(target: string): string {
@@ -37,10 +38,14 @@ export async function writeUnfinishedRun(
 ): Promise<void> {
   const contents = new Map<string, Float64Array>();
   const tensors: TensorPlan[] = [];
-  for (const [name, { squares, counts, inputCount, matrixCount }] of sums) {
-    contents.set(name + squaresSuffix, squares).set(name + countsSuffix, counts);
-    tensors.push({ name: name + squaresSuffix, shape: [inputCount, matrixCount], type: 'f64' });
-    tensors.push({ name: name + countsSuffix, shape: [matrixCount], type: 'f64' });
+  const add = (name: string, values: Float64Array, shape: readonly number[]) => {
+    contents.set(name, values);
+    tensors.push({ name, shape, type: 'f64' });
+  };
+  for (const [name, { squares, counts, maxima, inputCount, matrixCount }] of sums) {
+    add(name + squaresSuffix, squares, [inputCount, matrixCount]);
+    add(name + countsSuffix, counts, [matrixCount]);
+    add(name + maximaSuffix, Float64Array.from(maxima), [inputCount, matrixCount]);
   }
   const routed = [...sums].filter(([, { isRouted }]) => isRouted).map(([name]) => name);
   const entries = [
@@ -82,7 +87,7 @@ async function readSums(file: GgufFile): Promise<SumsByTensor> {
       inputCount: squares.length / counts.length,
       matrixCount: counts.length,
       isRouted: routed.has(tensor),
-      magnitudes: undefined,
+      maxima: Float32Array.from(await readDoubles(file, tensor + maximaSuffix)),
     });
   }
   return sums;

@@ -115,7 +115,8 @@ function describeWeights({ weights }: Cell, model: LlamaModel): EvaluationRun['w
     ...weights,
     tensorBytes: model.weightBytes,
     bitsPerWeight: (8 * model.weightBytes) / model.parameterCount,
-    description: model.description,
+    // llama.cpp writes ?B for sizes that it has no name for.
+    description: model.description.replace(' ?B', ''),
   };
 }
 

@@ -20,9 +20,9 @@ export interface EvaluationFile {
 export async function readEvaluationFile(source: string): Promise<EvaluationFile> {
   const local = /^https?:\/\//i.test(source) ? await download(source) : source;
   const found = await stat(local).catch(() => undefined);
-  if (found === undefined || !found.isFile()) throw new Error(`the evaluation file does not exist: ${source}`);
+  if (found === undefined || !found.isFile()) throw new Error(`the file to read does not exist: ${source}`);
   if (found.size > bytesMax)
-    throw new Error(`an evaluation file must have at most ${bytesMax} bytes. Given: ${found.size} in ${source}`);
+    throw new Error(`a file to read must have at most ${bytesMax} bytes. Given: ${found.size} in ${source}`);
   const bytes = await readFile(local);
   return { path: source, text: bytes.toString('utf8'), sha256: createHash('sha256').update(bytes).digest('hex') };
 }
@@ -42,7 +42,7 @@ async function download(url: string): Promise<string> {
   if (!response.ok) throw new Error(`cannot download ${url}: the server answered ${response.status}`);
   const bytes = Buffer.from(await response.arrayBuffer());
   if (bytes.length > bytesMax)
-    throw new Error(`an evaluation file must have at most ${bytesMax} bytes. Given: ${bytes.length} at ${url}`);
+    throw new Error(`a file to read must have at most ${bytesMax} bytes. Given: ${bytes.length} at ${url}`);
   await mkdir(cacheFolder(), { recursive: true });
   // Renamed when whole, so that an interrupted download is never taken for the file.
   await writeFile(`${path}.${process.pid}`, bytes);

@@ -34,10 +34,19 @@ export async function readReport(path: string): Promise<Evaluation> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new Error(`the evaluation report cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   });
+  const expected = 'the evaluation report must be what octet evaluate --json writes';
+  const read = evaluationSchema.safeParse(parsedJson(text, `${expected}. Given: ${path}`));
+  if (read.success) return read.data;
+  const [first] = read.error.issues;
+  const where = first === undefined || first.path.length === 0 ? 'the whole' : first.path.join('.');
+  throw new Error(`${expected}. Given: ${path}, which differs at ${where}: ${first?.message ?? 'unknown'}`);
+}
+
+function parsedJson(text: string, message: string): unknown {
   try {
-    return evaluationSchema.parse(JSON.parse(text));
-  } catch {
-    throw new Error(`the evaluation report must be what octet evaluate --json writes. Given: ${path}`);
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${message}, which is no JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -70,24 +79,57 @@ function isProperReference({ kv, weights }: EvaluationRun, { sha256 }: ServedPai
   return weights.sha256 === sha256 && kv.k === referenceKvTypes.k && kv.v === referenceKvTypes.v;
 }
 
-/** All tasks together: each alone is too small to tell a small loss from luck. */
+/**
+ * All tasks together, because most alone are too small to tell a small loss from luck; and each that is not too small, so that luck
+ * elsewhere does not outweigh what it lost.
+ */
 function judgeAnswers({ tasks }: EvaluationRun, { accuracyLossMax }: ReportLimits): ReportJudgement {
-  const compared = tasks.filter(({ flips }) => flips !== undefined);
-  const sum = (read: (task: EvaluationRun['tasks'][number]) => number) =>
-    compared.reduce((total, task) => total + read(task), 0);
-  const itemCount = sum(({ outcomes }) => outcomes.length);
-  if (itemCount < itemsMin)
-    return refused(`it must compare at least ${itemsMin} answers. It has: ${itemCount}; --suite and --tasks add some`);
-  const gained = sum(({ flips }) => flips?.gained ?? 0);
-  const lost = sum(({ flips }) => flips?.lost ?? 0);
-  const summary = `${gained} answers gained and ${lost} lost of ${itemCount}`;
+  const counts = tasks.flatMap(({ name, flips, outcomes }) =>
+    flips === undefined ? [] : [{ name, itemCount: outcomes.length, gained: flips.gained, lost: flips.lost }],
+  );
+  const total = counts.reduce(
+    (sum, { itemCount, gained, lost }) => ({
+      itemCount: sum.itemCount + itemCount,
+      gained: sum.gained + gained,
+      lost: sum.lost + lost,
+    }),
+    { itemCount: 0, gained: 0, lost: 0 },
+  );
+  if (total.itemCount < itemsMin)
+    return refused(
+      `it must compare at least ${itemsMin} answers. It has: ${total.itemCount}; --suite and --tasks add some`,
+    );
+  const large = counts.filter(({ itemCount }) => itemCount >= itemsMin);
+  const reasons = [
+    lossReason(total, accuracyLossMax),
+    ...large.map(({ name, ...count }) => prefixed(`of ${name} alone, `, lossReason(count, accuracyLossMax))),
+  ];
+  const reason = reasons.find((candidate) => candidate !== undefined);
+  return reason === undefined ? { kind: 'passed', summary: summaryOf(total) } : refused(reason);
+}
+
+interface AnswerCount {
+  readonly itemCount: number;
+  readonly gained: number;
+  readonly lost: number;
+}
+
+function summaryOf({ itemCount, gained, lost }: AnswerCount): string {
+  return `${gained} answers gained and ${lost} lost of ${itemCount}`;
+}
+
+/** Why so many answers lost are too many; undefined when they are not. */
+function lossReason(count: AnswerCount, accuracyLossMax: number): string | undefined {
+  const { itemCount, gained, lost } = count;
   const loss = (lost - gained) / itemCount;
   if (loss > accuracyLossMax)
-    return refused(
-      `the loss of accuracy must be at most ${percent(accuracyLossMax)}. It is: ${percent(loss)}, ${summary}`,
-    );
+    return `the loss of accuracy must be at most ${percent(accuracyLossMax)}. It is: ${percent(loss)}, ${summaryOf(count)}`;
   const chance = signTest(gained, lost);
   if (lost > gained && chance < chanceMax)
-    return refused(`the loss is more than chance (p = ${chance.toFixed(3)}): ${summary}`);
-  return { kind: 'passed', summary };
+    return `the loss is more than chance (p = ${chance.toFixed(3)}): ${summaryOf(count)}`;
+  return undefined;
+}
+
+function prefixed(prefix: string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : prefix + text;
 }

@@ -1,7 +1,7 @@
 // The part of a recipe's JSON form that comes before formats: `"steps": [{ "kind": "awq" }, { "kind": "smooth", "strength": 0.5 }]`.
 
 import { z } from 'zod';
-import { groupKinds, type ScalingStep } from './recipe.ts';
+import { activationSizes, groupKinds, type ScalingStep } from './recipe.ts';
 
 function given(value: unknown): string {
   return `Given: ${JSON.stringify(value)?.slice(0, 100) ?? 'nothing'}`;
@@ -12,6 +12,9 @@ const common = {
     .array(z.enum(groupKinds, { error: ({ input }) => `must be one of ${groupKinds.join(', ')}. ${given(input)}` }))
     .min(1, 'must name one group at least; without "groups" all are meant')
     .default([...groupKinds]),
+  activations: z
+    .enum(activationSizes, { error: ({ input }) => `must be one of ${activationSizes.join(', ')}. ${given(input)}` })
+    .default('rms'),
   statistics: z.string().min(1, 'must be the path of an importance matrix. Given: ""').optional(),
 };
 

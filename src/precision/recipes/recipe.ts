@@ -26,7 +26,13 @@ interface StepOnActivations {
   readonly groups: readonly GroupKind[];
   /** Path of an importance matrix: how large activations are. Undefined takes the one that quantizing gets. */
   readonly statistics: string | undefined;
+  /** What counts as the size of a channel's activations. */
+  readonly activations: ActivationSize;
 }
+
+/** `rms`: their root mean square. `largest`: the largest of them, which only matrices of octet calibrate hold. */
+export const activationSizes = ['rms', 'largest'] as const;
+export type ActivationSize = (typeof activationSizes)[number];
 
 /** Scales are a power of how large the activations are; for each group the power that rounds best is searched. */
 export interface AwqStep extends StepOnActivations {

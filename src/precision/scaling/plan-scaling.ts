@@ -53,7 +53,8 @@ export async function planScaling(file: GgufFile, wish: ScalingWish): Promise<Sc
 
 /** `awq`, `smooth 0.5`: what a file that was made so says of itself. */
 export function stepText(step: ScalingStep): string {
-  return step.kind === 'smooth' ? `smooth ${step.strength}` : step.kind;
+  const name = step.kind === 'smooth' ? `smooth ${step.strength}` : step.kind;
+  return step.activations === 'rms' ? name : `${name} by the ${step.activations}`;
 }
 
 function readyStep(step: ScalingStep, importancePath: string | undefined): ReadyStep[] {
@@ -84,10 +85,16 @@ async function statisticsFaults(
   const widths = new Map(file.tensors.map(({ name, shape }) => [name, shape[0] ?? 1]));
   const faults: string[] = [];
   for (const step of steps) {
-    const { byTensor } = await readImportance(step.statistics);
+    const { byTensor, maximaByTensor } = await readImportance(step.statistics);
     const readers = groups.filter(({ kind }) => step.groups.includes(kind)).flatMap(({ columnsOf }) => columnsOf);
     const odd = readers.filter((name) => byTensor.get(name)?.length !== widths.get(name));
     const [first] = odd;
+    const lacking = step.activations === 'largest' && readers.some((name) => !maximaByTensor.has(name));
+    if (first === undefined && lacking)
+      faults.push(
+        `${stepText(step)}: ${step.statistics} must tell the largest activations, as octet calibrate writes them. Given: a file ` +
+          'without',
+      );
     if (first === undefined) continue;
     const given = byTensor.get(first)?.length ?? 'none';
     faults.push(

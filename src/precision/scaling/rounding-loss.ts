@@ -15,6 +15,8 @@ export interface LossParts {
   readonly conversions: TensorConversions;
   /** Mean squared activation of each column of a reader, before scaling. */
   readonly meanSquares: ReadonlyMap<string, Float32Array>;
+  /** Largest absolute activation of each column of a reader, before scaling; of those whose file tells it. */
+  readonly maxima: ReadonlyMap<string, Float32Array>;
   /** The same as rounding will weigh it; undefined where it weighs all alike. */
   readonly importance: ReadonlyMap<string, Float32Array> | undefined;
 }

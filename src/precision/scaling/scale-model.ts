@@ -4,7 +4,7 @@ import { must } from '../../assert.ts';
 import type { TensorConversions } from '../../llama/tensor-conversions.ts';
 import type { TensorTypeName } from '../../llama/tensor-types.ts';
 import { readGguf } from '../gguf/read.ts';
-import { readImportance } from '../importance.ts';
+import { type Importance, readImportance } from '../importance.ts';
 import { stepScales } from './choose-scales.ts';
 import { columnScales, type GroupScales, writeFolded } from './fold.ts';
 import { findGroups, type ScalingGroup } from './groups.ts';
@@ -46,8 +46,8 @@ export async function scaleModel(request: ScaleRequest): Promise<ByTensor | unde
     const readers = await readReaders(file, group, request);
     let current: Float32Array = new Float32Array(group.channelCount).fill(1);
     for (const step of request.steps.filter((candidate) => candidate.groups.includes(group.kind))) {
-      const meanSquares = must(statistics.get(step.statistics), 'they were read');
-      current = stepScales(step, current, { group, readers, conversions, meanSquares, importance });
+      const { byTensor: meanSquares, maximaByTensor: maxima } = must(statistics.get(step.statistics), 'they were read');
+      current = stepScales(step, current, { group, readers, conversions, meanSquares, maxima, importance });
     }
     scales.push({ group, scales: current });
     onProgress((choosingShare * scales.length) / groups.length);
@@ -57,10 +57,9 @@ export async function scaleModel(request: ScaleRequest): Promise<ByTensor | unde
   return importance === undefined ? undefined : scaledImportance(importance, scales);
 }
 
-async function readStatistics(steps: readonly ReadyStep[]): Promise<Map<string, ByTensor>> {
-  const read = new Map<string, ByTensor>();
-  for (const { statistics } of steps)
-    if (!read.has(statistics)) read.set(statistics, (await readImportance(statistics)).byTensor);
+async function readStatistics(steps: readonly ReadyStep[]): Promise<Map<string, Importance>> {
+  const read = new Map<string, Importance>();
+  for (const { statistics } of steps) if (!read.has(statistics)) read.set(statistics, await readImportance(statistics));
   return read;
 }
 

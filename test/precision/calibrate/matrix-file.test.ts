@@ -25,11 +25,16 @@ const sums = (of: Partial<ActivationSums>): ActivationSums => ({
   isRouted: false,
   squares: Float64Array.of(1, 2),
   counts: Float64Array.of(4),
-  magnitudes: undefined,
+  maxima: Float32Array.of(0.5, 1),
   ...of,
 });
 const plain = sums({});
-const stacked = sums({ matrixCount: 2, squares: Float64Array.of(1, 2, 3, 4), counts: Float64Array.of(4, 4) });
+const stacked = sums({
+  matrixCount: 2,
+  squares: Float64Array.of(1, 2, 3, 4),
+  counts: Float64Array.of(4, 4),
+  maxima: Float32Array.of(5, 6, 7, 8),
+});
 const routed = sums({ ...stacked, isRouted: true, counts: Float64Array.of(4, 0) });
 const origin = { datasets: ['a.txt', 'b.jsonl'], chunkCount: 3, chunkTokens: 512 };
 
@@ -47,18 +52,27 @@ test('sums, counts and origin come back; one count stands for matrices that all 
   const file = await readMatrixFile(path);
   expect(file).toMatchObject(origin);
   expect([...file.entries]).toEqual([
-    ['a.experts', { squares: Float32Array.of(1, 2, 3, 4), counts: Float32Array.of(4, 0) }],
-    ['m.stacked', { squares: Float32Array.of(1, 2, 3, 4), counts: Float32Array.of(4) }],
-    ['z', { squares: Float32Array.of(1, 2), counts: Float32Array.of(4) }],
+    [
+      'a.experts',
+      { squares: Float32Array.of(1, 2, 3, 4), counts: Float32Array.of(4, 0), maxima: Float32Array.of(5, 6, 7, 8) },
+    ],
+    [
+      'm.stacked',
+      { squares: Float32Array.of(1, 2, 3, 4), counts: Float32Array.of(4), maxima: Float32Array.of(5, 6, 7, 8) },
+    ],
+    ['z', { squares: Float32Array.of(1, 2), counts: Float32Array.of(4), maxima: Float32Array.of(0.5, 1) }],
   ]);
   const { tensors } = await readGguf(path);
   expect(tensors.map(({ name, shape }) => [name, ...shape])).toEqual([
     ['a.experts.in_sum2', 2, 2],
     ['a.experts.counts', 1, 2],
+    ['a.experts.in_max', 2, 2],
     ['m.stacked.in_sum2', 4],
     ['m.stacked.counts', 1],
+    ['m.stacked.in_max', 4],
     ['z.in_sum2', 2],
     ['z.counts', 1],
+    ['z.in_max', 2],
   ]);
 });
 
@@ -108,6 +122,9 @@ describe('what is broken', () => {
     await expect(readMatrixFile(await written({ 'w.in_sum2': [1, -2], 'w.counts': [1] }))).rejects.toThrow(
       /finite sums of squares. Given: -2 at 1/,
     );
+    const maxima = (...sizes: number[]) => written({ 'w.in_sum2': [1, 2], 'w.counts': [1], 'w.in_max': sizes });
+    await expect(readMatrixFile(await maxima(1))).rejects.toThrow(/w\.in_max must have 2 finite sizes\. Given: 1$/);
+    await expect(readMatrixFile(await maxima(1, -1))).rejects.toThrow(/2 finite sizes\. Given: -1 at 1$/);
     await expect(readMatrixFile(tinyModelPath)).rejects.toThrow(/holds no importance matrix/);
     await expect(readMatrixFile(join(folder, 'none.gguf'))).rejects.toThrow(
       /cannot read the importance matrix: ENOENT/,
@@ -118,7 +135,7 @@ describe('what is broken', () => {
 describe('statistics', () => {
   test('of a tensor with one large channel, and of one like it a layer before', () => {
     const channels = (large: number) => Float32Array.from({ length: 100 }, (_, index) => (index === 0 ? large : 1));
-    const entry = (large: number) => ({ squares: channels(large), counts: Float32Array.of(2) });
+    const entry = (large: number) => ({ squares: channels(large), counts: Float32Array.of(2), maxima: undefined });
     const [before, own] = matrixStatistics(
       new Map([
         ['blk.1.attn_k.weight', entry(101)],
@@ -138,7 +155,10 @@ describe('statistics', () => {
 
   test('experts that saw nothing do not count, and the table says so', () => {
     const entries = new Map([
-      ['blk.0.ffn_up_exps.weight', { squares: Float32Array.of(1, 3, 0, 0), counts: Float32Array.of(1, 0) }],
+      [
+        'blk.0.ffn_up_exps.weight',
+        { squares: Float32Array.of(1, 3, 0, 0), counts: Float32Array.of(1, 0), maxima: undefined },
+      ],
     ]);
     const statistics = matrixStatistics(entries);
     expect(statistics).toMatchObject([{ channelCount: 2, sum: 4, unseenCount: 1, matrixCount: 2 }]);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Evaluation, EvaluationRun } from '../../../src/precision/evaluate/result-schema.ts';
 import { judgeReport, readReport } from '../../../src/precision/gate/accept-evaluation.ts';
-import { type Answers, makeReport, weightsOf } from './reports.ts';
+import { type Answers, makeReport, taskOf, weightsOf } from './reports.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'octet-report-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,12 +17,22 @@ const limits = { accuracyLossMax: 0.02 };
 const reportOf = (answers: Answers, changes: Partial<EvaluationRun> = {}, reference: Partial<EvaluationRun> = {}) =>
   makeReport(served, answers, { run: changes, reference });
 
+const recallOf = (answers: Answers) => ({ ...taskOf(answers), name: 'recall' });
+
 const good: Answers = { count: 180, gained: 2, lost: 4 };
 
 test('few lost answers of many pass, and the summary counts them', () => {
   expect(judgeReport(reportOf(good), served, limits)).toEqual({
     kind: 'passed',
     summary: '2 answers gained and 4 lost of 180',
+  });
+});
+
+test('a small task does not speak alone', () => {
+  const tasks = [taskOf({ count: 180, gained: 2, lost: 2 }), recallOf({ count: 12, gained: 0, lost: 2 })];
+  expect(judgeReport(reportOf(good, { tasks }), served, limits)).toEqual({
+    kind: 'passed',
+    summary: '2 answers gained and 4 lost of 192',
   });
 });
 
@@ -58,6 +68,13 @@ describe('refused, with the reason', () => {
       /at most 2\.0 %\. It is: 2\.8 %, 1 answers gained and 6 lost/,
     ],
     [
+      'a loss of one large task that gains elsewhere outweigh',
+      reportOf(good, {
+        tasks: [taskOf({ count: 180, gained: 1, lost: 6 }), recallOf({ count: 12, gained: 3, lost: 0 })],
+      }),
+      /^of probes alone, the loss of accuracy must be at most 2\.0 %\. It is: 2\.8 %/,
+    ],
+    [
       'a small loss that is no chance',
       reportOf({ count: 1000, gained: 0, lost: 9 }),
       /more than chance \(p = 0\.004\)/,
@@ -75,8 +92,13 @@ describe('reading', () => {
   });
 
   test.each([
-    ['broken.json', '{"kind":', /must be what octet evaluate --json writes\. Given: .*broken\.json/],
-    ['other.json', '{"kind":"package"}', /must be what octet evaluate --json writes/],
+    [
+      'broken.json',
+      '{"kind":',
+      /must be what octet evaluate --json writes\. Given: .*broken\.json, which is no JSON: /,
+    ],
+    ['other.json', '{"kind":"package"}', /must be what octet evaluate --json writes\..*, which differs at kind: /],
+    ['list.json', '[]', /which differs at the whole: /],
     ['missing.json', undefined, /cannot be read: ENOENT/],
   ])('%s is an error', async (name, text, message) => {
     const file = path.join(folder, name);

@@ -13,7 +13,7 @@ export function weightsOf(sha256: string): EvaluationRun['weights'] {
   return { label: 'm', path: 'm.gguf', sha256, fileBytes: 1, tensorBytes: 1, bitsPerWeight: 8, description: '' };
 }
 
-function taskOf({ count, gained, lost }: Answers): EvaluationRun['tasks'][number] {
+export function taskOf({ count, gained, lost }: Answers): EvaluationRun['tasks'][number] {
   const outcomes = Array.from({ length: count }, (_, index) => ({ id: `${index}`, score: 1, answer: 'x' }));
   const accuracy = { value: 1, standardError: 0, count, low: 1, high: 1 };
   const flips = { gained, lost, changed: gained + lost, chance: 0.5 };

@@ -30,12 +30,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const libraries = loadForTests();
 const conversions = createTensorConversions(libraries);
-const awq: ScalingStep = { kind: 'awq', groups: groupKinds, statistics: undefined };
+const awq: ScalingStep = { kind: 'awq', groups: groupKinds, statistics: undefined, activations: 'rms' };
 const smooth = (strength: number): ScalingStep => ({
   kind: 'smooth',
   strength,
   groups: groupKinds,
   statistics: undefined,
+  activations: 'rms',
 });
 
 /** One reader of 128 channels; each channel's activations are as large as its weights are small. */
@@ -63,6 +64,8 @@ function readerAt(type: TensorTypeName): LossParts {
     readers: [{ name: 'w', columns, type, values, largest }],
     conversions,
     meanSquares: new Map([['w', sizes.map((size) => size ** 2)]]),
+    // Where the largest are does not follow from the mean squares.
+    maxima: new Map([['w', sizes.map((size, column) => size * (1 + (column % 5)))]]),
     importance: undefined,
   };
 }
@@ -91,6 +94,15 @@ describe('what is chosen', () => {
     expect(spread(activations(stepScales(smooth(1), plain, parts)))).toBeCloseTo(1, 4);
     const half = stepScales(smooth(0.5), plain, parts);
     expect(spread(weights(half))).toBeCloseTo(spread(activations(half)), 2);
+  });
+
+  test('smoothing by the largest evens out the largest', () => {
+    const parts = readerAt('q8_0');
+    const scales = stepScales({ ...smooth(1), activations: 'largest' }, plain, parts);
+    const [most, least] = [Math.max, Math.min].map((of) =>
+      of(...scales.map((scale, column) => (parts.maxima.get('w')?.[column] ?? 0) / scale)),
+    );
+    expect((most ?? 0) / (least ?? 0)).toBeCloseTo(1, 4);
   });
 
   test('a second step goes on from the first', () => {
@@ -227,6 +239,14 @@ describe('what is refused', () => {
     expect(faults.at(-1)).toMatch(
       /^smooth 0\.5: .*wide\.gguf must have 64 values for blk\.0\.attn_q\.weight\. Given: 128, and 34 more such tensors$/,
     );
+  });
+
+  test('the largest activations of a file that has none', async () => {
+    const largest = { steps: [{ kind: 'smooth', activations: 'largest' }], default: 'q8_0' };
+    const importancePath = await writeStatistics('without.gguf');
+    expect((await planned(writeRecipe('largest.json', largest), { importancePath })).faults).toEqual([
+      expect.stringMatching(/^smooth 0\.5 by the largest: .*without\.gguf must tell the largest activations/),
+    ]);
   });
 
   test('a source that is quantized already', async () => {
