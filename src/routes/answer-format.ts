@@ -77,6 +77,8 @@ export interface StreamWriter {
   ending(usage: Usage): string;
   /** The last events of a stream that fails after its head was sent; perhaps before any `opening`. */
   failing(error: OctetErrorBody): string;
+  /** The reader left before the end; nothing is sent any more. */
+  onGone?(): void;
   /** Keeps an idle stream's connection open; perhaps before any `opening`. */
   readonly ping: string;
 }

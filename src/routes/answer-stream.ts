@@ -33,6 +33,8 @@ export function answerStream(context: AnswerContext, plan: GenerationPlan): Prom
       onDrain: () => stream.send(pending.takeAll()),
       onGone: (reason) => {
         generation?.cancel(reason);
+        pending.takeAll();
+        writer.onGone?.();
         request.log.info({ reason }, 'cancelled');
         takeOver();
       },

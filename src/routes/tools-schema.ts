@@ -5,10 +5,10 @@ import { z } from 'zod';
 import type { Fault } from './faults.ts';
 import { boundedArray, wireText } from './wire-text.ts';
 
-const toolCountMax = 512;
+export const toolCountMax = 512;
 const nameRule = 'must have 1 to 128 letters, digits or _ . : / -';
 
-const toolName = z.string().regex(/^[\w.:/-]{1,128}$/, nameRule);
+export const toolName = z.string().regex(/^[\w.:/-]{1,128}$/, nameRule);
 
 const tool = z.looseObject({
   type: z.literal('function'),

@@ -230,6 +230,11 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     precision: () => served.precision,
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
+    responses: {
+      responsesMax: settings.responsesMax,
+      bytesMax: settings.responsesMemory,
+      ageMsMax: settings.responsesSeconds * 1000,
+    },
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
     corsOrigins: settings.corsOrigins,
     version: {

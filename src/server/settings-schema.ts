@@ -9,6 +9,7 @@ import { dialectSettings } from './settings-dialect.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
+import { responsesSettings } from './settings-responses.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -285,6 +286,7 @@ export const settingsSchema = z.object({
   ...gateSettings,
   ...schedulingSettings,
   ...limitSettings,
+  ...responsesSettings,
   ...engineSettings,
   ...loggingSettings,
 });

@@ -5,6 +5,7 @@ import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
+import type { StoreLimits } from '../../src/routes/responses/store.ts';
 import { buildApp } from '../../src/server/app.ts';
 import type { ChatEncoder, Tokenizer } from '../../src/text-ports.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
@@ -32,6 +33,7 @@ export interface TestAppOptions {
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
   readonly precision?: PrecisionStatus;
+  readonly responses?: Partial<StoreLimits>;
 }
 
 export const testModel = 'org/demo:q8';
@@ -80,6 +82,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     precision: () => options.precision ?? testPrecision,
     logPrompts: options.logPrompts ?? false,
     keyRing: options.keyRing,
+    responses: { responsesMax: 100, bytesMax: 1_000_000, ageMsMax: 3_600_000, ...options.responses },
     streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },
     corsOrigins: options.corsOrigins ?? [],
     version: { octet: '0.1.0' },
