@@ -14,6 +14,7 @@ import type { HttpMetrics } from './metrics-port.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
+import { countInputTokens } from './responses/input-tokens.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/kept-responses.ts';
 import type { StoreView } from './responses/resolve-input.ts';
 import { createResponsesEndpoint } from './responses/responses-endpoint.ts';
@@ -105,7 +106,7 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
 
 /** A key's responses are nobody else's; without keys everybody is one. */
 function responsePaths(dependencies: RouteDependencies, texts: TokenTexts): Path[] {
-  const { keyRing, metrics, responses: store } = dependencies;
+  const { keyRing, metrics, model, responses: store } = dependencies;
   const endpoint = createResponsesEndpoint(dependencies);
   const ownerOf = ({ headers }: FastifyRequest): string => keyRing?.identify(headers.authorization) ?? '';
   const kept = (read: (id: string, view: StoreView, query: unknown) => Checked<object>): Answer => {
@@ -120,6 +121,9 @@ function responsePaths(dependencies: RouteDependencies, texts: TokenTexts): Path
   return [
     at('POST', '', (request, reply) =>
       serveEndpoint({ dependencies, texts, request, reply }, endpoint(ownerOf(request))),
+    ),
+    at('POST', '/input_tokens', async (request, reply) =>
+      sendChecked(reply, await countInputTokens(request.body, endpoint(ownerOf(request)), model), metrics),
     ),
     at('GET', '/:id', kept(retrieveResponse)),
     at('DELETE', '/:id', kept(deleteResponse)),

@@ -32,6 +32,7 @@ import { createProgressLine } from './progress-line.ts';
 import { passGate, precisionBefore } from './serve-precision.ts';
 import { prepareServedWeights } from './serve-weights.ts';
 import type { SettingSources } from './settings.ts';
+import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
 import { createShutdown } from './shutdown.ts';
 
@@ -230,11 +231,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     precision: () => served.precision,
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
-    responses: {
-      responsesMax: settings.responsesMax,
-      bytesMax: settings.responsesMemory,
-      ageMsMax: settings.responsesSeconds * 1000,
-    },
+    responses: responseLimits(settings),
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
     corsOrigins: settings.corsOrigins,
     version: {

@@ -2,6 +2,7 @@
 // Why bounded three ways: many small ones, few large ones and forgotten ones each fill memory in their own manner.
 
 import { z } from 'zod';
+import type { StoreLimits } from '../routes/responses/store.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize } from './settings-forms.ts';
 
@@ -26,3 +27,14 @@ export const responsesSettings = {
     meaning: 'How long each of them is kept.',
   }),
 };
+
+const responsesSchema = z.object(responsesSettings);
+
+/** The same as the store takes them. */
+export function responseLimits(settings: z.infer<typeof responsesSchema>): StoreLimits {
+  return {
+    responsesMax: settings.responsesMax,
+    bytesMax: settings.responsesMemory,
+    ageMsMax: settings.responsesSeconds * 1000,
+  };
+}

@@ -20,7 +20,8 @@ import {
 } from './items.ts';
 import { unsealReasoning } from './sealed-reasoning.ts';
 
-const itemCountMax = 4096;
+/** Of an input, and of the conversation that it goes on with. */
+export const itemCountMax = 4096;
 const partCountMax = 1024;
 const inputRule = `must be a string or a list of at most ${itemCountMax} items`;
 const partRule =

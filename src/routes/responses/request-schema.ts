@@ -46,7 +46,8 @@ const noOutputFields = {
   guided_grammar: undefined,
 };
 
-const responsesFields = z.object({
+/** Those that a body may have. */
+export const responsesFields = z.object({
   ...commonFields,
   ...flatToolFields,
   input: inputField,

@@ -35,7 +35,7 @@ export function createResponsesEndpoint(dependencies: RouteDependencies): Respon
       if (fields.kind === 'refused') return fields;
       const asked = resolveInput(fields.value, { store, owner, nowMs: performance.now() });
       if (asked.kind === 'refused') return asked;
-      const turns = conversationOf(asked.value.items, fields.value.instructions ?? undefined);
+      const turns = conversationOf(asked.value.items, fields.value.instructions || undefined);
       return { kind: 'valid', value: { ...chatRequestOf(fields.value, turns), asked: asked.value } };
     },
     async promptsOf(request) {

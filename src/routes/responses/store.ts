@@ -8,7 +8,7 @@ import type { Item } from './items.ts';
 export interface StoreLimits {
   /** Responses; 0 keeps none. */
   readonly responsesMax: number;
-  /** Of their JSON text. */
+  /** Of their JSON text, and of what it takes to name the items of each. */
   readonly bytesMax: number;
   readonly ageMsMax: number;
 }
@@ -40,9 +40,13 @@ export interface ResponseStore {
   expire(nowMs: number): void;
 }
 
+/** A long conversation is named item by item in each of its responses. */
+const nameBytes = 8;
+
 interface Entry {
   readonly response: StoredResponse;
-  readonly bodyBytes: number;
+  /** Of the body, and of the items' names. */
+  readonly ownBytes: number;
   readonly keptMs: number;
 }
 
@@ -108,7 +112,8 @@ export function createResponseStore(limits: StoreLimits): ResponseStore {
 
 function keep(state: StoreState, response: StoredResponse, nowMs: number): void {
   const { limits, byUse, byAge } = state;
-  const entry: Entry = { response, bodyBytes: jsonBytes(response.body), keptMs: nowMs };
+  const ownBytes = jsonBytes(response.body) + response.items.length * nameBytes;
+  const entry: Entry = { response, ownBytes, keptMs: nowMs };
   hold(state, entry);
   if (bytesOf(state, entry) > limits.bytesMax) {
     drop(state, entry);
@@ -123,8 +128,8 @@ function keep(state: StoreState, response: StoredResponse, nowMs: number): void 
 }
 
 /** Alone, with nothing shared. */
-function bytesOf({ held }: StoreState, { response: { items }, bodyBytes }: Entry): number {
-  return items.reduce((sum, item) => sum + (held.get(item)?.bytes ?? 0), bodyBytes);
+function bytesOf({ held }: StoreState, { response: { items }, ownBytes }: Entry): number {
+  return items.reduce((sum, item) => sum + (held.get(item)?.bytes ?? 0), ownBytes);
 }
 
 function use({ byUse }: StoreState, id: string, entry: Entry): void {
@@ -139,8 +144,8 @@ function expire(state: StoreState, nowMs: number): void {
   }
 }
 
-function hold(state: StoreState, { response: { items, owner }, bodyBytes }: Entry): void {
-  state.bytes += bodyBytes;
+function hold(state: StoreState, { response: { items, owner }, ownBytes }: Entry): void {
+  state.bytes += ownBytes;
   for (const item of items) {
     const known = state.held.get(item);
     if (known !== undefined) {
@@ -154,10 +159,10 @@ function hold(state: StoreState, { response: { items, owner }, bodyBytes }: Entr
   }
 }
 
-function drop(state: StoreState, { response: { id, items, owner }, bodyBytes }: Entry): void {
+function drop(state: StoreState, { response: { id, items, owner }, ownBytes }: Entry): void {
   state.byUse.delete(id);
   state.byAge.delete(id);
-  state.bytes -= bodyBytes;
+  state.bytes -= ownBytes;
   for (const item of items) {
     const known = state.held.get(item);
     if (known === undefined) continue;

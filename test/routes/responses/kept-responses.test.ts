@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { createKeyRing } from '../../../src/server/auth.ts';
-import { answerAllWith } from '../../fakes/engine.ts';
+import { answerAllWith, fakeCapacity } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, type TestAppOptions } from '../../fakes/http-app.ts';
 import { responseShape } from './published-shapes.ts';
 
@@ -140,6 +140,30 @@ describe('a response that is kept', () => {
     expect((await call(`/${id}`)).body.error.message).toContain('this server keeps none (responsesMax is 0)');
   });
 
+  it('has a conversation of at most 4,096 items, or of its last where truncation is auto', async () => {
+    const app = await open();
+    const turn = [
+      { role: 'user', content: '' },
+      { role: 'assistant', content: '' },
+    ];
+    app.engine.setCapacity({ ...fakeCapacity, contextTokensMax: 100_000 });
+    const first = await respond({ input: Array.from({ length: 2047 }, () => turn).flat() });
+    const next = {
+      input: [
+        { role: 'user', content: 'last' },
+        { role: 'assistant', content: 'a' },
+      ],
+      previous_response_id: first.id,
+    };
+    const refused = await call('', { method: 'POST', payload: next });
+    expect(refused.body.error.message).toBe(
+      'input must have at most 4096 items together with the conversation that it goes on with. Given: "4097 items"',
+    );
+    const { id } = await respond({ ...next, truncation: 'auto' });
+    const { data, has_more } = (await call(`/${id}/input_items?order=asc&limit=1`)).body;
+    expect([data[0].role, has_more]).toEqual(['user', true]);
+  });
+
   it('is unknown to every other key', async () => {
     await open({ keyRing: must(createKeyRing(['first', 'second']), 'a ring') });
     const { id, output } = await respond({ input: 'x' }, 'first');
@@ -164,6 +188,22 @@ describe('a response that is kept', () => {
     });
     expect((await call('/resp_0/cancel', { method: 'POST' })).status).toBe(404);
     expect((await call(`/${id}?stream=true`)).body.error.message).toBe('stream must be "false". Given: "true"');
+  });
+});
+
+describe('counting input tokens', () => {
+  it('counts those of the prompt that an answer would have, and answers nothing', async () => {
+    const { engine } = await open();
+    const count = async (payload: object) => (await call('/input_tokens', { method: 'POST', payload })).body;
+    const first = await respond({ input: 'one' });
+    const next = { input: 'two', previous_response_id: first.id, instructions: 'Rules.' };
+    expect(await count(next)).toEqual({
+      object: 'response.input_tokens',
+      input_tokens: (await respond(next)).usage?.input_tokens,
+    });
+    expect(engine.commands).toHaveLength(2);
+    expect((await count({ temperature: 3 })).error.message).toMatch(/^temperature must be <= 2/);
+    expect((await count({ input: 'x', model: 'gpt-9' })).error.code).toBe('model_not_found');
   });
 });
 

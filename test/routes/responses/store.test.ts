@@ -11,6 +11,8 @@ function response(id: string, items: readonly Item[] = [], owner = 'a'): StoredR
   return { id, owner, body: { id }, items, inputCount: items.length };
 }
 
+/** Of naming one item in one response. */
+const nameBytes = 8;
 const bytesOf = (value: object): number => Buffer.byteLength(JSON.stringify(value));
 
 describe('a store of responses', () => {
@@ -39,7 +41,9 @@ describe('a store of responses', () => {
     const own = userMessage('more');
     store.keep(response('r1', [shared]), 0);
     store.keep(response('r2', [shared, own]), 0);
-    expect(store.bytes).toBe(bytesOf({ id: 'r1' }) + bytesOf({ id: 'r2' }) + bytesOf(shared) + bytesOf(own));
+    expect(store.bytes).toBe(
+      bytesOf({ id: 'r1' }) + bytesOf({ id: 'r2' }) + bytesOf(shared) + bytesOf(own) + 3 * nameBytes,
+    );
     store.remove('r1', 'a', 0);
     expect(store.findItem(shared.id, 'a', 0)).toBe(shared);
     expect(store.find('r2', 'a', 0)?.items).toEqual([shared, own]);
@@ -98,10 +102,9 @@ describe('a store of responses', () => {
           else store.expire(nowMs);
           const alive = [...kept.values()].filter(({ given }) => store.find(given.id, 'a', nowMs) !== undefined);
           const held = new Set(alive.flatMap(({ given }) => given.items));
-          const bytes = [...held, ...alive.map(({ given }) => given.body)].reduce(
-            (sum, each) => sum + bytesOf(each),
-            0,
-          );
+          const whole = [...held, ...alive.map(({ given }) => given.body)];
+          const names = alive.reduce((sum, { given }) => sum + given.items.length * nameBytes, 0);
+          const bytes = whole.reduce((sum, each) => sum + bytesOf(each), names);
           expect(store.count).toBe(alive.length);
           expect(store.bytes).toBe(bytes);
           expect(alive.length).toBeLessThanOrEqual(bounds.responsesMax);
