@@ -2,7 +2,7 @@
 // Source: OpenAI's ResponseStreamEvent.
 
 import { must } from '../../assert.ts';
-import { type Block, createBlockWriter } from '../answer-blocks.ts';
+import { type Block, type BlockSpelling, createBlockWriter } from '../answer-blocks.ts';
 import type { StreamPiece } from '../answer-format.ts';
 import type { ItemStatus, OutputItem } from './items.ts';
 import { type ItemOptions, itemIdOf, outputItem } from './output-items.ts';
@@ -15,80 +15,74 @@ export interface ItemEvents {
   text(added: string, logprobs: readonly object[]): string;
   piece(piece: StreamPiece): string;
   /** Closes the item that is open, which becomes `status`. An answer without a word gets an empty message. */
-  end(status: ItemStatus): string;
+  finish(status: ItemStatus): string;
+  /** Closes the item that is open as incomplete. */
+  cut(): string;
   /** Items that are over. A call that broke is none: its text follows in a message. */
   readonly output: readonly OutputItem[];
-}
-
-interface OpenItem {
-  readonly id: string;
-  readonly logprobs: object[];
 }
 
 export function createItemEvents(write: WriteEvent, options: ItemOptions): ItemEvents {
   const output: OutputItem[] = [];
   let open: OpenItem | undefined;
   let newLogprobs: readonly object[] = [];
-  let endStatus: ItemStatus = 'completed';
+  let closingStatus: ItemStatus = 'completed';
+  const openItem = (): OpenItem => must(open, 'an item is open');
 
-  const itemOf = (block: Block, status: ItemStatus): OutputItem => {
-    const { id, logprobs } = must(open, 'an item is open');
-    return outputItem(id, block.head, { text: block.text, logprobs, status, ...options });
+  const spelling: BlockSpelling = {
+    opened(block) {
+      open = { id: itemIdOf(block.head), logprobs: [] };
+      const item = outputItem(open.id, block.head, { text: '', logprobs: [], status: 'in_progress', ...options });
+      const added = write('response.output_item.added', { output_index: block.place, item });
+      return block.head.kind === 'call' ? added : added + write('response.content_part.added', partOf(block, open));
+    },
+    grown(block, delta) {
+      const item = openItem();
+      const isContent = block.head.kind === 'content';
+      if (isContent) item.logprobs.push(...newLogprobs);
+      const fields = { ...placeOf(block, item), delta, ...(isContent ? { logprobs: newLogprobs } : {}) };
+      newLogprobs = [];
+      return write(`${eventNames[block.head.kind]}.delta`, fields);
+    },
+    closed(block, outcome) {
+      const { id, logprobs } = openItem();
+      const status = outcome === 'broken' ? 'incomplete' : closingStatus;
+      const item = outputItem(id, block.head, { text: block.text, logprobs, status, ...options });
+      const done = write(`${eventNames[block.head.kind]}.done`, wholeOf(block, { id, logprobs }));
+      const part =
+        block.head.kind === 'call' ? '' : write('response.content_part.done', partOf(block, { id, logprobs }));
+      if (outcome === 'whole') output.push(item);
+      open = undefined;
+      return done + part + write('response.output_item.done', { output_index: block.place, item });
+    },
   };
-  function opened(block: Block): string {
-    open = { id: itemIdOf(block.head), logprobs: [] };
-    const added = write('response.output_item.added', {
-      output_index: block.place,
-      item: itemOf(block, 'in_progress'),
-    });
-    return block.head.kind === 'call' ? added : added + write('response.content_part.added', partFields(block, ''));
-  }
-  function grown(block: Block, added: string): string {
-    const { id, logprobs } = must(open, 'an item is open');
-    if (block.head.kind === 'content') logprobs.push(...newLogprobs);
-    const scored = block.head.kind === 'content' ? { logprobs: newLogprobs } : {};
-    newLogprobs = [];
-    return write(`${eventNames[block.head.kind]}.delta`, { ...placeOf(block, id), delta: added, ...scored });
-  }
-  function closed(block: Block, outcome: 'whole' | 'broken'): string {
-    const { id } = must(open, 'an item is open');
-    const item = itemOf(block, outcome === 'broken' ? 'incomplete' : endStatus);
-    const done = write(`${eventNames[block.head.kind]}.done`, { ...placeOf(block, id), ...wholeFields(block) });
-    const part = block.head.kind === 'call' ? '' : write('response.content_part.done', partFields(block, block.text));
-    if (outcome === 'whole') output.push(item);
-    open = undefined;
-    return done + part + write('response.output_item.done', { output_index: block.place, item });
-  }
-  function partFields(block: Block, text: string): object {
-    const { id, logprobs } = must(open, 'an item is open');
-    const part =
-      block.head.kind === 'reasoning'
-        ? { type: 'reasoning_text', text }
-        : { type: 'output_text', annotations: [], logprobs: [...logprobs], text };
-    return { ...placeOf(block, id), part };
-  }
-  function wholeFields({ head, text }: Block): object {
-    if (head.kind === 'call') return { name: head.name, arguments: text };
-    return head.kind === 'reasoning' ? { text } : { text, logprobs: [...must(open, 'an item is open').logprobs] };
-  }
-
-  const spelling = { opened, grown, closed };
   const blocks = createBlockWriter(spelling);
-  const empty: Block = { place: 0, head: { kind: 'content' }, text: '' };
+  const end = (status: ItemStatus): string => {
+    closingStatus = status;
+    return blocks.end();
+  };
   return {
     text(added, logprobs) {
       newLogprobs = logprobs;
       return blocks.text(added);
     },
     piece: blocks.piece,
-    end(status) {
-      endStatus = status;
-      const events = blocks.end();
-      return output.length > 0 ? events : events + opened(empty) + closed(empty, 'whole');
+    finish(status) {
+      const events = end(status);
+      return output.length > 0 ? events : events + spelling.opened(wordless) + spelling.closed(wordless, 'whole');
     },
+    cut: () => end('incomplete'),
     output,
   };
 }
+
+interface OpenItem {
+  readonly id: string;
+  /** Of its text so far. */
+  readonly logprobs: object[];
+}
+
+const wordless: Block = { place: 0, head: { kind: 'content' }, text: '' };
 
 const eventNames = {
   content: 'response.output_text',
@@ -96,6 +90,22 @@ const eventNames = {
   call: 'response.function_call_arguments',
 } as const;
 
-function placeOf({ place, head }: Block, itemId: string): object {
-  return { item_id: itemId, output_index: place, ...(head.kind === 'call' ? {} : { content_index: 0 }) };
+function placeOf({ place, head }: Block, { id }: OpenItem): object {
+  return { item_id: id, output_index: place, ...(head.kind === 'call' ? {} : { content_index: 0 }) };
+}
+
+function partOf(block: Block, item: OpenItem): object {
+  const { head, text } = block;
+  const part =
+    head.kind === 'reasoning'
+      ? { type: 'reasoning_text', text }
+      : { type: 'output_text', annotations: [], logprobs: item.logprobs, text };
+  return { ...placeOf(block, item), part };
+}
+
+function wholeOf(block: Block, item: OpenItem): object {
+  const { head, text } = block;
+  const place = placeOf(block, item);
+  if (head.kind === 'call') return { ...place, name: head.name, arguments: text };
+  return head.kind === 'reasoning' ? { ...place, text } : { ...place, text, logprobs: item.logprobs };
 }

@@ -42,7 +42,7 @@ export function createResponseStream(options: ResponseStreamOptions): StreamWrit
   function failing(error: OctetErrorBody): string {
     const wire = toWire(error).error;
     const { code, message, param } = wire;
-    const before = opening() + items.end('incomplete');
+    const before = opening() + items.cut();
     return before + ending({ status: 'failed', error }) + write('error', { code, message, param, error: wire });
   }
 
@@ -53,14 +53,14 @@ export function createResponseStream(options: ResponseStreamOptions): StreamWrit
     piece: (_, piece) => items.piece(piece),
     finishing: (_, { reason }) => {
       isCut = reason === 'length';
-      return items.end(isCut ? 'incomplete' : 'completed');
+      return items.finish(isCut ? 'incomplete' : 'completed');
     },
     ending: (usage) => ending({ status: isCut ? 'incomplete' : 'completed', usage }),
     failing,
     onGone: () => {
       // Who was told no id cannot ask for the response.
       if (!hasOpened) return;
-      items.end('incomplete');
+      items.cut();
       ending({ status: 'cancelled' });
     },
     ping: pingComment,
