@@ -120,6 +120,7 @@ describe('a response that is kept', () => {
   it('is none where store is false, or where too many are kept', async () => {
     await open({ responses: { responsesMax: 2 } });
     const unkept = await respond({ input: 'x', store: false });
+    expect((await call(`/${unkept.id}`)).status).toBe(404);
     const ids: string[] = [];
     for (const input of ['a', 'b', 'c']) ids.push((await respond({ input })).id);
     expect(unkept.store).toBe(false);

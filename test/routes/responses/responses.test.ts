@@ -389,22 +389,29 @@ describe('truncation', () => {
       { role: 'assistant', content: `answer ${index}` },
     ]).flat();
 
-  it('leaves out the first exchanges where that is asked for, and no more than it must', async () => {
-    const { engine, seen } = await open();
+  it.each([100, 1000, 2000, 3500])('leaves out no more than it must for %i tokens of answer', async (answerTokens) => {
+    const { engine } = await open();
     answerAllWith(engine, 'Hi');
     const input = [...turns(20), { role: 'user', content: 'last' }];
-    const answer = await respond({ instructions: 'Rules.', input, truncation: 'auto', max_output_tokens: 1000 });
-    const used = must(seen.at(-1), 'a prompt').messages;
-    const command = must(engine.commands[0], 'a command');
-    expect(command.tokens.length).toBeLessThanOrEqual(4096 - 1000);
+    const asked = { instructions: 'Rules.', input, truncation: 'auto', max_output_tokens: answerTokens };
+    const { id } = await respond(asked);
+    const { tokens } = must(engine.commands[0], 'a command');
+    expect(tokens.length).toBeLessThanOrEqual(4096 - answerTokens);
     // One exchange more would have been too long.
-    expect(command.tokens.length).toBeGreaterThan(4096 - 1000 - 340);
-    expect(Buffer.from(command.tokens).toString()).toMatch(/^system: Rules\.\nuser: question \d+ x.*\nuser: last\n$/s);
-    expect(used[0]).toEqual({ role: 'system', content: 'Rules.' });
-    const kept = must(current, 'open() was called').app.inject({
-      url: `/v1/responses/${answer.id}/input_items?limit=100`,
-    });
-    expect((await kept).json().data).toHaveLength(41);
+    expect(tokens.length).toBeGreaterThan(4096 - answerTokens - 340);
+    expect(Buffer.from(tokens).toString()).toMatch(/^system: Rules\.\nuser: question \d+ x.*\nuser: last\n$/s);
+    const url = `/v1/responses/${id}/input_items?limit=100`;
+    const kept = await must(current, 'open() was called').app.inject({ url });
+    expect(kept.json().data).toHaveLength(41);
+  });
+
+  it('leaves a quarter of the context where the length of the answer is not said', async () => {
+    const { engine } = await open();
+    answerAllWith(engine, 'Hi');
+    await respond({ input: [...turns(20), { role: 'user', content: 'last' }], truncation: 'auto' });
+    const { tokens } = must(engine.commands[0], 'a command');
+    expect(tokens.length).toBeLessThanOrEqual(3072);
+    expect(tokens.length).toBeGreaterThan(3072 - 340);
   });
 
   it('is a fault of the input otherwise, or where the last question alone is too long', async () => {
