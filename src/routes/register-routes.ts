@@ -1,6 +1,7 @@
 // Every path, its methods and its function, on a Fastify instance.
 // Why one table of paths: it serves the router, the 405 answers and the rule of which paths need a key.
 
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { chatEndpoint } from './chat-completions.ts';
@@ -108,7 +109,9 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
 function responsePaths(dependencies: RouteDependencies, texts: TokenTexts): Path[] {
   const { keyRing, metrics, model, responses: store } = dependencies;
   const endpoint = createResponsesEndpoint(dependencies);
-  const ownerOf = ({ headers }: FastifyRequest): string => keyRing?.identify(headers.authorization) ?? '';
+  // A request without a name is alone: what is kept must never be told to another by mistake.
+  const ownerOf = ({ headers }: FastifyRequest): string =>
+    keyRing === undefined ? '' : (keyRing.identify(headers.authorization) ?? randomUUID());
   const kept = (read: (id: string, view: StoreView, query: unknown) => Checked<object>): Answer => {
     return (request, reply) => {
       const view = { store, owner: ownerOf(request), nowMs: performance.now() };

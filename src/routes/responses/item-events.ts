@@ -4,11 +4,9 @@
 import { must } from '../../assert.ts';
 import { type Block, type BlockSpelling, createBlockWriter } from '../answer-blocks.ts';
 import type { StreamPiece } from '../answer-format.ts';
+import { deltaStartOf, type EventWriter } from './event-writer.ts';
 import type { ItemStatus, OutputItem } from './items.ts';
 import { type ItemOptions, itemIdOf, outputItem } from './output-items.ts';
-
-/** Frames one event and numbers it. */
-export type WriteEvent = (type: string, fields: object) => string;
 
 export interface ItemEvents {
   /** `logprobs`: of the text's tokens; empty where none were asked for. */
@@ -22,38 +20,40 @@ export interface ItemEvents {
   readonly output: readonly OutputItem[];
 }
 
-export function createItemEvents(write: WriteEvent, options: ItemOptions): ItemEvents {
+export function createItemEvents(writer: EventWriter, options: ItemOptions): ItemEvents {
   const output: OutputItem[] = [];
   let open: OpenItem | undefined;
   let newLogprobs: readonly object[] = [];
   let closingStatus: ItemStatus = 'completed';
-  const openItem = (): OpenItem => must(open, 'an item is open');
 
   const spelling: BlockSpelling = {
     opened(block) {
-      open = { id: itemIdOf(block.head), logprobs: [] };
-      const item = outputItem(open.id, block.head, { text: '', logprobs: [], status: 'in_progress', ...options });
-      const added = write('response.output_item.added', { output_index: block.place, item });
-      return block.head.kind === 'call' ? added : added + write('response.content_part.added', partOf(block, open));
+      open = openItem(block);
+      const begun = { text: '', logprobs: [], status: 'in_progress' as const, ...options };
+      const item = outputItem(open.id, block.head, begun);
+      const added = writer.event('response.output_item.added', { output_index: block.place, item });
+      return (
+        added + (block.head.kind === 'call' ? '' : writer.event('response.content_part.added', partOf(block, open)))
+      );
     },
-    grown(block, delta) {
-      const item = openItem();
-      const isContent = block.head.kind === 'content';
-      if (isContent) item.logprobs.push(...newLogprobs);
-      const fields = { ...placeOf(block, item), delta, ...(isContent ? { logprobs: newLogprobs } : {}) };
+    grown(block, added) {
+      const { deltaStart, logprobs } = must(open, 'an item is open');
+      const scores = newLogprobs;
       newLogprobs = [];
-      return write(`${eventNames[block.head.kind]}.delta`, fields);
+      if (block.head.kind !== 'content') return writer.delta(deltaStart, added, undefined);
+      if (scores.length > 0) logprobs.push(...scores);
+      return writer.delta(deltaStart, added, scores);
     },
     closed(block, outcome) {
-      const { id, logprobs } = openItem();
-      const status = outcome === 'broken' ? 'incomplete' : closingStatus;
-      const item = outputItem(id, block.head, { text: block.text, logprobs, status, ...options });
-      const done = write(`${eventNames[block.head.kind]}.done`, wholeOf(block, { id, logprobs }));
-      const part =
-        block.head.kind === 'call' ? '' : write('response.content_part.done', partOf(block, { id, logprobs }));
-      if (outcome === 'whole') output.push(item);
+      const closing = must(open, 'an item is open');
       open = undefined;
-      return done + part + write('response.output_item.done', { output_index: block.place, item });
+      const status = outcome === 'broken' ? 'incomplete' : closingStatus;
+      const { id, logprobs } = closing;
+      const item = outputItem(id, block.head, { text: block.text, logprobs, status, ...options });
+      if (outcome === 'whole') output.push(item);
+      const done = writer.event(`${eventNames[block.head.kind]}.done`, wholeOf(block, closing));
+      const part = block.head.kind === 'call' ? '' : writer.event('response.content_part.done', partOf(block, closing));
+      return done + part + writer.event('response.output_item.done', { output_index: block.place, item });
     },
   };
   const blocks = createBlockWriter(spelling);
@@ -78,6 +78,9 @@ export function createItemEvents(write: WriteEvent, options: ItemOptions): ItemE
 
 interface OpenItem {
   readonly id: string;
+  /** Where its events say that they belong. */
+  readonly place: object;
+  readonly deltaStart: string;
   /** Of its text so far. */
   readonly logprobs: object[];
 }
@@ -90,22 +93,21 @@ const eventNames = {
   call: 'response.function_call_arguments',
 } as const;
 
-function placeOf({ place, head }: Block, { id }: OpenItem): object {
-  return { item_id: id, output_index: place, ...(head.kind === 'call' ? {} : { content_index: 0 }) };
+function openItem({ place, head }: Block): OpenItem {
+  const id = itemIdOf(head);
+  const at = { item_id: id, output_index: place, ...(head.kind === 'call' ? {} : { content_index: 0 }) };
+  return { id, place: at, deltaStart: deltaStartOf(`${eventNames[head.kind]}.delta`, at), logprobs: [] };
 }
 
-function partOf(block: Block, item: OpenItem): object {
-  const { head, text } = block;
+function partOf({ head, text }: Block, { place, logprobs }: OpenItem): object {
   const part =
     head.kind === 'reasoning'
       ? { type: 'reasoning_text', text }
-      : { type: 'output_text', annotations: [], logprobs: item.logprobs, text };
-  return { ...placeOf(block, item), part };
+      : { type: 'output_text', annotations: [], logprobs, text };
+  return { ...place, part };
 }
 
-function wholeOf(block: Block, item: OpenItem): object {
-  const { head, text } = block;
-  const place = placeOf(block, item);
+function wholeOf({ head, text }: Block, { place, logprobs }: OpenItem): object {
   if (head.kind === 'call') return { ...place, name: head.name, arguments: text };
-  return head.kind === 'reasoning' ? { ...place, text } : { ...place, text, logprobs: item.logprobs };
+  return head.kind === 'reasoning' ? { ...place, text } : { ...place, text, logprobs };
 }

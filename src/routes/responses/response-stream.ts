@@ -5,6 +5,7 @@
 
 import { type OctetErrorBody, toWire } from '../../errors.ts';
 import { pingComment, type StreamWriter } from '../answer-format.ts';
+import { createEventWriter } from './event-writer.ts';
 import { createItemEvents } from './item-events.ts';
 import type { OutputItem } from './items.ts';
 import { type ItemOptions, logprobList } from './output-items.ts';
@@ -18,32 +19,27 @@ export interface ResponseStreamOptions extends ItemOptions {
 }
 
 export function createResponseStream(options: ResponseStreamOptions): StreamWriter {
-  let sequenceNumber = 0;
+  const writer = createEventWriter();
+  const items = createItemEvents(writer, options);
   let hasOpened = false;
   let isCut = false;
-  const write = (type: string, fields: object): string => {
-    const event = JSON.stringify({ type, ...fields, sequence_number: sequenceNumber });
-    sequenceNumber += 1;
-    return `event: ${type}\ndata: ${event}\n\n`;
-  };
-  const items = createItemEvents(write, options);
 
   function opening(): string {
     if (hasOpened) return '';
     hasOpened = true;
     const response = options.bodyOf({ status: 'in_progress' }, []);
-    return write('response.created', { response }) + write('response.in_progress', { response });
+    return writer.event('response.created', { response }) + writer.event('response.in_progress', { response });
   }
   function ending(state: ResponseState): string {
     const response = options.bodyOf(state, items.output);
     options.onEnd(response, items.output);
-    return write(`response.${state.status}`, { response });
+    return writer.event(`response.${state.status}`, { response });
   }
   function failing(error: OctetErrorBody): string {
     const wire = toWire(error).error;
     const { code, message, param } = wire;
     const before = opening() + items.cut();
-    return before + ending({ status: 'failed', error }) + write('error', { code, message, param, error: wire });
+    return before + ending({ status: 'failed', error }) + writer.event('error', { code, message, param, error: wire });
   }
 
   return {

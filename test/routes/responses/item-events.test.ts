@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { must } from '../../../src/assert.ts';
 import type { StreamPiece } from '../../../src/routes/answer-format.ts';
+import { createEventWriter } from '../../../src/routes/responses/event-writer.ts';
 import { createItemEvents } from '../../../src/routes/responses/item-events.ts';
 import { type ResponseEvent, responseEvents } from './published-shapes.ts';
 
@@ -45,11 +46,7 @@ function checkItem(events: readonly ResponseEvent[]): void {
 it('are those of whole items one after another, that add up to the output', () => {
   fc.assert(
     fc.property(fc.array(written, { maxLength: 8 }), fc.boolean(), (answers, isCut) => {
-      let number = 0;
-      const items = createItemEvents(
-        (type, fields) => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields, sequence_number: number++ })}\n\n`,
-        { sealsReasoning: false },
-      );
+      const items = createItemEvents(createEventWriter(), { sealsReasoning: false });
       const sent = answers
         .flat()
         .map((each) => (each.kind === 'text' ? items.text(each.text, []) : items.piece(each.piece)));
