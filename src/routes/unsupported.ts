@@ -74,6 +74,8 @@ export const unsupportedInResponses: Readonly<Record<string, UnsupportedRule>> =
   guided_regex: guided,
   guided_choice: guided,
   guided_grammar: guided,
+  json_schema: guided,
+  grammar: rule(only(''), guided.reason),
   n: rule(only(1), 'a response has one answer'),
   logprobs: rule(only(false), 'use include: ["message.output_text.logprobs"]'),
   prompt_logprobs: rule(absent, 'use /v1/chat/completions'),
