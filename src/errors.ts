@@ -55,6 +55,18 @@ export const errorRules = {
     retryable: false,
     meaning: 'API keys are required and the given one is missing or unknown.',
   },
+  previous_response_not_found: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    meaning: 'previous_response_id names a response that is not kept: unknown, too old, displaced or of another key.',
+  },
+  response_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    meaning: 'The path names a response that is not kept: unknown, too old, displaced or of another key.',
+  },
   model_not_found: {
     status: 404,
     type: 'not_found_error',

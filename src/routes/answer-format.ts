@@ -45,7 +45,8 @@ export interface WholeChoice extends ChoiceFinish {
 }
 
 export type AnswerPart =
-  | { readonly kind: 'content'; readonly text: string }
+  /** `logprobs`: of this text's tokens. */
+  | { readonly kind: 'content'; readonly text: string; readonly logprobs: object | null }
   | { readonly kind: 'reasoning'; readonly text: string }
   | WholeCall;
 
@@ -68,7 +69,7 @@ export interface StreamWriter {
   /** Before anything else of a choice. */
   opening(index: number, prompt: PromptUsage): string;
   text(index: number, text: string): string;
-  /** Text with the log-probabilities of its tokens. */
+  /** Text with the log-probabilities of its tokens; without text, those of tokens that are no content. */
   scored(index: number, text: string, logprobs: object): string;
   piece(index: number, piece: StreamPiece): string;
   /** After everything else of a choice. */
@@ -77,6 +78,8 @@ export interface StreamWriter {
   ending(usage: Usage): string;
   /** The last events of a stream that fails after its head was sent; perhaps before any `opening`. */
   failing(error: OctetErrorBody): string;
+  /** The reader left before the end; nothing is sent any more. */
+  onGone?(): void;
   /** Keeps an idle stream's connection open; perhaps before any `opening`. */
   readonly ping: string;
 }

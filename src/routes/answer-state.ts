@@ -6,6 +6,7 @@ import type { AnswerEvent } from '../dialects/events.ts';
 import type { TokenId } from '../ids.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import type { AnswerPiece } from './generation-types.ts';
+import type { ScoredToken } from './score-queue.ts';
 
 export interface AnswerState {
   readonly reading: AnswerReading;
@@ -18,6 +19,8 @@ export interface AnswerState {
   output: TokenId[] | undefined;
   /** Only one call is allowed and it is complete. */
   isComplete: boolean;
+  /** Of tokens that the parser holds back: it does not know yet whether they are content. */
+  heldScores: readonly ScoredToken[];
 }
 
 export function createAnswerState(reading: AnswerReading | undefined): AnswerState | undefined {
@@ -30,6 +33,7 @@ export function createAnswerState(reading: AnswerReading | undefined): AnswerSta
     reasoningTokenCount: 0,
     output: reading.reasoning?.budget === undefined ? undefined : [],
     isComplete: false,
+    heldScores: [],
   };
 }
 

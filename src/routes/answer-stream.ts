@@ -33,6 +33,9 @@ export function answerStream(context: AnswerContext, plan: GenerationPlan): Prom
       onDrain: () => stream.send(pending.takeAll()),
       onGone: (reason) => {
         generation?.cancel(reason);
+        // Unsent, but told to the writer: it may keep the answer.
+        pending.takeAll();
+        writer.onGone?.();
         request.log.info({ reason }, 'cancelled');
         takeOver();
       },

@@ -35,7 +35,7 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
     const sink: GenerationSink = {
       onStart: () => undefined,
       onText: (index, text, scores) => {
-        addText(at(index), 'content', text);
+        addContent(at(index), text, scores);
         at(index).scores.push(...scores);
       },
       onPiece: (index, piece) => addPiece(at(index), piece),
@@ -50,7 +50,10 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
           return {
             ...reporter.whole(promptIndex, contentOf(parts), scores),
             ...finish,
-            parts,
+            parts: parts.map((part): AnswerPart => {
+              if (part.kind !== 'content') return part;
+              return { kind: 'content', ...reporter.output(promptIndex, part.text, part.scores) };
+            }),
             promptLogprobs: reporter.prompt(promptIndex),
           };
         });
@@ -85,28 +88,40 @@ interface GrowingAnswer {
 }
 
 type GrowingPart =
-  | { readonly kind: 'content' | 'reasoning'; text: string }
+  | { readonly kind: 'content'; text: string; readonly scores: ScoredToken[] }
+  | { readonly kind: 'reasoning'; text: string }
   | { readonly kind: 'call'; readonly id: string; readonly name: string; arguments: string };
 
 function emptyAnswer(): GrowingAnswer {
   return { parts: [], scores: [], finish: { reason: 'stop', stopReason: undefined } };
 }
 
-function contentOf(parts: readonly AnswerPart[]): string {
+function contentOf(parts: readonly GrowingPart[]): string {
   return parts.map((part) => (part.kind === 'content' ? part.text : '')).join('');
 }
 
-function addText({ parts }: GrowingAnswer, kind: 'content' | 'reasoning', text: string): void {
+/** Log-probabilities without text are of tokens that are no content. */
+function addContent({ parts }: GrowingAnswer, text: string, scores: readonly ScoredToken[]): void {
   if (text === '') return;
   const last = parts.at(-1);
-  if (last?.kind === kind) last.text += text;
-  else parts.push({ kind, text });
+  if (last?.kind !== 'content') parts.push({ kind: 'content', text, scores: [...scores] });
+  else {
+    last.text += text;
+    last.scores.push(...scores);
+  }
+}
+
+function addReasoning({ parts }: GrowingAnswer, text: string): void {
+  if (text === '') return;
+  const last = parts.at(-1);
+  if (last?.kind === 'reasoning') last.text += text;
+  else parts.push({ kind: 'reasoning', text });
 }
 
 function addPiece(answer: GrowingAnswer, piece: StreamPiece): void {
   switch (piece.kind) {
     case 'reasoning':
-      addText(answer, 'reasoning', piece.text);
+      addReasoning(answer, piece.text);
       return;
     case 'call-started':
       answer.parts.push({ kind: 'call', id: piece.id, name: piece.name, arguments: '' });
@@ -119,7 +134,7 @@ function addPiece(answer: GrowingAnswer, piece: StreamPiece): void {
     }
     case 'call-broken':
       if (piece.wasStarted) answer.parts.pop();
-      addText(answer, 'content', piece.text);
+      addContent(answer, piece.text, []);
       return;
     case 'call-finished':
       return;

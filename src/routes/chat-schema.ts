@@ -14,7 +14,7 @@ const variableNamePattern = /^[a-zA-Z_]\w{0,63}$/;
 const ownVariables = ['messages', 'tools', 'add_generation_prompt', 'bos_token', 'eos_token'];
 const variablesRule = `must have at most ${variableCountMax} names, none of them ${ownVariables.join(', ')}`;
 
-const variablesField = z
+export const chatVariablesField = z
   .looseObject({})
   .refine((variables) => {
     const names = Object.keys(variables);
@@ -28,10 +28,10 @@ export const chatSchema = z.object({
   ...toolFields,
   messages: messagesField,
   max_completion_tokens: z.int().min(1).nullish(),
-  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']).nullish(),
+  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
   /** Most tokens of reasoning; -1 means no limit. */
   thinking_token_budget: z.int().min(-1).nullish(),
-  chat_template_kwargs: variablesField,
+  chat_template_kwargs: chatVariablesField,
   logprobs: z.boolean().nullish(),
   top_logprobs: topCountField,
 });

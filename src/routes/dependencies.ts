@@ -5,6 +5,7 @@ import type { Engine } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../text-ports.ts';
 import type { HttpMetrics } from './metrics-port.ts';
+import type { ResponseStore } from './responses/store.ts';
 import type { StreamWatch } from './stream-watch.ts';
 
 export interface ServedModel {
@@ -71,4 +72,6 @@ export interface RouteDependencies {
   /** Undefined when no key is asked for. */
   readonly keyRing: KeyRing | undefined;
   readonly streamWatch: StreamWatch;
+  /** Responses that later requests may go on with. */
+  readonly responses: ResponseStore;
 }

@@ -161,20 +161,28 @@ interface ScoredText {
 
 /** Hands text on as it is, or as what it means to the answer's parser. */
 function giveText(run: RunState, choice: ChoiceState, { text, scores }: ScoredText): void {
-  if (choice.answer !== undefined) give(run, choice, { events: choice.answer.parser.push(text), scores });
-  else if (text !== '' || scores.length > 0) run.sink.onText(choice.index, text, scores);
+  const { answer } = choice;
+  if (answer !== undefined) {
+    const isReasoning = answer.parser.isReasoning;
+    give(run, choice, { events: answer.parser.push(text), scores, isReasoning });
+  } else if (text !== '' || scores.length > 0) run.sink.onText(choice.index, text, scores);
 }
 
 interface ScoredEvents {
   readonly events: readonly AnswerEvent[];
   readonly scores: readonly ScoredToken[];
+  /** Whether the tokens belong to the reasoning. */
+  readonly isReasoning: boolean;
 }
 
-/** Log-probabilities are of all tokens, whichever part of the answer they write; they go with the first text there is. */
-function give(run: RunState, choice: ChoiceState, { events, scores }: ScoredEvents): void {
-  if (choice.answer === undefined) return;
-  let waiting = scores;
-  for (const piece of piecesOf(choice.answer, events)) {
+/** Log-probabilities are of all tokens, whichever part of the answer they write: those of content go with its text. */
+function give(run: RunState, choice: ChoiceState, { events, scores, isReasoning }: ScoredEvents): void {
+  const { answer } = choice;
+  if (answer === undefined) return;
+  const pieces = piecesOf(answer, events);
+  let waiting = answer.heldScores.length === 0 ? scores : [...answer.heldScores, ...scores];
+  answer.heldScores = [];
+  for (const piece of pieces) {
     if (piece.kind === 'content') {
       run.sink.onText(choice.index, piece.text, waiting);
       waiting = [];
@@ -182,7 +190,16 @@ function give(run: RunState, choice: ChoiceState, { events, scores }: ScoredEven
     if (piece.kind === 'call-finished') run.ports.metrics.onToolCall('parsed');
     else if (piece.kind === 'call-broken') run.ports.metrics.onToolCall('broken');
   }
-  if (waiting.length > 0) run.sink.onText(choice.index, '', waiting);
+  if (waiting.length === 0) return;
+  if (pieces.length > 0 || isReasoning) run.sink.onText(choice.index, '', waiting);
+  else answer.heldScores = waiting;
+}
+
+/** What the parser held back, and what is left of the tokens' log-probabilities. */
+function giveRest(run: RunState, choice: ChoiceState, answer: AnswerState): void {
+  if (!answer.isComplete) give(run, choice, { events: answer.parser.end(), scores: [], isReasoning: false });
+  if (answer.heldScores.length > 0) run.sink.onText(choice.index, '', answer.heldScores);
+  answer.heldScores = [];
 }
 
 type FinishEvent = Extract<SequenceEvent, { readonly kind: 'sequence-finished' }>;
@@ -222,7 +239,7 @@ function finish(run: RunState, choice: ChoiceState, end: ChoiceEnd): void {
   const { reason, stopReason, timings } = end;
   const { metrics, receivedMs } = run.ports;
   const { answer } = choice;
-  if (answer !== undefined && !answer.isComplete) give(run, choice, { events: answer.parser.end(), scores: [] });
+  if (answer !== undefined) giveRest(run, choice, answer);
   choice.hasEnded = true;
   run.openCount -= 1;
   metrics.onFinished({

@@ -25,7 +25,10 @@ export type AnswerPiece =
 
 /** What becomes of the text. Calls come in order; none after `onFail` or after `cancel`. */
 export interface GenerationSink {
-  /** Text, and the log-probabilities of the tokens that begin in it where they were asked for; one of both is not empty. */
+  /**
+   * Text, and the log-probabilities of the tokens that begin in it where they were asked for; one of both is not empty.
+   * Without text they are of tokens that are no content: of reasoning, of calls, of marks.
+   */
   onText(index: number, text: string, scores: readonly ScoredToken[]): void;
   /** A piece of another kind, between texts. */
   onPiece(index: number, piece: Exclude<AnswerPiece, { readonly kind: 'content' }>): void;

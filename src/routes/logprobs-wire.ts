@@ -13,7 +13,10 @@ function wireNumber(logprob: number): number {
 }
 
 /** A chat choice's `logprobs`: of its content alone. */
-export function chatLogprobs(entries: readonly CompletionEntry[], names: TokenNames): object {
+export function chatLogprobs(
+  entries: readonly CompletionEntry[],
+  names: TokenNames,
+): { readonly content: readonly object[]; readonly refusal: null } {
   const entry = (token: TokenId, logprob: number) => ({
     token: names.name(token),
     logprob: wireNumber(logprob),

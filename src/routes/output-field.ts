@@ -139,8 +139,12 @@ function lowerStructured(kind: StructuredKind, inside: Json, context: Context): 
   }
 }
 
+export function lowerObjectField(path: Path, context: Context): Parsed {
+  return lower({ kind: 'json-object' }, path, context);
+}
+
 /** A schema as JSON, or as text of JSON, as vLLM takes it. */
-function lowerSchemaField(value: Json, path: Path, context: Context): Parsed {
+export function lowerSchemaField(value: Json, path: Path, context: Context): Parsed {
   const schema = typeof value === 'string' ? parseJson(value) : value;
   if (schema === undefined || !(isObject(schema) || typeof schema === 'boolean')) {
     return refuse(context, path, 'must be a JSON schema: an object');

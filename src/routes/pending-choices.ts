@@ -24,10 +24,16 @@ export interface PendingChoices {
 interface PendingChoice {
   hasOpened: boolean;
   /** What stands before `text`, in order: most answers have none. */
-  earlier: (StreamPiece | { readonly kind: 'content'; readonly text: string })[];
+  earlier: (StreamPiece | PendingText)[];
   text: string;
   scores: ScoredToken[];
   finish: ChoiceFinish | undefined;
+}
+
+interface PendingText {
+  readonly kind: 'content';
+  readonly text: string;
+  readonly scores: readonly ScoredToken[];
 }
 
 export function createPendingChoices(
@@ -51,10 +57,9 @@ export function createPendingChoices(
     if (!reporter.isReady(promptIndex)) return '';
     let events = choice.hasOpened ? '' : openingOf(index, promptIndex);
     for (const piece of earlier) {
-      events += piece.kind === 'content' ? writer.text(index, piece.text) : writer.piece(index, piece);
+      events += piece.kind === 'content' ? textEvent(index, promptIndex, piece) : writer.piece(index, piece);
     }
-    if (scores.length > 0) events += reported(index, reporter.output(promptIndex, text, scores));
-    else if (text !== '') events += writer.text(index, text);
+    events += textEvent(index, promptIndex, choice);
     if (finish !== undefined) events += writer.finishing(index, finish);
     choice.hasOpened = true;
     choice.earlier = [];
@@ -67,6 +72,15 @@ export function createPendingChoices(
   function openingOf(index: number, promptIndex: number): string {
     const prompt = must(prompts[promptIndex], 'a prompt of the plan');
     return writer.opening(index, prompt) + reported(index, reporter.echo(promptIndex));
+  }
+
+  function textEvent(
+    index: number,
+    promptIndex: number,
+    { text, scores }: Pick<PendingText, 'text' | 'scores'>,
+  ): string {
+    if (scores.length > 0) return reported(index, reporter.output(promptIndex, text, scores));
+    return text === '' ? '' : writer.text(index, text);
   }
 
   function reported(index: number, given: ReportedText | undefined): string {
@@ -82,6 +96,8 @@ export function createPendingChoices(
     addPromptScores: reporter.takePromptScores,
     addText: (index, text, scores) => {
       const choice = at(index);
+      // What is no content must not be told as if it were that of its neighbour.
+      if ((choice.text === '') !== (text === '')) setAside(choice);
       choice.text += text;
       if (scores.length > 0) choice.scores.push(...scores);
     },
@@ -101,9 +117,16 @@ export function createPendingChoices(
   };
 }
 
-function queuePiece(choice: PendingChoice, piece: StreamPiece): void {
-  if (choice.text !== '') choice.earlier.push({ kind: 'content', text: choice.text });
+function setAside(choice: PendingChoice): void {
+  const { text, scores } = choice;
+  if (text === '' && scores.length === 0) return;
+  choice.earlier.push({ kind: 'content', text, scores });
   choice.text = '';
+  choice.scores = [];
+}
+
+function queuePiece(choice: PendingChoice, piece: StreamPiece): void {
+  setAside(choice);
   const last = choice.earlier.at(-1);
   const merged = last === undefined || last.kind === 'content' ? undefined : mergedPiece(last, piece);
   if (merged === undefined) choice.earlier.push(piece);

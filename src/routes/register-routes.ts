@@ -1,6 +1,7 @@
 // Every path, its methods and its function, on a Fastify instance.
 // Why one table of paths: it serves the router, the 405 answers and the rule of which paths need a key.
 
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { chatEndpoint } from './chat-completions.ts';
@@ -14,12 +15,17 @@ import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
 import { readinessOf } from './health.ts';
 import { createTokenCount, messagesEndpoint } from './messages/messages.ts';
+import type { HttpMetrics } from './metrics-port.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
 import { serveRerank } from './rerank.ts';
+import { countInputTokens } from './responses/input-tokens.ts';
+import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/kept-responses.ts';
+import type { StoreView } from './responses/resolve-input.ts';
+import { createResponsesEndpoint } from './responses/responses-endpoint.ts';
 import { serveScore } from './score.ts';
-import { createTokenTexts } from './token-text.ts';
+import { createTokenTexts, type TokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
 
 export interface RouteSettings {
@@ -31,9 +37,9 @@ export interface RouteSettings {
 type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
 interface Path {
-  /** May end in `/*`. */
+  /** May end in `/*`, or have a segment `:id`. */
   readonly url: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Answered without an API key: probes and scrapers carry none. */
   readonly isOpen: boolean;
   readonly answer: Answer;
@@ -89,11 +95,7 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
   const { metrics, model } = dependencies;
   const post = (url: string, answer: Answer): Path => ({ url, method: 'POST', isOpen: false, answer });
   const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: false, answer });
-  const answerBody = (reply: FastifyReply, body: Checked<object>): FastifyReply => {
-    if (body.kind === 'refused') sendError(reply, body.error, metrics);
-    else reply.send(body.value);
-    return reply;
-  };
+  const answerBody = (reply: FastifyReply, body: Checked<object>): FastifyReply => sendChecked(reply, body, metrics);
   /** Of a function that answers by itself. */
   const answered =
     <Form>(serve: (exchange: EmbeddingExchange, form: Form) => Promise<void>, form: Form): Answer =>
@@ -118,17 +120,54 @@ function apiPaths(dependencies: RouteDependencies): Path[] {
     get('/v1/octet/precision', () => precisionBody(model.ids[0], dependencies.precision())),
     get('/v1/models', () => modelListBody(model)),
     get('/v1/models/*', (request, reply) => {
-      const id = wildcardOf(request.params);
+      const id = paramOf(request.params, '*');
       const fault = modelFault(id, model);
       return fault === undefined ? modelBody(id, model) : sendError(reply, fault, metrics);
     }),
+    ...responsePaths(dependencies, texts),
   ];
 }
 
-/** What the `*` of a path stands for: model ids may contain slashes. */
-function wildcardOf(params: unknown): string {
-  if (typeof params !== 'object' || params === null || !('*' in params)) return '';
-  return String(params['*']);
+/** A key's responses are nobody else's; without keys everybody is one. */
+function responsePaths(dependencies: RouteDependencies, texts: TokenTexts): Path[] {
+  const { keyRing, metrics, model, responses: store } = dependencies;
+  const endpoint = createResponsesEndpoint(dependencies);
+  // A request without a name is alone: what is kept must never be told to another by mistake.
+  const ownerOf = ({ headers }: FastifyRequest): string =>
+    keyRing === undefined ? '' : (keyNameOf(headers, keyRing) ?? randomUUID());
+  const kept = (read: (id: string, view: StoreView, query: unknown) => Checked<object>): Answer => {
+    return (request, reply) => {
+      const view = { store, owner: ownerOf(request), nowMs: performance.now() };
+      return sendChecked(reply, read(paramOf(request.params, 'id'), view, request.query), metrics);
+    };
+  };
+  const at = (method: Path['method'], path: string, answer: Answer): Path => {
+    return { url: `/v1/responses${path}`, method, isOpen: false, answer };
+  };
+  return [
+    at('POST', '', (request, reply) =>
+      serveEndpoint({ dependencies, texts, request, reply }, endpoint(ownerOf(request))),
+    ),
+    at('POST', '/input_tokens', async (request, reply) =>
+      sendChecked(reply, await countInputTokens(request.body, endpoint(ownerOf(request)), model), metrics),
+    ),
+    at('GET', '/:id', kept(retrieveResponse)),
+    at('DELETE', '/:id', kept(deleteResponse)),
+    at('POST', '/:id/cancel', kept(cancelResponse)),
+    at('GET', '/:id/input_items', kept(listInputItems)),
+  ];
+}
+
+function sendChecked(reply: FastifyReply, body: Checked<object>, metrics: HttpMetrics): FastifyReply {
+  if (body.kind === 'refused') sendError(reply, body.error, metrics);
+  else reply.send(body.value);
+  return reply;
+}
+
+/** What a part of a path stands for; that of `*` may contain slashes, as model ids do. */
+function paramOf(params: unknown, name: '*' | 'id'): string {
+  if (typeof params !== 'object' || params === null) return '';
+  return String(Object.getOwnPropertyDescriptor(params, name)?.value ?? '');
 }
 
 function keyFault({ headers }: FastifyRequest, keyRing: KeyRing | undefined): OctetErrorBody | undefined {
@@ -152,9 +191,16 @@ function pathOf(url: string): string {
 
 /** The methods of a known path, for the allow header. */
 function allowedMethods(path: string, paths: readonly Path[]): string | undefined {
-  const found = paths.find(({ url }) => (url.endsWith('/*') ? path.startsWith(url.slice(0, -1)) : path === url));
-  if (found === undefined) return undefined;
-  return found.method === 'GET' ? 'GET, HEAD' : found.method;
+  const methods = paths
+    .filter(({ url }) => isAt(path, url))
+    .map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method));
+  return methods.length === 0 ? undefined : methods.join(', ');
+}
+
+function isAt(path: string, url: string): boolean {
+  if (url.endsWith('/*')) return path.startsWith(url.slice(0, -1));
+  const [given, known] = [path.split('/'), url.split('/')];
+  return known.length === given.length && known.every((part, index) => part === given[index] || part.startsWith(':'));
 }
 
 function unknownFault({ method, url }: FastifyRequest, allow: string | undefined): OctetErrorBody {

@@ -67,9 +67,8 @@ function fail(context: z.RefinementCtx, message: string): never[] {
   return [];
 }
 
-/** Shape to spread into an endpoint's own z.object. */
-export const sharedFields = {
-  ...outputFields,
+/** Those of every endpoint; how the output's form is asked for differs. */
+export const commonFields = {
   model: wireText.nullish(),
   temperature: number(0, 2),
   top_p: z.number().gt(0).max(1).nullish(),
@@ -99,6 +98,9 @@ export const sharedFields = {
   ...limitFields,
   ...accountFields,
 };
+
+/** Shape to spread into an endpoint's own z.object. */
+export const sharedFields = { ...outputFields, ...commonFields };
 
 const sharedSchema = z.object(sharedFields);
 export type SharedFields = z.output<typeof sharedSchema>;

@@ -55,6 +55,32 @@ export const unsupportedInChat: Readonly<Record<string, UnsupportedRule>> = {
   echo: rule(only(false), 'a conversation is not repeated; use /v1/completions'),
 };
 
+const guided = rule(absent, 'use text.format');
+
+export const unsupportedInResponses: Readonly<Record<string, UnsupportedRule>> = {
+  ...common,
+  background: rule(only(false), 'a response is computed while its request is open'),
+  conversation: rule(absent, 'use previous_response_id'),
+  context_management: rule(empty, 'use truncation'),
+  moderation: rule(absent, 'there is no moderation model'),
+  prompt: rule(absent, 'prompt templates are not stored here; use instructions and input'),
+  messages: rule(absent, 'use input'),
+  max_tokens: rule(absent, 'use max_output_tokens'),
+  max_completion_tokens: rule(absent, 'use max_output_tokens'),
+  reasoning_effort: rule(absent, 'use reasoning.effort'),
+  response_format: guided,
+  structured_outputs: guided,
+  guided_json: guided,
+  guided_regex: guided,
+  guided_choice: guided,
+  guided_grammar: guided,
+  json_schema: guided,
+  grammar: rule(only(''), guided.reason),
+  n: rule(only(1), 'a response has one answer'),
+  logprobs: rule(only(false), 'use include: ["message.output_text.logprobs"]'),
+  prompt_logprobs: rule(absent, 'use /v1/chat/completions'),
+};
+
 export const unsupportedInCompletions: Readonly<Record<string, UnsupportedRule>> = common;
 
 export const unsupportedInMessages: Readonly<Record<string, UnsupportedRule>> = {

@@ -18,11 +18,13 @@ import { parseJsonBody } from '../routes/json-body.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
 import { registerRoutes } from '../routes/register-routes.ts';
 import { requestIdHeaders, requestIdOf } from '../routes/request-id.ts';
+import { createResponseStore, type ResponseStore, type StoreLimits } from '../routes/responses/store.ts';
 import { createStreamWatch, type StreamWatchOptions } from '../routes/stream-watch.ts';
 import { watchConnections } from './connections.ts';
 
-export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch'> {
+export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch' | 'responses'> {
   readonly streams: StreamWatchOptions;
+  readonly responses: StoreLimits;
   /** Origins that browsers may call from; `*` means any, an empty list turns CORS off. */
   readonly corsOrigins: readonly string[];
   readonly version: VersionFacts;
@@ -37,8 +39,10 @@ const keepAliveMs = 75_000;
 
 /** How often Node looks for requests that are not sent in time. */
 const checkingMs = 10_000;
+/** How often responses that are too old are dropped, where no request does. */
+const expiringMs = 60_000;
 
-/** Builds the application. `close` it to stop its timer; open streams are the caller's to end first. */
+/** Builds the application. `close` it to stop its timers; open streams are the caller's to end first. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { limits, logger, metrics, metricsText, version } = dependencies;
   const app: FastifyInstance = Fastify({
@@ -55,11 +59,21 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     streamWatch.close();
     done();
   });
+  const responses = createResponseStore(dependencies.responses);
+  addExpiry(app, responses);
   addBodyParser(app);
   addHooks(app, dependencies);
   await addCors(app, dependencies.corsOrigins);
-  registerRoutes(app, { dependencies: { ...dependencies, streamWatch }, version, metricsText });
+  registerRoutes(app, { dependencies: { ...dependencies, streamWatch, responses }, version, metricsText });
   return app;
+}
+
+function addExpiry(app: FastifyInstance, responses: ResponseStore): void {
+  const timer = setInterval(() => responses.expire(performance.now()), expiringMs).unref();
+  app.addHook('onClose', (_, done) => {
+    clearInterval(timer);
+    done();
+  });
 }
 
 function serverOptions(limits: HttpLimits, metrics: HttpMetrics) {
@@ -123,7 +137,7 @@ async function addCors(app: FastifyInstance, origins: readonly string[]): Promis
   if (origins.length === 0) return;
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : [...origins],
-    methods: ['GET', 'HEAD', 'POST'],
+    methods: ['GET', 'HEAD', 'POST', 'DELETE'],
     exposedHeaders: ['x-request-id', 'request-id', 'retry-after'],
     maxAge: 86_400,
   });

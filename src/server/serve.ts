@@ -39,6 +39,7 @@ import { createProgressLine } from './progress-line.ts';
 import { passGate, precisionBefore } from './serve-precision.ts';
 import { prepareServedWeights } from './serve-weights.ts';
 import type { SettingSources } from './settings.ts';
+import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
 import { createShutdown } from './shutdown.ts';
 
@@ -229,6 +230,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     precision: () => served.precision,
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
+    responses: responseLimits(settings),
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
     corsOrigins: settings.corsOrigins,
     version: {

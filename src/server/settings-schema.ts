@@ -11,6 +11,7 @@ import { embeddingSettings } from './settings-embedding.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
+import { responsesSettings } from './settings-responses.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -296,6 +297,7 @@ export const settingsSchema = z.object({
   ...embeddingSettings,
   ...schedulingSettings,
   ...limitSettings,
+  ...responsesSettings,
   ...engineSettings,
   ...loggingSettings,
 });

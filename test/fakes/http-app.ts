@@ -5,6 +5,7 @@ import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
+import type { StoreLimits } from '../../src/routes/responses/store.ts';
 import { buildApp } from '../../src/server/app.ts';
 import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../../src/text-ports.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
@@ -35,6 +36,7 @@ export interface TestAppOptions {
   readonly precision?: PrecisionStatus;
   /** Names of adapters, served as testModel:NAME. */
   readonly adapters?: readonly string[];
+  readonly responses?: Partial<StoreLimits>;
 }
 
 export const testModel = 'org/demo:q8';
@@ -91,6 +93,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     precision: () => options.precision ?? testPrecision,
     logPrompts: options.logPrompts ?? false,
     keyRing: options.keyRing,
+    responses: { responsesMax: 100, bytesMax: 1_000_000, ageMsMax: 3_600_000, ...options.responses },
     streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },
     corsOrigins: options.corsOrigins ?? [],
     version: { octet: '0.1.0' },

@@ -73,6 +73,22 @@ describe('a chat answer', () => {
     ]);
   });
 
+  it('streams those of a call apart from those of the text before it', async () => {
+    const call = '\n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>';
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const text = `a<b is <true>.${call}`;
+    const { body } = await post('/v1/chat/completions', { messages: hello, tools, logprobs: true, stream: true }, text);
+    const chunks = choicesOf(body).map(({ delta, logprobs }) => ({
+      text: delta?.content ?? '',
+      bytes: (logprobs?.content ?? []).flatMap((entry) => z.object({ bytes: z.array(z.number()) }).parse(entry).bytes),
+    }));
+    expect(chunks.flatMap(({ bytes }) => bytes)).toEqual(bytesOf(text));
+    for (const chunk of chunks.filter((each) => each.text !== '')) {
+      expect(Buffer.from(chunk.bytes).toString()).toBe(chunk.text);
+    }
+    expect(chunks.map((chunk) => chunk.text).join('')).toBe('a<b is <true>.');
+  });
+
   it("carries vLLM's prompt log-probabilities beside its choices", async () => {
     const answer = await chat({ prompt_logprobs: 1 });
     const prompt = Buffer.from('user: hello\n');
