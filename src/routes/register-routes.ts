@@ -1,11 +1,14 @@
-// Every path, its methods and its function, on a Fastify instance.
-// Why one table of paths: it serves the router, the 405 answers and the rule of which paths need a key.
+// The answer of every described route, on a Fastify instance.
+// Why one table of routes: it serves the router, the 405 answers, the rule of which paths need a key, and the API's document.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { chatEndpoint } from './chat-completions.ts';
 import { completionsEndpoint } from './completions.ts';
 import type { KeyRing, MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
+import { createDocument } from './document/openapi.ts';
+import { createReference } from './document/reference.ts';
+import type { RouteDescription } from './document/types.ts';
 import { modelFault, serveEndpoint } from './endpoint.ts';
 import { sendError } from './error-answer.ts';
 import { givenText } from './faults.ts';
@@ -13,6 +16,7 @@ import { readinessOf } from './health.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
+import { type DescribedRoute, referenceRoutes, routeDescriptions } from './route-descriptions.ts';
 import { createTokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
 
@@ -20,30 +24,34 @@ export interface RouteSettings {
   readonly dependencies: RouteDependencies;
   readonly version: VersionFacts;
   readonly metricsText: MetricsText;
+  /** Whether the API's document and its reference are served. */
+  readonly offersReference: boolean;
 }
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
+/** One for every description, and none without. */
+type Answers = Readonly<Record<DescribedRoute, Answer>>;
+
 interface Path {
   /** May end in `/*`. */
   readonly url: string;
-  readonly method: 'GET' | 'POST';
-  /** Answered without an API key: probes and scrapers carry none. */
-  readonly isOpen: boolean;
+  readonly method: string;
+  readonly needsKey: boolean;
   readonly answer: Answer;
 }
 
 /** Adds all routes. What can be refused by its head alone is refused before the body is read. */
 export function registerRoutes(app: FastifyInstance, settings: RouteSettings): void {
   const { keyRing, metrics } = settings.dependencies;
-  const paths = [...openPaths(settings), ...apiPaths(settings.dependencies)];
-  for (const { url, method, isOpen, answer } of paths) {
+  const paths = pathsOf(settings);
+  for (const { url, method, needsKey, answer } of paths) {
     app.route({
       url,
       method,
       handler: answer,
       onRequest: (request, reply, done) => {
-        const error = (isOpen ? undefined : keyFault(request, keyRing)) ?? encodingFault(request);
+        const error = (needsKey ? keyFault(request, keyRing) : undefined) ?? encodingFault(request);
         if (error === undefined) return done();
         if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer');
         sendError(reply, error, metrics);
@@ -59,47 +67,85 @@ export function registerRoutes(app: FastifyInstance, settings: RouteSettings): v
   app.setNotFoundHandler(refuseUnknown);
 }
 
-function openPaths({ dependencies, metricsText, version }: RouteSettings): Path[] {
-  const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: true, answer });
-  return [
-    get('/health', () => ({ status: 'ok', engine: readinessOf(dependencies.engine.status()).body })),
-    get('/livez', () => ({ status: 'ok' })),
-    get('/readyz', (_, reply) => {
+function pathsOf(settings: RouteSettings): Path[] {
+  const answers: Answers = {
+    ...operationAnswers(settings),
+    ...apiAnswers(settings.dependencies),
+    ...referenceAnswers(settings),
+  };
+  return servedRoutes(settings).map(([name, { needsKey }]) => {
+    const [method = '', url = ''] = name.split(' ');
+    return { url, method, needsKey, answer: answers[name] };
+  });
+}
+
+function servedRoutes({ offersReference }: RouteSettings) {
+  const names = Object.keys(routeDescriptions).filter((name): name is DescribedRoute => name in routeDescriptions);
+  return names
+    .filter((name) => offersReference || !referenceRoutes.some((route) => route === name))
+    .map((name): [DescribedRoute, RouteDescription] => [name, routeDescriptions[name]]);
+}
+
+function operationAnswers({ dependencies, metricsText, version }: RouteSettings) {
+  return {
+    'GET /health': () => ({ status: 'ok', engine: readinessOf(dependencies.engine.status()).body }),
+    'GET /livez': () => ({ status: 'ok' }),
+    'GET /readyz': (_, reply) => {
       const { isReady, body } = readinessOf(dependencies.engine.status());
       if (!isReady) reply.header('retry-after', '1');
       return reply.code(isReady ? 200 : 503).send(body);
-    }),
-    get('/version', () => version),
-    get('/metrics', async (_, reply) => reply.type(metricsText.contentType).send(await metricsText.render())),
-  ];
+    },
+    'GET /version': () => version,
+    'GET /metrics': async (_, reply) => reply.type(metricsText.contentType).send(await metricsText.render()),
+  } satisfies Partial<Answers>;
 }
 
-function apiPaths(dependencies: RouteDependencies): Path[] {
+function referenceAnswers(settings: RouteSettings) {
+  const { keyRing, metrics, model } = settings.dependencies;
+  const reference = createReference(() =>
+    createDocument(Object.fromEntries(servedRoutes(settings)), {
+      version: settings.version['octet'] ?? '',
+      model: model.ids[0],
+      asksForKeys: keyRing !== undefined,
+    }),
+  );
+  return {
+    'GET /openapi.json': reference.document,
+    'GET /docs': reference.start,
+    'GET /docs/*': async (request, reply) => {
+      const name = wildcardOf(request.params);
+      if (name === '') return reference.start(request, reply);
+      return (
+        (await reference.file(name, request, reply)) ?? sendError(reply, unknownFault(request, undefined), metrics)
+      );
+    },
+  } satisfies Partial<Answers>;
+}
+
+function apiAnswers(dependencies: RouteDependencies) {
   const texts = createTokenTexts(dependencies.tokenizer);
   const chat = chatEndpoint(dependencies);
   const completions = completionsEndpoint(dependencies);
   const { metrics, model } = dependencies;
-  const post = (url: string, answer: Answer): Path => ({ url, method: 'POST', isOpen: false, answer });
-  const get = (url: string, answer: Answer): Path => ({ url, method: 'GET', isOpen: false, answer });
   const answerBody = (reply: FastifyReply, body: Checked<object>): FastifyReply => {
     if (body.kind === 'refused') sendError(reply, body.error, metrics);
     else reply.send(body.value);
     return reply;
   };
-  return [
-    post('/v1/chat/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat)),
-    post('/v1/completions', (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions)),
-    post('/tokenize', async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies))),
-    post('/detokenize', ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies))),
-    post('/apply-template', async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies))),
-    get('/v1/octet/precision', () => precisionBody(model.ids[0], dependencies.precision())),
-    get('/v1/models', () => modelListBody(model)),
-    get('/v1/models/*', (request, reply) => {
+  return {
+    'POST /v1/chat/completions': (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat),
+    'POST /v1/completions': (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions),
+    'POST /tokenize': async ({ body }, reply) => answerBody(reply, await tokenizeBody(body, dependencies)),
+    'POST /detokenize': ({ body }, reply) => answerBody(reply, detokenizeBody(body, dependencies)),
+    'POST /apply-template': async ({ body }, reply) => answerBody(reply, await applyTemplateBody(body, dependencies)),
+    'GET /v1/octet/precision': () => precisionBody(model.ids[0], dependencies.precision()),
+    'GET /v1/models': () => modelListBody(model),
+    'GET /v1/models/*': (request, reply) => {
       const id = wildcardOf(request.params);
       const fault = modelFault(id, model);
       return fault === undefined ? modelBody(id, model) : sendError(reply, fault, metrics);
-    }),
-  ];
+    },
+  } satisfies Partial<Answers>;
 }
 
 /** What the `*` of a path stands for: model ids may contain slashes. */

@@ -19,7 +19,7 @@ const tokensMax = 4_194_304;
 /** Longer texts are tokenized off the JavaScript thread: it takes milliseconds. */
 const inlineLengthMax = 8192;
 
-const tokenizeSchema = z.object({
+export const tokenizeSchema = z.object({
   model: wireText.nullish(),
   prompt: wireText.nullish(),
   content: wireText.nullish(),
@@ -33,7 +33,7 @@ const tokenizeSchema = z.object({
 });
 type TokenizeFields = z.output<typeof tokenizeSchema>;
 
-const detokenizeSchema = z.object({
+export const detokenizeSchema = z.object({
   model: wireText.nullish(),
   tokens: boundedArray(z.int().min(0), { min: 0, max: tokensMax }),
 });

@@ -32,6 +32,7 @@ export interface TestAppOptions {
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
   readonly precision?: PrecisionStatus;
+  readonly offersReference?: boolean;
 }
 
 export const testModel = 'org/demo:q8';
@@ -82,6 +83,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     keyRing: options.keyRing,
     streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },
     corsOrigins: options.corsOrigins ?? [],
+    offersReference: options.offersReference ?? true,
     version: { octet: '0.1.0' },
     metricsText: { contentType: 'text/plain; version=0.0.4', render: async () => 'octet_up 1\n' },
     logger: options.logger,
