@@ -29,5 +29,5 @@ export const referenceFileDescription: RouteDescription = {
       bodies: ['text/javascript', 'text/css', 'image/png'].map((mediaType) => ({ kind: 'text', mediaType })),
     },
   },
-  errors: ['not_found', 'internal_error'],
+  errors: ['invalid_request', 'not_found', 'internal_error'],
 };
