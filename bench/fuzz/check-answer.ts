@@ -6,6 +6,7 @@ import { errorRules } from '../../src/errors.ts';
 import { errorAnswer } from '../../src/routes/answers/common.ts';
 import type { AnswerBody, RouteDescription } from '../../src/routes/document/types.ts';
 import { routeDescriptions } from '../../src/routes/route-descriptions.ts';
+import { isAt } from '../../src/routes/route-path.ts';
 
 export interface AnswerHead {
   readonly method: string;
@@ -36,15 +37,28 @@ export function bodyCheckOf(head: AnswerHead): BodyCheck {
   if (described !== undefined) return bodyAs(described.bodies, contentType);
   if (status < 400) return { kind: 'fault', fault: `status ${status} is not described` };
   if (!isType(contentType, 'application/json')) return { kind: 'fault', fault: `an error of the type ${contentType}` };
+  const ownForm = route === undefined ? errorBodyAt(path) : route.errorBody;
+  if (ownForm !== undefined) return { kind: 'json', check: (text) => schemaFault(ownForm, text) };
   return { kind: 'json', check: (text) => errorFault(text, status, route) };
 }
 
+const routes: readonly (readonly [name: string, route: RouteDescription])[] = Object.entries(routeDescriptions);
+
+/** Fixed paths go before those with parameters, as the router has it. */
 function routeAt(method: string, path: string): RouteDescription | undefined {
   const bare = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-  const routes: readonly (readonly [string, RouteDescription])[] = Object.entries(routeDescriptions);
-  return routes.find(([name]) =>
-    name.endsWith('/*') ? `${method} ${bare}`.startsWith(name.slice(0, -1)) : name === `${method} ${bare}`,
-  )?.[1];
+  const exact = routes.find(([name]) => name === `${method} ${bare}`);
+  const found = exact ?? routes.find(([name]) => name.startsWith(`${method} `) && isAt(bare, urlOf(name)));
+  return found?.[1];
+}
+
+function urlOf(name: string): string {
+  return name.slice(name.indexOf(' ') + 1);
+}
+
+/** Paths below a route's, and other methods of it, answer errors in its form. */
+function errorBodyAt(path: string): z.ZodType | undefined {
+  return routes.find(([name, route]) => route.errorBody !== undefined && path.startsWith(urlOf(name)))?.[1].errorBody;
 }
 
 function bodyAs(bodies: readonly AnswerBody[], contentType: string | undefined): BodyCheck {
@@ -70,7 +84,6 @@ function eventFault(schema: z.ZodType, payload: string): string | undefined {
 }
 
 function errorFault(text: string, status: number, route: RouteDescription | undefined): string | undefined {
-  if (route?.errorBody !== undefined) return schemaFault(route.errorBody, text);
   const fault = schemaFault(errorAnswer, text);
   if (fault !== undefined) return fault;
   const { code, type } = errorAnswer.parse(JSON.parse(text)).error;

@@ -17,6 +17,7 @@ import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import type { Checked } from './request-body.ts';
 import { type DescribedRoute, referenceRoutes, routeDescriptions } from './route-descriptions.ts';
+import { isAt } from './route-path.ts';
 import { createTokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
 
@@ -34,7 +35,7 @@ type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown;
 type Answers = Readonly<Record<DescribedRoute, Answer>>;
 
 interface Path {
-  /** May end in `/*`. */
+  /** May end in `/*`, or have a segment `:id`. */
   readonly url: string;
   readonly method: string;
   readonly needsKey: boolean;
@@ -174,9 +175,10 @@ function pathOf(url: string): string {
 
 /** The methods of a known path, for the allow header. */
 function allowedMethods(path: string, paths: readonly Path[]): string | undefined {
-  const found = paths.find(({ url }) => (url.endsWith('/*') ? path.startsWith(url.slice(0, -1)) : path === url));
-  if (found === undefined) return undefined;
-  return found.method === 'GET' ? 'GET, HEAD' : found.method;
+  const methods = paths
+    .filter(({ url }) => isAt(path, url))
+    .map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method));
+  return methods.length === 0 ? undefined : methods.join(', ');
 }
 
 function unknownFault({ method, url }: FastifyRequest, allow: string | undefined): OctetErrorBody {

@@ -78,9 +78,10 @@ function pathsOf(routes: Routes, parts: Parts): JsonSchema {
   return paths;
 }
 
-/** `/v1/models/*` is `/v1/models/{id}`. */
+/** `/v1/models/*` is `/v1/models/{id}`, and `/v1/x/:id/y` is `/v1/x/{id}/y`. */
 export function documentPath(url: string, { parameters }: RouteDescription): string {
-  return url.replace('*', `{${parameters?.at(-1)?.name ?? ''}}`);
+  const last = parameters?.findLast((parameter) => parameter.in !== 'query')?.name ?? '';
+  return url.replace('*', `{${last}}`).replaceAll(/:(\w+)/g, '{$1}');
 }
 
 /** `postV1ChatCompletions`: what generated clients call their functions. */
@@ -100,10 +101,10 @@ function operationOf(id: string, route: RouteDescription, parts: Parts): JsonSch
     ...(parameters === undefined
       ? {}
       : {
-          parameters: parameters.map(({ name, meaning: description, schema }) => ({
+          parameters: parameters.map(({ in: place = 'path', name, meaning: description, schema }) => ({
             name,
-            in: 'path',
-            required: true,
+            in: place,
+            required: place === 'path',
             description,
             schema: parts.bodies.referenceTo(schema),
           })),

@@ -4,8 +4,8 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 
-/** `POST /v1/completions`; a path may end in `/*`, which stands for its last parameter. */
-export type RouteName = `${'GET' | 'POST'} /${string}`;
+/** `POST /v1/completions`; a path may have segments `:id`, and may end in `/*`, which stands for its last path parameter. */
+export type RouteName = `${'GET' | 'POST' | 'DELETE'} /${string}`;
 
 /** The groups of the document, with what they are for. */
 export const tags = {
@@ -15,7 +15,9 @@ export const tags = {
   Operations: 'For load balancers, orchestrators, scrapers and people. No key is needed.',
 } as const;
 
-export interface PathParameter {
+export interface Parameter {
+  /** In the path unless said otherwise. */
+  readonly in?: 'path' | 'query';
   readonly name: string;
   readonly meaning: string;
   readonly schema: z.ZodType;
@@ -45,12 +47,12 @@ export interface RouteDescription {
   readonly tag: keyof typeof tags;
   /** Probes, scrapers and readers of the document carry no key. */
   readonly needsKey: boolean;
-  readonly parameters?: readonly PathParameter[];
+  readonly parameters?: readonly Parameter[];
   readonly body?: RequestBody;
   /** By status, errors left out. */
   readonly answers: Readonly<Record<number, AnswerDescription>>;
   readonly errors: readonly ErrorCode[];
-  /** The body of errors, where it is not OpenAI's. */
+  /** The body of errors, where it is not OpenAI's; also of errors in events, which their own schema then has. */
   readonly errorBody?: z.ZodType;
 }
 
