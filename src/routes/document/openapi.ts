@@ -2,6 +2,7 @@
 // Source: the OpenAPI Specification 3.1.1, spec.openapis.org.
 
 import { z } from 'zod';
+import { assert } from '../../assert.ts';
 import { type ErrorCode, errorRules } from '../../errors.ts';
 import { errorAnswer } from '../answers/common.ts';
 import { type Components, createComponents, type JsonSchema } from './components.ts';
@@ -28,6 +29,8 @@ export function createDocument(routes: Routes, facts: DocumentFacts): JsonSchema
   const descriptions = Object.values(routes);
   const bodies = createComponents(new Set(descriptions.flatMap(bodySchemasOf)), 'input');
   const answers = createComponents(new Set([errorAnswer, ...descriptions.flatMap(answerSchemasOf)]), 'output');
+  const shared = Object.keys(answers.schemas).filter((id) => Object.hasOwn(bodies.schemas, id));
+  assert(shared.length === 0, `a schema's id is of requests or of answers, not of both: ${shared.join(', ')}`);
   const used = new Set(descriptions.map(({ tag }) => tag));
   return {
     openapi: '3.1.1',
