@@ -26,6 +26,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          setupFiles: ['test/e2e/checked-answers.ts'],
           // One process, one file after another: each file starts servers that want every core.
           maxWorkers: 1,
           fileParallelism: false,

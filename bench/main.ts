@@ -33,6 +33,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'replay a trace through the scheduler on a simulated kernel',
       run: async (argv) => (await import('./simulate.ts')).main(argv),
     },
+    fuzz: {
+      meaning: "requests drawn from the API's document, valid and broken: no 5xx, no hang, no leak",
+      run: async (argv) => (await import('./fuzz/command.ts')).fuzzCommand(argv),
+    },
     'plan-step': {
       meaning: 'cost of planning one step',
       run: async () => (await import('./plan-step.ts')).main(),

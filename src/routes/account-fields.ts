@@ -2,12 +2,13 @@
 // Why checked at all: a client finds its mistakes here before it finds them there.
 
 import { z } from 'zod';
-import { wireText } from './wire-text.ts';
+import { readByHand, wireText } from './wire-text.ts';
 
 const metadataCountMax = 16;
 const metadataRule = `must be an object of at most ${metadataCountMax} strings of at most 512 characters, with keys of at most 64`;
 
-const metadataField = z
+const metadataShape = z.record(z.string().max(64), z.string().max(512)).nullable();
+const metadataReading = z
   .unknown()
   .optional()
   .refine((value) => value === undefined || value === null || isMetadata(value), metadataRule);
@@ -23,11 +24,12 @@ function isMetadata(value: unknown): boolean {
 
 /** Shape to spread into an endpoint's own z.object. */
 export const accountFields = {
-  /** There is one tier: `default` is what answers say. */
-  service_tier: z.enum(['auto', 'default', 'flex', 'scale', 'priority']).nullish(),
-  metadata: metadataField,
-  store: z.boolean().nullish(),
-  /** Prefixes are shared by their tokens, so nothing is gained by naming them. */
-  prompt_cache_key: wireText.max(512).nullish(),
-  safety_identifier: wireText.max(512).nullish(),
+  service_tier: z
+    .enum(['auto', 'default', 'flex', 'scale', 'priority'])
+    .nullish()
+    .describe('There is one tier: the answer says `default`.'),
+  metadata: readByHand(metadataReading, metadataShape).describe('At most 16 entries; checked, and not stored.'),
+  store: z.boolean().nullish().describe('Accepted; nothing is stored.'),
+  prompt_cache_key: wireText.max(512).nullish().describe('Accepted; prefixes are found by their tokens.'),
+  safety_identifier: wireText.max(512).nullish().describe('Accepted; of no effect.'),
 };

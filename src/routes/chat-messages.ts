@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { ChatMessage, ChatToolCall } from '../text-ports.ts';
 import { parseInnerJson } from './json-body.ts';
-import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
+import { boundedArray, readByHand, surrogateRule, wireText } from './wire-text.ts';
 
 const messageCountMax = 4096;
 const partCountMax = 1024;
@@ -12,8 +12,11 @@ const callCountMax = 1024;
 const contentRule = 'must be a string or a non-empty list of text parts';
 const partRule = 'must be a text part like {"type":"text","text":"..."}; images, audio and files are not supported';
 
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const contentShape = z.union([z.string(), z.array(textPart).min(1).max(partCountMax), z.null()]);
+
 /** Null stands for no content, where a turn may have none. */
-const contentField = z
+const contentReading = z
   .unknown()
   .optional()
   .transform((value, context): string | null => {
@@ -54,11 +57,11 @@ const toolCall = z.object({
 const message = z
   .object({
     role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-    content: contentField,
+    content: readByHand(contentReading, contentShape).describe('Text, or parts of it. May be left out beside calls.'),
     name: wireText.min(1).max(256).nullish(),
     tool_calls: boundedArray(toolCall, { min: 0, max: callCountMax }).nullish(),
-    tool_call_id: wireText.min(1).max(256).nullish(),
-    reasoning_content: wireText.nullish(),
+    tool_call_id: wireText.min(1).max(256).nullish().describe('The call that a message of the role `tool` answers.'),
+    reasoning_content: wireText.nullish().describe('What the model thought before an earlier answer.'),
   })
   .superRefine(checkTurn);
 
@@ -74,7 +77,10 @@ function checkTurn(turn: Omit<WireMessage, 'content'> & { content: string | null
   if (turn.role === 'tool' && !turn.tool_call_id) fault('tool_call_id', 'must name the call that this message answers');
 }
 
-export const messagesField = boundedArray(message, { min: 1, max: messageCountMax });
+export const messagesField = boundedArray(message.meta({ id: 'ChatMessage' }), {
+  min: 1,
+  max: messageCountMax,
+}).describe('The conversation.');
 
 /** The conversation as templates know it: OpenAI's `developer` is the newer name of `system`. */
 export function chatMessagesOf(messages: readonly WireMessage[]): ChatMessage[] {

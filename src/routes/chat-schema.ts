@@ -23,18 +23,22 @@ export const chatVariablesField = z
   }, variablesRule)
   .nullish();
 
-export const chatSchema = z.object({
-  ...sharedFields,
-  ...toolFields,
-  messages: messagesField,
-  max_completion_tokens: z.int().min(1).nullish(),
-  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
-  /** Most tokens of reasoning; -1 means no limit. */
-  thinking_token_budget: z.int().min(-1).nullish(),
-  chat_template_kwargs: chatVariablesField,
-  logprobs: z.boolean().nullish(),
-  top_logprobs: topCountField,
-});
+export const chatSchema = z
+  .object({
+    messages: messagesField,
+    ...sharedFields,
+    ...toolFields,
+    max_completion_tokens: z.int().min(1).nullish().describe('Most output tokens, reasoning included.'),
+    reasoning_effort: z
+      .enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
+      .nullish()
+      .describe("A variable of the model's template; also sets `enable_thinking` and `thinking`."),
+    thinking_token_budget: z.int().min(-1).nullish().describe('Most tokens of reasoning; -1 means no limit.'),
+    chat_template_kwargs: chatVariablesField.describe("Variables of the model's template."),
+    logprobs: z.boolean().nullish().describe('Lists every output token with its log-probability.'),
+    top_logprobs: topCountField.describe('Likely tokens listed beside each; only where `logprobs` is true.'),
+  })
+  .meta({ id: 'ChatCompletionRequest' });
 
 export type ChatRequest = z.output<typeof chatSchema>;
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type Fault, givenText } from './faults.ts';
 import { choiceCountMax, sharedFields, topCountField } from './request-fields.ts';
 import { unsupportedFaults, unsupportedInCompletions } from './unsupported.ts';
-import { surrogateRule, wireText } from './wire-text.ts';
+import { readByHand, surrogateRule, wireText } from './wire-text.ts';
 
 const suffixLengthMax = 1_048_576;
 const promptCountMax = 1024;
@@ -20,24 +20,41 @@ export type Prompt =
   /** Shape (length,). */
   | { readonly kind: 'tokens'; readonly tokens: Int32Array };
 
+const idList = z.array(z.int().min(0).max(0x7fff_ffff)).min(1).max(promptTokensMax);
+
 /** One text or several, as text or as token ids; at most `countMax`. */
 export const promptListField = (countMax: number) =>
-  z
-    .unknown()
-    .optional()
-    .transform((value, context): readonly Prompt[] => promptsOf(value, context, countMax));
+  readByHand(
+    z.unknown().transform((value, context): readonly Prompt[] => promptsOf(value, context, countMax)),
+    z.union([z.string(), z.array(z.string()).min(1).max(countMax), idList, z.array(idList).min(1).max(countMax)]),
+  );
 
-export const completionsSchema = z.object({
-  ...sharedFields,
-  prompt: promptListField(promptCountMax),
-  /** 0, with `echo`, only reads the prompt. */
-  max_tokens: z.int().min(0).nullish(),
-  best_of: z.int().min(1).max(choiceCountMax).nullish(),
-  // Some clients send what chat takes; false asks for nothing.
-  logprobs: z.preprocess((value) => (value === false ? undefined : value), topCountField),
-  echo: z.boolean().nullish(),
-  suffix: wireText.max(suffixLengthMax).nullish(),
-});
+export const completionsSchema = z
+  .object({
+    prompt: promptListField(promptCountMax).describe('One prompt or several, as text or as token ids.'),
+    ...sharedFields,
+    max_tokens: z
+      .int()
+      .min(0)
+      .nullish()
+      .describe('Most output tokens; 0, with `echo`, only reads the prompt. Default: 16.'),
+    best_of: z
+      .int()
+      .min(1)
+      .max(choiceCountMax)
+      .nullish()
+      .describe('So many answers are generated, the `n` likeliest returned. Not while streaming.'),
+    // Some clients send what chat takes; false asks for nothing.
+    logprobs: z
+      .preprocess((value) => (value === false ? undefined : value), topCountField)
+      .describe('Log-probabilities of the answer, so many likely tokens each.'),
+    echo: z.boolean().nullish().describe('The prompt in front of each answer.'),
+    suffix: wireText
+      .max(suffixLengthMax)
+      .nullish()
+      .describe('The text behind a hole that the answer fills, where the vocabulary has the tokens.'),
+  })
+  .meta({ id: 'CompletionRequest' });
 
 export type CompletionRequest = z.output<typeof completionsSchema>;
 

@@ -7,6 +7,7 @@ import type { HttpLimits } from './dependencies.ts';
 import { givenText } from './faults.ts';
 import { isMessagesUrl, messagesError } from './messages/error-form.ts';
 import type { HttpMetrics } from './metrics-port.ts';
+import type { Checked } from './request-body.ts';
 
 /** Answers with an error. Only its code goes to the log: messages may quote the request's text. */
 export function sendError(reply: FastifyReply, error: OctetErrorBody, metrics: HttpMetrics): void {
@@ -19,6 +20,13 @@ export function sendError(reply: FastifyReply, error: OctetErrorBody, metrics: H
   if (error.code === 'shutting_down') reply.header('connection', 'close');
   const { id, url } = reply.request;
   reply.code(statusOf(error.code)).send(isMessagesUrl(url) ? messagesError(error, id) : toWire(error));
+}
+
+/** Answers with what was made of a checked request, or with its fault. */
+export function sendChecked(reply: FastifyReply, body: Checked<object>, metrics: HttpMetrics): FastifyReply {
+  if (body.kind === 'refused') sendError(reply, body.error, metrics);
+  else reply.send(body.value);
+  return reply;
 }
 
 type Explain = (request: FastifyRequest, limits: HttpLimits) => OctetErrorBody;

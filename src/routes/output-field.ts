@@ -9,10 +9,10 @@ import { isObject } from '../grammar/schema/located.ts';
 import type { Json, OutputRule } from '../grammar/types.ts';
 import type { GrammarSpec } from '../grammar-port.ts';
 import type { Fault } from './faults.ts';
-import { surrogateRule } from './wire-text.ts';
+import { choiceCountMax, outputShapes } from './output-shapes.ts';
+import { readByHand, surrogateRule } from './wire-text.ts';
 
 const ruleLengthMax = 500_000;
-const choiceCountMax = 10_000;
 
 type Context = z.RefinementCtx;
 type Path = readonly (string | number)[];
@@ -20,12 +20,22 @@ type Parsed = GrammarSpec | undefined;
 
 /** Fields to spread into an endpoint's z.object. Each reads as a grammar, or undefined. */
 export const outputFields = {
-  response_format: field((value, context) => parseResponseFormat(value, context)),
-  structured_outputs: field((value, context) => parseStructuredOutputs(value, context)),
-  guided_json: field((value, context) => lowerSchemaField(value, [], context)),
-  guided_regex: field((value, context) => lowerTextField('regex', value, { path: [], context })),
-  guided_choice: field((value, context) => lowerChoices(value, [], context)),
-  guided_grammar: field((value, context) => lowerTextField('ebnf', value, { path: [], context })),
+  response_format: field(outputShapes.responseFormat, parseResponseFormat).describe('What the output must match.'),
+  structured_outputs: field(outputShapes.structuredOutputs, parseStructuredOutputs).describe(
+    "The same in vLLM's words: exactly one of the fields.",
+  ),
+  guided_json: field(outputShapes.schema, (value, context) => lowerSchemaField(value, [], context)).describe(
+    "vLLM's older form: JSON that meets this schema.",
+  ),
+  guided_regex: field(outputShapes.text, (value, context) =>
+    lowerTextField('regex', value, { path: [], context }),
+  ).describe("vLLM's older form: text that matches this regular expression."),
+  guided_choice: field(outputShapes.choices, (value, context) => lowerChoices(value, [], context)).describe(
+    "vLLM's older form: one of these texts.",
+  ),
+  guided_grammar: field(outputShapes.text, (value, context) =>
+    lowerTextField('ebnf', value, { path: [], context }),
+  ).describe("vLLM's older form: text that matches this EBNF grammar."),
 };
 
 const outputSchema = z.object(outputFields);
@@ -59,8 +69,8 @@ export function outputFaults(fields: OutputFields): Fault[] {
     .map((name) => ({ path: [name], rule: `must not be given with ${given[0]}`, given: fields[name] }));
 }
 
-function field(parse: (value: Json, context: Context) => Parsed) {
-  return z
+function field(shape: z.ZodType, parse: (value: Json, context: Context) => Parsed) {
+  const reading = z
     .unknown()
     .optional()
     .transform((value, context): Parsed => {
@@ -68,6 +78,7 @@ function field(parse: (value: Json, context: Context) => Parsed) {
       // Parsed by JSON.parse: there is nothing else it can be.
       return isJson(value) ? parse(value, context) : undefined;
     });
+  return readByHand(reading, shape.nullable());
 }
 
 function isJson(value: unknown): value is Json {

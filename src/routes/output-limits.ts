@@ -14,23 +14,28 @@ const patternCountMax = 1024;
 
 /** Shape to spread into an endpoint's own z.object. */
 export const limitFields = {
-  min_tokens: z.int().min(0).nullish(),
-  include_stop_str_in_output: z.boolean().nullish(),
-  allowed_token_ids: boundedArray(z.int().min(0), { min: 1, max: allowedTokensMax }).nullish(),
-  bad_words: boundedArray(wireText.min(1).max(256), { min: 0, max: badWordsMax }).nullish(),
+  min_tokens: z.int().min(0).nullish().describe('No answer ends by itself before so many tokens.'),
+  include_stop_str_in_output: z.boolean().nullish().describe('Leaves the stop text in the answer.'),
+  allowed_token_ids: boundedArray(z.int().min(0), { min: 1, max: allowedTokensMax })
+    .nullish()
+    .describe('Only these tokens are drawn.'),
+  bad_words: boundedArray(wireText.min(1).max(256), { min: 0, max: badWordsMax })
+    .nullish()
+    .describe('Texts that the answer never holds as tokens.'),
   repetition_detection: z
     .object({
       max_pattern_size: z.int().min(1).max(patternTokensMax),
       min_pattern_size: z.int().min(1).max(patternTokensMax).nullish(),
       min_count: z.int().min(2).max(patternCountMax),
     })
-    .nullish(),
-  /** Keeps the last so many prompt tokens; -1 as many as the context holds. */
+    .nullish()
+    .describe('Ends an answer whose last tokens are `min_count` repeats of a pattern of such a size.'),
   truncate_prompt_tokens: z
     .int()
     .min(-1)
     .refine((count) => count !== 0, 'must be -1 or >= 1')
-    .nullish(),
+    .nullish()
+    .describe('Keeps the last so many prompt tokens; -1 as many as the context holds.'),
 };
 
 type RepetitionField = z.output<typeof limitFields.repetition_detection>;

@@ -7,7 +7,7 @@ import type { LogitBias, SamplingParams } from '../sampling-params.ts';
 import { accountFields } from './account-fields.ts';
 import { outputFields } from './output-field.ts';
 import { limitFields } from './output-limits.ts';
-import { boundedArray, surrogateRule, wireText } from './wire-text.ts';
+import { boundedArray, readByHand, surrogateRule, wireText } from './wire-text.ts';
 
 export const stopCountMax = 16;
 export const stopLengthMax = 1024;
@@ -24,7 +24,9 @@ export const topCountField = z.int().min(0).max(20).nullish();
 
 const stopRule = `must be a non-empty string or a list of at most ${stopCountMax}, each of 1 to ${stopLengthMax} characters`;
 
-const stopField = z
+const stopText = z.string().min(1).max(stopLengthMax);
+const stopShape = z.union([stopText, z.array(stopText).max(stopCountMax), z.null()]);
+const stopReading = z
   .unknown()
   .optional()
   .transform((value, context): readonly string[] => {
@@ -42,7 +44,8 @@ const stopField = z
 
 const logitBiasRule = `must be an object of at most ${logitBiasCountMax} token ids, each with a number from -100 to 100`;
 
-const logitBiasField = z
+const logitBiasShape = z.record(z.string().regex(/^\d{1,10}$/), z.number().min(-100).max(100)).nullable();
+const logitBiasReading = z
   .unknown()
   .optional()
   .transform((value, context): readonly LogitBias[] => {
@@ -69,32 +72,44 @@ function fail(context: z.RefinementCtx, message: string): never[] {
 
 /** Those of every endpoint; how the output's form is asked for differs. */
 export const commonFields = {
-  model: wireText.nullish(),
-  temperature: number(0, 2),
-  top_p: z.number().gt(0).max(1).nullish(),
-  /** -1 means off, as in vLLM. */
-  top_k: z.int().min(-1).nullish(),
-  min_p: number(0, 1),
-  typical_p: z.number().gt(0).max(1).nullish(),
-  repetition_penalty: z.number().gt(0).max(10).nullish(),
-  presence_penalty: number(-2, 2),
-  frequency_penalty: number(-2, 2),
-  logit_bias: logitBiasField,
-  max_tokens: z.int().min(1).nullish(),
-  n: z.int().min(1).max(choiceCountMax).nullish(),
-  seed: z.int().nullish(),
-  stop: stopField,
-  stop_token_ids: boundedArray(tokenIdField, { min: 0, max: logitBiasCountMax }).nullish(),
-  ignore_eos: z.boolean().nullish(),
-  stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  user: wireText.nullish(),
-  priority: z.int().nullish(),
-  /** Seconds. */
-  timeout: z.number().gt(0).max(timeoutSecondsMax).nullish(),
-  cache_salt: wireText.min(1).max(256).nullish(),
-  prompt_logprobs: topCountField,
-  return_tokens_as_token_ids: z.boolean().nullish(),
+  model: wireText.nullish().describe('An id of /v1/models; the served model where it is left out.'),
+  temperature: number(0, 2).describe('0 takes the most likely token. Default: 1.'),
+  top_p: z.number().gt(0).max(1).nullish().describe('Keeps the likeliest tokens up to this share. Default: 1, off.'),
+  top_k: z.int().min(-1).nullish().describe('Keeps so many of the likeliest tokens. Default: 0 or -1, off.'),
+  min_p: number(0, 1).describe("Drops tokens below this share of the likeliest one's probability. Default: 0, off."),
+  typical_p: z.number().gt(0).max(1).nullish().describe('Locally typical sampling. Default: 1, off.'),
+  repetition_penalty: z.number().gt(0).max(10).nullish().describe('On prompt and output. Default: 1, off.'),
+  presence_penalty: number(-2, 2).describe('Once for each token that the output has already. Default: 0.'),
+  frequency_penalty: number(-2, 2).describe('For each time that the output has the token already. Default: 0.'),
+  logit_bias: readByHand(logitBiasReading, logitBiasShape).describe(
+    'Added to the logits of these token ids, before everything else; at most 1,024.',
+  ),
+  max_tokens: z.int().min(1).nullish().describe('Most output tokens.'),
+  n: z
+    .int()
+    .min(1)
+    .max(choiceCountMax)
+    .nullish()
+    .describe('Answers to each prompt, which is computed once. Default: 1.'),
+  seed: z.int().nullish().describe('The same seed draws the same; choice i gets seed + i.'),
+  stop: readByHand(stopReading, stopShape).describe('The answer ends before the first of these texts.'),
+  stop_token_ids: boundedArray(tokenIdField, { min: 0, max: logitBiasCountMax })
+    .nullish()
+    .describe("Tokens that end an answer like the model's own end tokens."),
+  ignore_eos: z.boolean().nullish().describe('Never draws an end-of-generation token.'),
+  stream: z.boolean().nullish().describe('Answers with server-sent events, ended by `data: [DONE]`.'),
+  stream_options: z
+    .object({ include_usage: z.boolean().nullish().describe('A last chunk with the usage.') })
+    .nullish()
+    .describe('Only where `stream` is true.'),
+  user: wireText.nullish().describe('Whose share the request counts against, where no API key tells.'),
+  priority: z.int().nullish().describe('Lower runs first, under the policy `priority`.'),
+  timeout: z.number().gt(0).max(timeoutSecondsMax).nullish().describe('Seconds after which the request fails.'),
+  cache_salt: wireText.min(1).max(256).nullish().describe('Prefixes are shared only with requests of the same salt.'),
+  prompt_logprobs: topCountField.describe(
+    'Log-probabilities of the prompt, so many likely tokens each; not in streams.',
+  ),
+  return_tokens_as_token_ids: z.boolean().nullish().describe('Names tokens `token_id:123` in log-probabilities.'),
   ...limitFields,
   ...accountFields,
 };

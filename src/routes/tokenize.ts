@@ -26,7 +26,7 @@ const endingFields = {
 };
 const conversationSchema = z.object(endingFields);
 
-const tokenizeSchema = z.object({
+export const tokenizeSchema = z.object({
   model: wireText.nullish(),
   prompt: wireText.nullish(),
   content: wireText.nullish(),
@@ -40,7 +40,7 @@ const tokenizeSchema = z.object({
 });
 type TokenizeFields = z.output<typeof tokenizeSchema>;
 
-const detokenizeSchema = z.object({
+export const detokenizeSchema = z.object({
   model: wireText.nullish(),
   tokens: boundedArray(z.int().min(0), { min: 0, max: tokensMax }),
 });

@@ -3,22 +3,24 @@
 
 import { z } from 'zod';
 import type { Fault } from './faults.ts';
-import { boundedArray, wireText } from './wire-text.ts';
+import { boundedArray, readByHand, wireText } from './wire-text.ts';
 
 export const toolCountMax = 512;
 const nameRule = 'must have 1 to 128 letters, digits or _ . : / -';
 
 export const toolName = z.string().regex(/^[\w.:/-]{1,128}$/, nameRule);
 
-const tool = z.looseObject({
-  type: z.literal('function'),
-  function: z.looseObject({
-    name: toolName,
-    description: wireText.nullish(),
-    parameters: z.looseObject({}).nullish(),
-    strict: z.boolean().nullish(),
-  }),
-});
+const tool = z
+  .looseObject({
+    type: z.literal('function'),
+    function: z.looseObject({
+      name: toolName,
+      description: wireText.nullish(),
+      parameters: z.looseObject({}).nullish().describe('A JSON schema of the arguments.'),
+      strict: z.boolean().nullish().describe('Arguments then always meet the schema.'),
+    }),
+  })
+  .meta({ id: 'Tool' });
 
 export type ToolDefinition = z.output<typeof tool>;
 
@@ -32,7 +34,8 @@ const allowed = z.object({
 });
 const choiceRule = 'must be "none", "auto", "required", {"type":"function","function":{"name":...}} or allowed_tools';
 
-const choiceField = z
+const choiceShape = z.union([z.enum(['none', 'auto', 'required']), named, allowed, z.null()]);
+const choiceReading = z
   .unknown()
   .optional()
   .transform((value, context): ToolChoice | undefined => {
@@ -57,9 +60,11 @@ export interface ToolChoice {
 
 /** Shape to spread into the chat body's z.object. */
 export const toolFields = {
-  tools: boundedArray(tool, { min: 0, max: toolCountMax }).nullish(),
-  tool_choice: choiceField,
-  parallel_tool_calls: z.boolean().nullish(),
+  tools: boundedArray(tool, { min: 0, max: toolCountMax }).nullish().describe('Functions that the model may call.'),
+  tool_choice: readByHand(choiceReading, choiceShape).describe(
+    'Whether the model may, must or must not call, and which tools. Default: `auto`, where there are tools.',
+  ),
+  parallel_tool_calls: z.boolean().nullish().describe('Whether an answer may have several calls. Default: true.'),
 };
 
 const toolSchema = z.object(toolFields);

@@ -1,5 +1,5 @@
-// Text fields: well-formed Unicode only.
-// Why: JSON can spell half of a surrogate pair ("\ud800"), which has no UTF-8 form, so no tokenizer can take it.
+// Fields that zod alone would not check well: text, which must be well-formed Unicode, long arrays, and fields read by hand.
+// Why Unicode: JSON can spell half of a surrogate pair ("\ud800"), which has no UTF-8 form, so no tokenizer can take it.
 
 import { z } from 'zod';
 
@@ -20,11 +20,16 @@ export const wireText = z.string().refine((text) => text.isWellFormed(), surroga
  * not millions.
  */
 export function boundedArray<T extends z.ZodType>(entry: T, bounds: { readonly min: number; readonly max: number }) {
-  return z
-    .unknown()
-    .refine(
-      (value) => Array.isArray(value) && value.length >= bounds.min && value.length <= bounds.max,
-      `must be an array of ${bounds.min} to ${bounds.max} entries`,
-    )
-    .pipe(z.array(entry));
+  const { min, max } = bounds;
+  return z.preprocess((value, context) => {
+    if (Array.isArray(value) && value.length >= min && value.length <= max) return value;
+    context.addIssue({ code: 'custom', message: `must be an array of ${min} to ${max} entries` });
+    return z.NEVER;
+  }, z.array(entry).min(min).max(max));
+}
+
+/** A field that is read by hand, because a union's complaints would not help: `shape` tells the API's document what it takes. */
+export function readByHand<T extends z.ZodType>(field: T, shape: z.ZodType): T {
+  const { $schema: _, ...json } = z.toJSONSchema(shape, { io: 'input' });
+  return field.meta(json);
 }

@@ -29,6 +29,8 @@ export interface AppDependencies extends Omit<RouteDependencies, 'streamWatch' |
   readonly corsOrigins: readonly string[];
   readonly version: VersionFacts;
   readonly metricsText: MetricsText;
+  /** Whether /docs and /openapi.json are served. */
+  readonly offersReference: boolean;
   /** Undefined means no log. */
   readonly logger: FastifyBaseLogger | undefined;
 }
@@ -44,7 +46,7 @@ const expiringMs = 60_000;
 
 /** Builds the application. `close` it to stop its timers; open streams are the caller's to end first. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { limits, logger, metrics, metricsText, version } = dependencies;
+  const { limits, logger, metrics, metricsText, offersReference, version } = dependencies;
   const app: FastifyInstance = Fastify({
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
     ...serverOptions(limits, metrics),
@@ -64,7 +66,12 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   addBodyParser(app);
   addHooks(app, dependencies);
   await addCors(app, dependencies.corsOrigins);
-  registerRoutes(app, { dependencies: { ...dependencies, streamWatch, responses }, version, metricsText });
+  registerRoutes(app, {
+    dependencies: { ...dependencies, streamWatch, responses },
+    version,
+    metricsText,
+    offersReference,
+  });
   return app;
 }
 

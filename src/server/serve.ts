@@ -233,6 +233,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     responses: responseLimits(settings),
     streams: { pingMs: settings.ssePingSeconds * 1000, slowReaderMs: settings.slowReaderSeconds * 1000 },
     corsOrigins: settings.corsOrigins,
+    offersReference: settings.docs,
     version: {
       octet: packageVersion(),
       llamaCpp: release,

@@ -9,9 +9,10 @@ import { adapterList, adapterListLimit } from './adapters/adapter-list.ts';
 import { dialectSettings } from './settings-dialect.ts';
 import { embeddingSettings } from './settings-embedding.ts';
 import { settingFacts } from './settings-facts.ts';
-import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
+import { byteSize, kvPair, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
 import { responsesSettings } from './settings-responses.ts';
+import { serverSettings } from './settings-server.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -87,44 +88,6 @@ const modelSettings = {
     group: 'Model',
     unit: 'threads',
     meaning: 'CPU threads for the kernels; 0 means one per physical core.',
-  }),
-};
-
-const serverSettings = {
-  host: z.string().min(1).prefault('127.0.0.1').register(settingFacts, {
-    group: 'Server',
-    unit: 'address',
-    meaning: 'The address to listen on; 0.0.0.0 or :: means every network.',
-    limit: 'an address or a host name',
-  }),
-  port: z.int().min(0).max(65_535).prefault(8080).register(settingFacts, {
-    group: 'Server',
-    unit: '',
-    meaning: 'The TCP port to listen on; 0 takes a free one.',
-  }),
-  apiKeysFile: z.string().prefault('').register(settingFacts, {
-    group: 'Server',
-    unit: 'path',
-    meaning: 'A file of API keys, one a line, # for comments; empty means no keys from a file.',
-    limit: 'a path or empty',
-  }),
-  apiKeys: keyList.prefault('').register(settingFacts, {
-    group: 'Server',
-    unit: 'comma list',
-    meaning: 'API keys; requests then need one of them, or of the file, as a bearer token.',
-    limit: 'a comma list of keys of 1 to 512 printable ASCII characters without blanks',
-    secret: true,
-  }),
-  corsOrigins: originList.prefault('').register(settingFacts, {
-    group: 'Server',
-    unit: 'comma list',
-    meaning: 'Origins whose web sites may call this server; * means every one, empty means none.',
-    limit: 'a comma list of origins such as https://example.org, or *',
-  }),
-  drainSeconds: z.number().min(0).max(86_400).prefault(30).register(settingFacts, {
-    group: 'Server',
-    unit: 'seconds',
-    meaning: 'How long running requests may still take after SIGTERM before they are ended.',
   }),
 };
 

@@ -37,6 +37,7 @@ export interface TestAppOptions {
   /** Names of adapters, served as testModel:NAME. */
   readonly adapters?: readonly string[];
   readonly responses?: Partial<StoreLimits>;
+  readonly offersReference?: boolean;
 }
 
 export const testModel = 'org/demo:q8';
@@ -96,6 +97,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     responses: { responsesMax: 100, bytesMax: 1_000_000, ageMsMax: 3_600_000, ...options.responses },
     streams: { pingMs: options.pingMs ?? 15_000, slowReaderMs: options.slowReaderMs ?? 60_000 },
     corsOrigins: options.corsOrigins ?? [],
+    offersReference: options.offersReference ?? true,
     version: { octet: '0.1.0' },
     metricsText: { contentType: 'text/plain; version=0.0.4', render: async () => 'octet_up 1\n' },
     logger: options.logger,
