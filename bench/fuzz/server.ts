@@ -9,6 +9,8 @@ import { z } from 'zod';
 
 const lineSchema = z.object({ level: z.number(), msg: z.string().default(''), url: z.string().optional() });
 const errorLevel = 50;
+/** Several times what it needs: a heap without a bound grows for speed's sake, which looks like a leak from outside. */
+const heapMebibytes = 128;
 
 export interface FuzzedServer {
   readonly url: string;
@@ -26,7 +28,10 @@ export async function startFuzzedServer(extraFlags: readonly string[]): Promise<
     ...['--context', '512', '--grammar-timeout-ms', '2000', '--timeout-seconds', '60'],
     ...extraFlags,
   ];
-  const child = spawn(process.execPath, [program, 'serve', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [program, 'serve', ...flags], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: `--max-old-space-size=${heapMebibytes}` },
+  });
   const exited = once(child, 'exit');
   process.once('exit', () => child.kill('SIGKILL'));
   const complaints: string[] = [];
