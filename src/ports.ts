@@ -152,6 +152,12 @@ export interface EngineStats {
   readonly generationTokenCount: number;
   /** Sequences ended by the engine itself in another way than finishing: kernel errors. */
   readonly stepFailureCount: number;
+  /** Guesses of what follows a sequence that were computed, their tokens, and how many of those were then drawn. */
+  readonly draftCount: number;
+  readonly draftTokenCount: number;
+  readonly acceptedTokenCount: number;
+  /** Accepted tokens by their place in the guess; empty where nothing is guessed. */
+  readonly acceptedByPosition: readonly number[];
 }
 
 /** Every block is in exactly one of these three. */

@@ -180,6 +180,8 @@ async function settle(
   const drawing = await gate.mask(computed);
   try {
     await draw(ports, drawing);
+    // Guesses that were wrong leave the cache before anything else is computed.
+    performOps(ports);
   } catch (error) {
     scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
   }

@@ -115,7 +115,7 @@ function cursorOf(sequence: Sequence): GrammarCursor | undefined {
 
 function applyOutcomes(
   scheduler: Scheduler,
-  { rows, sequences, scorings }: Drawing,
+  { rows, sequences, scorings, drafts }: Drawing,
   { byId, nowMs }: { byId: ReadonlyMap<SequenceId, MaskOutcome | undefined>; nowMs: number },
 ): Drawing {
   const masked: SampleRow[] = [];
@@ -131,5 +131,5 @@ function applyOutcomes(
       drawn.push(sequence);
     }
   }
-  return { rows: masked, sequences: drawn, scorings };
+  return { rows: masked, sequences: drawn, scorings, drafts };
 }

@@ -11,6 +11,7 @@ import { type Park, preempt, victimOf } from './preempt.ts';
 import { promptTokensWithin } from './prompt-budget.ts';
 import { countWithinRows, hasUnscoredPrompt, type ScoredRun, scoredRun } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
+import type { Draft } from './speculation/types.ts';
 import type { SchedulerState } from './state.ts';
 
 /** A run of one sequence's tokens in the step's batch. */
@@ -24,6 +25,8 @@ export interface PlannedChunk {
   readonly draws: boolean;
   /** Rows whose logits are wanted for log-probabilities of the prompt. */
   readonly scored?: ScoredRun | undefined;
+  /** A guess of what follows: the chunk's last `draft.rowCount` tokens are no tokens of the sequence yet. */
+  readonly draft?: Draft | undefined;
 }
 
 /** A parked state to put back under the sequence's new native id. */
@@ -37,6 +40,8 @@ export interface StepPlan {
   readonly parks: Park[];
   readonly restores: Restore[];
   tokenCount: number;
+  /** Rows that are computed for guesses alone. */
+  extraRows: number;
 }
 
 /** Waiting sequences that may be passed over in one step because their prefix is being computed by another. */
@@ -44,7 +49,7 @@ const pendingSkipsMax = 256;
 
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
-  const plan: StepPlan = { chunks: [], parks: [], restores: [], tokenCount: 0 };
+  const plan: StepPlan = { chunks: [], parks: [], restores: [], tokenCount: 0, extraRows: 0 };
   secureBlocks(state, plan);
   const decodeCount = planDecodes(state, plan);
   let budget = promptBudget(state, decodeCount, nowMs);
@@ -244,12 +249,18 @@ export function shapeOf(plan: StepPlan): StepShape {
   let decodeCount = 0;
   let promptTokenCount = 0;
   let depthSum = 0;
-  for (const { from, count, draws } of plan.chunks) {
-    if (count === 1 && draws) decodeCount += 1;
+  for (const chunk of plan.chunks) {
+    const count = ownCount(chunk);
+    if (count === 1 && chunk.draws) decodeCount += 1;
     else {
       promptTokenCount += count;
-      depthSum += count * (from + count / 2);
+      depthSum += count * (chunk.from + count / 2);
     }
   }
   return { decodeCount, promptTokenCount, promptDepth: promptTokenCount === 0 ? 0 : depthSum / promptTokenCount };
+}
+
+/** Tokens of a chunk that the sequence has, guesses left out. */
+export function ownCount({ count, draft }: PlannedChunk): number {
+  return count - (draft?.rowCount ?? 0);
 }

@@ -24,6 +24,7 @@ import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
 import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
+import { planDrafts } from './speculation/plan-drafts.ts';
 import { createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
 
 export interface Scheduler {
@@ -69,7 +70,9 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     },
     plan(nowMs) {
       expire(state, nowMs);
-      return planStep(state, nowMs);
+      const plan = planStep(state, nowMs);
+      if (plan !== undefined) planDrafts(state, plan);
+      return plan;
     },
     parked(park, parkedState, elapsedMs) {
       settlePark(state, park, { parkedState, elapsedMs });
@@ -172,6 +175,10 @@ function statsOf(state: SchedulerState): EngineStats {
     promptTokenCount: state.totals.promptTokens,
     generationTokenCount: state.totals.generationTokens,
     stepFailureCount: state.totals.stepFailures,
+    draftCount: state.speculation?.totals.draftCount ?? 0,
+    draftTokenCount: state.speculation?.totals.draftTokenCount ?? 0,
+    acceptedTokenCount: state.speculation?.totals.acceptedTokenCount ?? 0,
+    acceptedByPosition: [...(state.speculation?.totals.acceptedByPosition ?? [])],
   };
 }
 

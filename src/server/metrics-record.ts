@@ -33,6 +33,9 @@ const engineCounters = [
   'promptTokenCount',
   'generationTokenCount',
   'stepFailureCount',
+  'draftCount',
+  'draftTokenCount',
+  'acceptedTokenCount',
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
@@ -117,7 +120,11 @@ function createEngineRecord() {
     promptTokenCount: 0,
     generationTokenCount: 0,
     stepFailureCount: 0,
+    draftCount: 0,
+    draftTokenCount: 0,
+    acceptedTokenCount: 0,
   };
+  const pastAcceptedByPosition: number[] = [];
   const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
     stats: undefined,
     capacity: undefined,
@@ -126,6 +133,8 @@ function createEngineRecord() {
   return {
     /** Totals of engines that have ended. */
     past,
+    /** Of those: accepted guesses by place. */
+    pastAcceptedByPosition,
     /** The engine that runs now. */
     present,
     restartCount: 0,
@@ -139,6 +148,13 @@ function createEngineRecord() {
 /** A counter of the engine over all its restarts. */
 export function engineTotal(record: MetricsRecord, counter: EngineCounter): number {
   return record.engine.past[counter] + (record.engine.present.stats?.[counter] ?? 0);
+}
+
+/** Accepted guesses by their place in the draft, over all restarts; empty where nothing is guessed. */
+export function acceptedByPosition({ pastAcceptedByPosition: past, present }: MetricsRecord['engine']): number[] {
+  const now = present.stats?.acceptedByPosition ?? [];
+  const length = Math.max(past.length, now.length);
+  return Array.from({ length }, (_, position) => (past[position] ?? 0) + (now[position] ?? 0));
 }
 
 export function recordStep(
@@ -170,6 +186,7 @@ export function recordRestart(record: MetricsRecord): void {
 
 function keepTotals({ engine }: MetricsRecord): void {
   for (const counter of engineCounters) engine.past[counter] += engine.present.stats?.[counter] ?? 0;
+  engine.pastAcceptedByPosition = acceptedByPosition(engine);
   engine.present.stats = undefined;
 }
 

@@ -3,7 +3,7 @@
 // Source of names, labels and meanings: vLLM's metrics of 2026, and three older names that routers still scrape.
 
 import { kvUsage } from './metrics-octet.ts';
-import { engineTotal, type MetricsRecord } from './metrics-record.ts';
+import { acceptedByPosition, type EngineCounter, engineTotal, type MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
 
 /** Everything under vllm:, each line with the labels model_name and engine. */
@@ -12,6 +12,7 @@ export function vllmSeries(record: MetricsRecord, modelName: string): Series[] {
   return [
     ...stateSeries(record),
     ...tokenSeries(record),
+    ...speculationSeries(record),
     ...latencySeries(record),
     ...sizeSeries(record),
     ...deprecatedSeries(record),
@@ -70,6 +71,35 @@ function cacheConfig(record: MetricsRecord): readonly Sample[] {
         enable_prefix_caching: capacity.prefixSharing.kind === 'blocks' ? 'True' : 'False',
       },
     },
+  ];
+}
+
+function speculationSeries(record: MetricsRecord): Series[] {
+  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
+  return [
+    counter(
+      'vllm:spec_decode_num_drafts_total',
+      'Guesses that were computed, of one token or more.',
+      total('draftCount'),
+    ),
+    counter('vllm:spec_decode_num_draft_tokens_total', 'Tokens of those guesses.', total('draftTokenCount')),
+    counter(
+      'vllm:spec_decode_num_accepted_tokens_total',
+      'Guessed tokens that were then drawn.',
+      total('acceptedTokenCount'),
+    ),
+    counter(
+      'vllm:spec_decode_num_accepted_tokens_per_pos_total',
+      'Guessed tokens that were then drawn, by their place in the guess, from 0.',
+      {
+        labelNames: ['position'],
+        read: () =>
+          acceptedByPosition(record.engine).map((value, position) => ({
+            labels: { position: String(position) },
+            value,
+          })),
+      },
+    ),
   ];
 }
 

@@ -190,6 +190,14 @@ function engineConfiguration(settings: Settings, { modelPath, precision }: Serve
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,
     grammarTimeoutMs: settings.grammarTimeoutMs,
+    speculation:
+      settings.speculative === 'off'
+        ? undefined
+        : {
+            draftTokensMax: settings.speculativeTokens,
+            matchTokensMin: settings.lookupTokensMin,
+            windowTokens: settings.lookupWindow,
+          },
     nice: settings.engineNice,
   };
 }

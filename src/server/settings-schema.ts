@@ -9,6 +9,7 @@ import { dialectSettings } from './settings-dialect.ts';
 import { settingFacts } from './settings-facts.ts';
 import { byteSize, keyList, kvPair, originList, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
+import { speculationSettings } from './settings-speculation.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -284,6 +285,7 @@ export const settingsSchema = z.object({
   ...cacheSettings,
   ...gateSettings,
   ...schedulingSettings,
+  ...speculationSettings,
   ...limitSettings,
   ...engineSettings,
   ...loggingSettings,

@@ -17,7 +17,7 @@ function planFor(seqs: readonly number[]): StepPlan {
     const sequence = createSequence(command, { choiceIndex: 0, arrival: seq, nowMs: 0, cachedAtArrival: 0 });
     return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
   });
-  return { chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length };
+  return { chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length, extraRows: 0 };
 }
 
 function kernelOf(layout: KvLayout, batchTokensMax = 64) {
@@ -32,9 +32,9 @@ describe('writeBatch', () => {
     const rows = writeBatch(kernel, planFor([0, 1, 3, 6]));
     // Id 2 holds three positions already; 4 and 5 are empty.
     expect(rows.fillers).toEqual([
-      { seq: 2, position: 3 },
-      { seq: 4, position: 0 },
-      { seq: 5, position: 0 },
+      { seq: 2, position: 3, count: 1 },
+      { seq: 4, position: 0, count: 1 },
+      { seq: 5, position: 0, count: 1 },
     ]);
     expect(rows.rowCount).toBe(4 * 3 + 3);
     expect(rows.lastRows).toEqual([2, 5, 9, 14]);

@@ -67,6 +67,10 @@ const quiet: EngineStats = {
   promptTokenCount: 0,
   generationTokenCount: 0,
   stepFailureCount: 0,
+  draftCount: 0,
+  draftTokenCount: 0,
+  acceptedTokenCount: 0,
+  acceptedByPosition: [],
 };
 
 const capacity: EngineCapacity = {

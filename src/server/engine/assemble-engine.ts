@@ -17,6 +17,8 @@ import { prefixSharing } from '../../llama/model-shape.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineCapacity } from '../../ports.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
+import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
+import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
 
@@ -58,11 +60,18 @@ export async function assembleEngine(
   const kernel = await createKernel({ model, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
+  const sequencesMax = Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount);
+  // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
+  const scoredRowsMax = kernel.limits.outputRowsMax - sequencesMax;
+  const sharing = prefixSharing(model.shape);
+  if (configuration.speculation !== undefined && sharing.kind === 'none') {
+    ports.log('warn', `speculation is off: guesses cannot be taken back from this cache (${sharing.reason})`);
+  }
   const scheduler = createScheduler(
     {
-      sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
+      sequencesMax,
       stepTokensMax: kernel.limits.batchTokensMax,
-      scoredRowsMax: kernel.limits.outputRowsMax - Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
+      scoredRowsMax,
       contextTokensMax,
       itlTargetMs: configuration.itlTargetMs,
       policy: configuration.policy,
@@ -70,6 +79,7 @@ export async function assembleEngine(
       kvBytesPerToken: sizes.plan.kvBytesPerToken,
       parkBytesMax: configuration.parkBytesMax,
       endTokenIds: kernel.limits.endTokenIds,
+      speculation: speculationOf(configuration, kernel, scoredRowsMax),
     },
     cache,
   );
@@ -91,6 +101,26 @@ export async function assembleEngine(
       kernel.dispose();
       model.dispose();
     },
+  };
+}
+
+/** Longer matches than the shortest that are told apart. */
+const matchLevels = 8;
+
+/** Undefined where none is wanted, or where wrong guesses could not be taken back. */
+function speculationOf(
+  { speculation }: EngineConfiguration,
+  { limits }: Kernel,
+  extraRowsMax: number,
+): SpeculationOptions | undefined {
+  if (speculation === undefined || !limits.sharesPrefixes) return undefined;
+  const { draftTokensMax, matchTokensMin, windowTokens } = speculation;
+  const matchTokensMax = matchTokensMin + matchLevels;
+  return {
+    proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
+    draftTokensMax,
+    extraRowsMax,
+    equalRows: limits.layout === 'per-sequence',
   };
 }
 

@@ -29,6 +29,17 @@ export interface EngineConfiguration {
   readonly parkBytesMax: number;
   /** Time to compile one grammar. */
   readonly grammarTimeoutMs: number;
+  /** Prompt lookup; undefined computes no guesses. */
+  readonly speculation?: SpeculationConfiguration | undefined;
   /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
   readonly nice: number;
+}
+
+export interface SpeculationConfiguration {
+  /** Guesses that one step computes for a sequence. */
+  readonly draftTokensMax: number;
+  /** Shortest run of tokens that is looked up. */
+  readonly matchTokensMin: number;
+  /** Newest tokens of a sequence that are searched. */
+  readonly windowTokens: number;
 }

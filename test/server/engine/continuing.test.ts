@@ -41,6 +41,10 @@ const noStats: EngineStats = {
   promptTokenCount: 0,
   generationTokenCount: 0,
   stepFailureCount: 0,
+  draftCount: 0,
+  draftTokenCount: 0,
+  acceptedTokenCount: 0,
+  acceptedByPosition: [],
 };
 
 function openClient() {
