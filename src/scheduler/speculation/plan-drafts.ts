@@ -46,11 +46,11 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
 
 function questionOf(
   state: SchedulerState,
-  { options, rowCost }: Speculation,
+  { options, rowCost, costs }: Speculation,
   { chunks, tokenCount }: StepPlan,
 ): Omit<RowQuestion, 'candidates'> | undefined {
   const decodeCount = chunks.length;
-  const plainMs = state.costs.predictMs({ decodeCount, promptTokenCount: 0 });
+  const plainMs = costs.plainMs(decodeCount);
   if (plainMs === undefined || rowCost.extraMs({ decodeCount, extraRows: 1 }) === undefined) return undefined;
   return {
     decodeCount,

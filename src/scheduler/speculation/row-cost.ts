@@ -2,13 +2,13 @@
 // each doubling of sequences and of rows. Why both: one sequence alone is computed by other kernels than several rows are, so
 // that its second row may cost more than a whole step, and the sixteenth a quarter of one.
 // Why a cost is believed less with time: one slow step must not switch speculation off for good. Each step without extra rows
-// draws a cost a little back towards what a prompt of that size costs a token, which was measured anyway.
+// draws a cost a little back towards what a long prompt costs a token, which was measured anyway.
 
 export interface StepCosts {
   /** Milliseconds of a step of `decodeCount` rows, one for each sequence; undefined before any was seen. */
   plainMs(decodeCount: number): number | undefined;
-  /** Milliseconds for each token of a prompt chunk of this size; undefined before any was seen. */
-  promptTokenMs(tokenCount: number): number | undefined;
+  /** Milliseconds for each token of a large chunk of a prompt; undefined before any was seen. */
+  promptTokenMs(): number | undefined;
 }
 
 /** A step's rows: one for each sequence, and those beside them. */
@@ -52,7 +52,7 @@ export function createRowCost(costs: StepCosts): RowCost {
   /** The least that it may be: what is not known is tried, and then known. */
   function guessedMs(index: number): number | undefined {
     const near = nearestMs(index);
-    const prompt = costs.promptTokenMs(2 ** (index % doublings));
+    const prompt = costs.promptTokenMs();
     return near === undefined || prompt === undefined ? (near ?? prompt) : Math.min(near, prompt);
   }
 
@@ -72,10 +72,10 @@ export function createRowCost(costs: StepCosts): RowCost {
         : known + newestWeight * (Math.min(newest, surpriseMax * known) - known);
     },
     forget() {
+      const promptMs = costs.promptTokenMs();
+      if (promptMs === undefined) return;
       for (const [index, known] of rowMs.entries()) {
-        if (Number.isNaN(known)) continue;
-        const promptMs = costs.promptTokenMs(2 ** (index % doublings)) ?? known;
-        rowMs[index] = known - forgottenShare * Math.max(known - promptMs, 0);
+        if (!Number.isNaN(known)) rowMs[index] = known - forgottenShare * Math.max(known - promptMs, 0);
       }
     },
   };

@@ -68,12 +68,12 @@ describe('steps', () => {
   it('are learned from only where they read no prompt', () => {
     const proposer = createLookupProposer({ matchTokensMin: 2, matchTokensMax: 4, windowTokens: 64 });
     const speculation = createSpeculation({ proposer, draftTokensMax: 8, extraRowsMax: 8, equalRows: false }, costs);
-    noteStep(speculation, { decodeCount: 1, promptTokenCount: 40, extraRows: 0 }, 100);
+    noteStep(speculation, { decodeCount: 1, promptTokenCount: 40, promptDepth: 0, extraRows: 0 }, 100);
     expect(speculation.stepsSincePlain).toBe(0);
-    noteStep(speculation, { decodeCount: 1, promptTokenCount: 0, extraRows: 4 }, 18);
+    noteStep(speculation, { decodeCount: 1, promptTokenCount: 0, promptDepth: 0, extraRows: 4 }, 18);
     expect(speculation.stepsSincePlain).toBe(1);
     expect(speculation.rowCost.extraMs({ decodeCount: 1, extraRows: 4 })).toBe(10);
-    noteStep(speculation, { decodeCount: 1, promptTokenCount: 0, extraRows: 0 }, 8);
+    noteStep(speculation, { decodeCount: 1, promptTokenCount: 0, promptDepth: 0, extraRows: 0 }, 8);
     expect(speculation.stepsSincePlain).toBe(0);
   });
 
