@@ -13,6 +13,11 @@ const flags = {
   resultsDirectory: textFlag('bench/results', 'where results are kept'),
 };
 
+const combinations = [
+  ['greedy', 'per-sequence'],
+  ['sampled', 'pooled'],
+] as const;
+
 /** The exit status is 0 when every text is the same or parts at a near tie, 1 when one does not. */
 export async function identityCommand(argv: readonly string[]): Promise<number> {
   const parsed = parseFlags(flags, argv);
@@ -27,17 +32,15 @@ export async function identityCommand(argv: readonly string[]): Promise<number> 
   const { requests, threads, ...place } = parsed.flags;
   const circumstances = describeCircumstances(['identity', ...argv]);
   const runs = [];
-  for (const drawing of ['greedy', 'sampled'] as const) {
-    for (const layout of ['per-sequence', 'pooled'] as const) {
-      const modelPath = join(packageRoot(), 'models/octet-demo-f16.gguf');
-      const run = await measureIdentity({ modelPath, requestCount: requests, drawing, layout, threads });
-      const far = run.partings.filter(({ isNearTie }) => !isNearTie).length + run.otherFaults.length;
-      console.log(
-        `${drawing}, ${layout}: ${run.sameCount} of ${requests} texts the same, ${run.partings.length} part at near ties but for ${far}; ` +
-          `${run.acceptedTokenCount} of ${run.draftTokenCount} guesses came true, of ${run.tokenCount} tokens`,
-      );
-      runs.push({ drawing, layout, far, ...run });
-    }
+  for (const [drawing, layout] of combinations) {
+    const modelPath = join(packageRoot(), 'models/octet-demo-f16.gguf');
+    const run = await measureIdentity({ modelPath, requestCount: requests, drawing, layout, threads });
+    const far = run.partings.filter(({ isNearTie }) => !isNearTie).length + run.otherFaults.length;
+    console.log(
+      `${drawing}, ${layout}: ${run.sameCount} of ${requests} texts the same, ${run.partings.length} part, ${far} of them not at a near tie; ` +
+        `${run.acceptedTokenCount} of ${run.draftTokenCount} guesses came true, of ${run.tokenCount} tokens`,
+    );
+    runs.push({ drawing, layout, far, ...run });
   }
   console.log(
     `\nraw results: ${writeResults(place, { ...circumstances, title: 'texts with and without guesses', runs })}`,

@@ -65,7 +65,7 @@ export async function assembleEngine(
   const scoredRowsMax = kernel.limits.outputRowsMax - sequencesMax;
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
-    ports.log('warn', `speculation is off: guesses cannot be taken back from this cache (${sharing.reason})`);
+    ports.log('info', `speculation is off: guesses cannot be taken back from this cache (${sharing.reason})`);
   }
   const scheduler = createScheduler(
     {
