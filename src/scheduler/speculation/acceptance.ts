@@ -11,8 +11,17 @@ export interface Tally {
 /** What acceptance has come to, for each level of evidence. */
 export type Experience = readonly Tally[];
 
-/** A sequence forgets quickly: it begins and ends to copy in the middle of a text. */
-const ownDecay = 0.85;
+/**
+ * A sequence is remembered twice. It begins to copy in the middle of a text, which the quick memory sees after a few tokens;
+ * and where copies are long, one that ends says little about the next, which the slow memory keeps.
+ */
+export interface OwnRecord {
+  readonly quick: Tally;
+  readonly slow: Tally;
+}
+
+const quickDecay = 0.85;
+const slowDecay = 0.96;
 /** Tries for which the experience of others counts beside a sequence's own. */
 const othersWeight = 3;
 const experienceDecay = 0.99;
@@ -28,26 +37,38 @@ export function createTally(): Tally {
   return { tried: 0, accepted: 0 };
 }
 
+export function createOwnRecord(): OwnRecord {
+  return { quick: createTally(), slow: createTally() };
+}
+
+export interface Learners {
+  readonly own: OwnRecord;
+  /** All sequences, at the guess's level of evidence. */
+  readonly others: Tally;
+}
+
 /** The chance that one more token of a guess comes true, given that those before it did. */
-export function acceptanceRate(own: Tally, others: Tally): number {
+export function acceptanceRate({ quick, slow }: OwnRecord, others: Tally): number {
   const rate = (others.accepted + unknownRate * unknownWeight) / (others.tried + unknownWeight);
-  return (own.accepted + rate * othersWeight) / (own.tried + othersWeight);
+  const among = (own: Tally): number => (own.accepted + rate * othersWeight) / (own.tried + othersWeight);
+  return Math.max(among(quick), among(slow));
 }
 
 /** One guess was held against draws: `accepted` of its tokens came true, and then perhaps one did not. */
-export function learnFrom(
-  tallies: { own: Tally; others: Tally },
-  outcome: { accepted: number; parted: boolean },
-): void {
+export function learnFrom(tallies: Learners, outcome: { accepted: number; parted: boolean }): void {
   for (let index = 0; index < outcome.accepted; index++) learn(tallies, 1);
   if (outcome.parted) learn(tallies, 0);
 }
 
-function learn({ own, others }: { own: Tally; others: Tally }, accepted: number): void {
-  own.tried = own.tried * ownDecay + 1;
-  own.accepted = own.accepted * ownDecay + accepted;
-  others.tried = others.tried * experienceDecay + 1;
-  others.accepted = others.accepted * experienceDecay + accepted;
+function learn({ own, others }: Learners, accepted: number): void {
+  note(own.quick, quickDecay, accepted);
+  note(own.slow, slowDecay, accepted);
+  note(others, experienceDecay, accepted);
+}
+
+function note(tally: Tally, decay: number, accepted: number): void {
+  tally.tried = tally.tried * decay + 1;
+  tally.accepted = tally.accepted * decay + accepted;
 }
 
 /** Expected tokens that `rowCount` guesses bring. Shape (rowCountMax + 1,), index 0 is 0. */

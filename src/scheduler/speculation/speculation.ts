@@ -2,7 +2,7 @@
 // Why absent rather than switched off: without it no other file of the scheduler behaves otherwise than it did.
 
 import type { StepShape } from '../cost-model.ts';
-import { createExperience, createTally, type Experience, type Tally } from './acceptance.ts';
+import { createExperience, createOwnRecord, type Experience, type OwnRecord } from './acceptance.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
 import type { Proposer, SequenceProposer, SpeculationTotals } from './types.ts';
 
@@ -29,7 +29,7 @@ export interface Speculation {
 /** What speculation knows of one sequence. */
 export interface Follower {
   readonly proposer: SequenceProposer;
-  readonly own: Tally;
+  readonly own: OwnRecord;
   /** Guesses in a row of which no token came true. */
   missCount: number;
   /** Steps in which it is not asked for a guess. */
@@ -53,7 +53,7 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
 }
 
 export function createFollower({ options }: Speculation): Follower {
-  return { proposer: options.proposer.follow(), own: createTally(), missCount: 0, restSteps: 0 };
+  return { proposer: options.proposer.follow(), own: createOwnRecord(), missCount: 0, restSteps: 0 };
 }
 
 /** Misses in a row before a sequence is asked less often. */

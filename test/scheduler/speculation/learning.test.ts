@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   acceptanceRate,
+  createOwnRecord,
   createTally,
   expectedTokens,
   learnFrom,
@@ -21,13 +22,22 @@ const costs = { plainMs: () => 8, promptTokenMs: () => 1.5 };
 describe('acceptance', () => {
   it('judges a new sequence by others, and soon by itself', () => {
     const others = createTally();
-    const poor = createTally();
+    const poor = createOwnRecord();
     for (let count = 0; count < 50; count++) learnFrom({ own: poor, others }, { accepted: 0, parted: true });
-    expect(acceptanceRate(createTally(), others)).toBeLessThan(0.1);
-    const copying = createTally();
+    expect(acceptanceRate(createOwnRecord(), others)).toBeLessThan(0.1);
+    const copying = createOwnRecord();
     learnFrom({ own: copying, others }, { accepted: 8, parted: false });
     expect(acceptanceRate(copying, others)).toBeGreaterThan(0.6);
     expect(acceptanceRate(poor, others)).toBeLessThan(0.1);
+  });
+
+  it('takes one wrong guess among long copies for what it is', () => {
+    const others = createTally();
+    const copying = createOwnRecord();
+    for (let copies = 0; copies < 4; copies++) learnFrom({ own: copying, others }, { accepted: 20, parted: true });
+    expect(acceptanceRate(copying, others)).toBeGreaterThan(0.85);
+    for (let misses = 0; misses < 10; misses++) learnFrom({ own: copying, others }, { accepted: 0, parted: true });
+    expect(acceptanceRate(copying, others)).toBeLessThan(0.75);
   });
 
   it('expects the sum of the chances of each place', () => {
