@@ -19,6 +19,8 @@ const constant = 128;
 const turningPairs = 8;
 const stillDimension = 20;
 const codeUnit = 1 / 8;
+/** The width for which the weights are reckoned: norms grow with the width, and their weights make up for it. */
+export const reckonedWidth = 576;
 /** How much louder the token to come is than the present one. */
 const loudness = 8;
 

@@ -4,7 +4,7 @@ import { metadataValue, readGguf } from '../../src/precision/gguf/read.ts';
 import { type GgufEntry, scalarEntry } from '../../src/precision/gguf/values.ts';
 import { type GgufPlan, type TensorPlan, writeGguf } from '../../src/precision/gguf/write.ts';
 import { createRandom, mixSeed } from '../random.ts';
-import { circuitRow, embeddingOf, ropeBase } from './circuit.ts';
+import { circuitRow, embeddingOf, reckonedWidth, ropeBase } from './circuit.ts';
 
 export interface CopyingShape {
   readonly layers: number;
@@ -82,7 +82,7 @@ function tensorsOf({ layers, width, feedForward, kvHeads }: CopyingShape, vocabu
 function* contentOf({ name, shape }: TensorPlan, { width }: CopyingShape): Iterable<Uint8Array> {
   const [inputs = 0, rows = 1] = shape;
   if (name.includes('norm')) {
-    yield new Uint8Array(new Float32Array(inputs).fill(1).buffer);
+    yield new Uint8Array(new Float32Array(inputs).fill(Math.sqrt(reckonedWidth / inputs)).buffer);
     return;
   }
   const random = createRandom(mixSeed(...[...name].map((letter) => letter.charCodeAt(0))));
