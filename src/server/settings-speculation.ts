@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { settingFacts } from './settings-facts.ts';
 
 export const speculationSettings = {
-  speculative: z.enum(['off', 'lookup']).prefault('lookup').register(settingFacts, {
+  speculative: z.enum(['off', 'lookup']).prefault('off').register(settingFacts, {
     group: 'Scheduling',
     unit: '',
     meaning:
