@@ -13,6 +13,14 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'Octet against a llama-server, both started here: the table of the README',
       run: async (argv) => (await import('./compare/command.ts')).compareCommand(argv),
     },
+    identity: {
+      meaning: 'whether speculative decoding leaves texts as they are',
+      run: async (argv) => (await import('./identity/command.ts')).identityCommand(argv),
+    },
+    'copying-model': {
+      meaning: 'write a model that repeats what it read, for work that is mostly copied',
+      run: async (argv) => (await import('./copying/command.ts')).copyingModelCommand(argv),
+    },
     ceiling: {
       meaning: "the kernels' own limit: a bare decode loop, and what memory bandwidth allows",
       run: async (argv) => (await import('./ceiling/command.ts')).ceilingCommand(argv),

@@ -164,6 +164,12 @@ export interface SchedulerStats {
   /** Names of the adapters that have running, and waiting, sequences. */
   readonly adaptersRunning: readonly string[];
   readonly adaptersWaiting: readonly string[];
+  /** Guesses of what follows a sequence that were computed, their tokens, and how many of those were then drawn. */
+  readonly draftCount: number;
+  readonly draftTokenCount: number;
+  readonly acceptedTokenCount: number;
+  /** Accepted tokens by their place in the guess; empty where nothing is guessed. */
+  readonly acceptedByPosition: readonly number[];
 }
 
 /** Every block is in exactly one of these three. */

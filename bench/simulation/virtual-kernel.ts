@@ -2,7 +2,7 @@
 // Why four terms: weights are read once a step, each sequence adds sampling and a row, prompt tokens add arithmetic, and
 // attention grows with the context read. Fit them to a device with the server's own step histograms.
 
-import type { StepPlan } from '../../src/scheduler/plan-step.ts';
+import type { StepPlan } from '../../src/scheduler/step-plan.ts';
 
 export interface MachineCost {
   /** Milliseconds of an empty step. */

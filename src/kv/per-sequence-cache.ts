@@ -31,6 +31,7 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, slabOf(state, lease), request),
     extend: (lease, tokenCount) => reserve(state, slabOf(state, lease), tokenCount),
+    cut: (lease, tokenCount) => cut(state, slabOf(state, lease), tokenCount),
     commit: (lease, request) => commit(slabOf(state, lease), request),
     release: (lease, keep) => release(state, slabOf(state, lease), keep),
     clear() {
@@ -136,6 +137,12 @@ function reserve(state: SlabState, slab: Slab, tokenCount: number): boolean {
   if (wantedCount > state.blocksPerSlab) return false;
   while (blocks.length < wantedCount) blocks.push(blockId(slab.seq * state.blocksPerSlab + blocks.length));
   return true;
+}
+
+function cut(state: SlabState, slab: Slab, tokenCount: number): void {
+  assert(tokenCount >= slab.computedCount, 'what is committed is not taken back');
+  must(slab.lease, 'a running slab has a lease').blocks.splice(blocksFor(state, tokenCount));
+  state.ops.push({ kind: 'truncate', seq: slab.seq, fromPosition: tokenCount });
 }
 
 function commit(slab: Slab, { tokens, tokenCount }: CacheRequest): void {

@@ -44,6 +44,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
+    cut: (lease, tokenCount) => cut(state, ownLease(state, lease), tokenCount),
     commit: (lease, request) => commit(state, ownLease(state, lease), request),
     release: (lease, keep) => release(state, ownLease(state, lease), keep),
     clear: () => evictAll(state),
@@ -116,6 +117,13 @@ function extend(state: PooledState, lease: PooledLease, tokenCount: number): boo
   makeRoom(state, wantedCount);
   takeBlocks(state, lease, wantedCount);
   return true;
+}
+
+function cut(state: PooledState, lease: PooledLease, tokenCount: number): void {
+  assert(tokenCount >= lease.committedCount, 'what is committed is not taken back');
+  const keptCount = Math.max(blocksFor(state, tokenCount), lease.insertedCount);
+  for (const block of lease.blocks.splice(keptCount)) releaseBlock(state, block);
+  state.seqs.ops.push({ kind: 'truncate', seq: lease.seq, fromPosition: tokenCount });
 }
 
 function commit(state: PooledState, lease: PooledLease, request: CacheRequest): void {

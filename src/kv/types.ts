@@ -86,6 +86,12 @@ export interface KvCache {
   /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */
   extend(lease: Lease, tokenCount: number): boolean;
 
+  /**
+   * Takes back what was computed or reserved from position `tokenCount` on, which is not committed: guesses that were wrong.
+   * Only where the native cache keeps every position.
+   */
+  cut(lease: Lease, tokenCount: number): void;
+
   /** Tells that positions [0, tokenCount) are computed; whole blocks of `tokens` become shareable. O(new blocks). */
   commit(lease: Lease, request: CacheRequest): void;
 

@@ -6,21 +6,25 @@ import { octetError } from '../errors.ts';
 import { tokenId } from '../ids.ts';
 import type { DecodeOutcome, SampleRow } from '../kernel-port.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
-import { noteStep } from './adapter-turns.ts';
+import { noteStep as noteTurn } from './adapter-turns.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
-import { type PlannedChunk, type StepPlan, shapeOf } from './plan-step.ts';
 import { preempt, victimOf } from './preempt.ts';
 import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';
 import { isRunaway } from './repetition.ts';
 import { appendToken, cacheRequest, type Sequence } from './sequence.ts';
+import { noteDraw, settleDraft, takeBackGuesses } from './speculation/settle-drafts.ts';
+import { noteStep } from './speculation/speculation.ts';
+import type { Draft } from './speculation/types.ts';
 import type { SchedulerState } from './state.ts';
+import { ownCount, type PlannedChunk, type StepPlan, shapeOf } from './step-plan.ts';
 
-/** The rows to draw for, and whose they are; both have shape (draws,). */
+/** The rows to draw for, and whose they are; both have shape (draws,). A sequence with a draft has a row more for each guess. */
 export interface Drawing {
   readonly rows: readonly SampleRow[];
   readonly sequences: readonly Sequence[];
   /** Prompt tokens whose log-probabilities are wanted. */
   readonly scorings: readonly PromptScoring[];
+  readonly drafts: ReadonlyMap<Sequence, Draft>;
 }
 
 /** A decode that succeeded. */
@@ -35,6 +39,7 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
   const rows: SampleRow[] = [];
   const sequences: Sequence[] = [];
   const scorings: PromptScoring[] = [];
+  const drafts = new Map<Sequence, Draft>();
   for (const [index, chunk] of plan.chunks.entries()) {
     const { sequence } = chunk;
     // Cancelled while the step ran: its lease is gone, and what was computed for it is dropped with it.
@@ -47,18 +52,28 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
     const scoring = promptScoringOf(chunk, batchIndex);
     if (scoring !== undefined) scorings.push(scoring);
     if (!chunk.draws) continue;
-    sequences.push(sequence, ...forkSiblings(state, sequence, nowMs));
-    while (rows.length < sequences.length) {
-      rows.push(sampleRow(must(sequences[rows.length], 'one sequence per row'), batchIndex));
+    const { draft } = chunk;
+    if (draft === undefined) {
+      for (const drawing of [sequence, ...forkSiblings(state, sequence, nowMs)]) {
+        sequences.push(drawing);
+        rows.push(sampleRow(drawing, batchIndex, 0));
+      }
+      continue;
+    }
+    drafts.set(sequence, draft);
+    for (let ahead = 0; ahead <= draft.rowCount; ahead++) {
+      sequences.push(sequence);
+      rows.push(sampleRow(sequence, batchIndex - draft.rowCount + ahead, ahead));
     }
   }
-  return { rows, sequences, scorings };
+  return { rows, sequences, scorings, drafts };
 }
 
 function commit(state: SchedulerState, sequence: Sequence, chunk: PlannedChunk): void {
-  sequence.computedCount += chunk.count;
-  if (chunk.count > 1 || !chunk.draws || sequence.generatedCount === 0) state.totals.promptTokens += chunk.count;
-  state.queue.charge(sequence.command.fairnessKey, chunk.count);
+  const count = ownCount(chunk);
+  sequence.computedCount += count;
+  if (count > 1 || !chunk.draws || sequence.generatedCount === 0) state.totals.promptTokens += count;
+  state.queue.charge(sequence.command.fairnessKey, count);
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, sequence.computedCount));
 }
 
@@ -82,16 +97,18 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
   return forked;
 }
 
-function sampleRow(sequence: Sequence, batchIndex: number): SampleRow {
+/** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens. */
+function sampleRow(sequence: Sequence, batchIndex: number, ahead: number): SampleRow {
   const { command } = sequence;
-  const mayEnd = sequence.generatedCount >= (command.outputTokensMin ?? 0);
+  const generatedCount = sequence.generatedCount + ahead;
+  const mayEnd = generatedCount >= (command.outputTokensMin ?? 0);
   return {
     batchIndex,
     sampling: command.sampling,
     seed: sequence.seed,
     tokens: sequence.tokens,
-    tokenCount: sequence.tokenCount,
-    generatedCount: sequence.generatedCount,
+    tokenCount: sequence.tokenCount + ahead,
+    generatedCount,
     ignoreEos: command.ignoreEos || !mayEnd,
     forbiddenTokens: mayEnd ? undefined : command.stopTokenIds,
   };
@@ -106,16 +123,16 @@ export interface Draws {
   readonly nowMs: number;
 }
 
-/** Appends one drawn token per row. */
+/** Appends one drawn token per row; of a sequence with a draft as many as were computed from what was drawn before them. */
 export function applyDraws(state: SchedulerState, drawing: Drawing, { tokens, logprobs, nowMs }: Draws): void {
   for (const [index, sequence] of drawing.sequences.entries()) {
-    if (sequence.state !== 'running') continue;
-    applyDraw(state, sequence, {
-      token: must(tokens[index], 'one draw per row'),
-      logprobs: logprobs?.get(index),
-      nowMs,
-    });
+    const draft = drawing.drafts.get(sequence);
+    if (sequence.state !== 'running' || draft?.hasParted === true) continue;
+    const token = must(tokens[index], 'one draw per row');
+    if (draft !== undefined) noteDraw(state, sequence, { draft, token });
+    applyDraw(state, sequence, { token, logprobs: logprobs?.get(index), nowMs });
   }
+  for (const [sequence, draft] of drawing.drafts) settleDraft(state, sequence, draft);
 }
 
 interface Draw {
@@ -185,6 +202,7 @@ export function applyFailure(
   outcome: Exclude<DecodeOutcome, { kind: 'done' }>,
 ): void {
   state.totals.stepFailures += 1;
+  for (const { sequence, draft } of plan.chunks) if (draft !== undefined) takeBackGuesses(state, sequence);
   if (outcome.kind === 'no-room' && state.running.length > 1) {
     // The allocator promised room that the native cache does not have: give back the last in rank and try again.
     const victim = victimOf(state);
@@ -203,7 +221,10 @@ export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: numbe
   state.totals.steps += 1;
   const shape = shapeOf(plan);
   const expectedMs = state.costs.predictMs(shape);
-  const isChange = noteStep(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
+  const isChange = noteTurn(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
   // A change takes time of its own, which would be learned as that of every such step.
-  if (!isChange || expectedMs === undefined) state.costs.observe(shape, stepMs);
+  if (isChange && expectedMs !== undefined) return;
+  // What guesses cost is learned apart: the cost of a step without them is what they are held against.
+  if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
+  if (state.speculation !== undefined) noteStep(state.speculation, { ...shape, extraRows: plan.extraRows }, stepMs);
 }

@@ -11,9 +11,9 @@ import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../p
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
-import type { StepPlan } from './plan-step.ts';
 import { settle } from './settle-step.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
+import type { StepPlan } from './step-plan.ts';
 
 export interface EngineLoopPorts extends PerformPorts {
   /** Undefined where no sequence has a grammar. */

@@ -9,9 +9,9 @@ import type { SampleRow } from '../kernel-port.ts';
 import type { GenerateCommand } from '../ports.ts';
 import { laterBy } from '../time-limit.ts';
 import type { Drawing } from './apply-step.ts';
-import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
+import type { StepPlan } from './step-plan.ts';
 
 export interface GrammarGatePorts {
   readonly scheduler: Scheduler;
@@ -121,7 +121,7 @@ function cursorOf(sequence: Sequence): GrammarCursor | undefined {
 
 function applyOutcomes(
   scheduler: Scheduler,
-  { rows, sequences, scorings }: Drawing,
+  { rows, sequences, scorings, drafts }: Drawing,
   { byId, nowMs }: { byId: ReadonlyMap<SequenceId, MaskOutcome | undefined>; nowMs: number },
 ): Drawing {
   const masked: SampleRow[] = [];
@@ -137,5 +137,5 @@ function applyOutcomes(
       drawn.push(sequence);
     }
   }
-  return { rows: masked, sequences: drawn, scorings };
+  return { rows: masked, sequences: drawn, scorings, drafts };
 }

@@ -3,8 +3,8 @@
 import { assertNever } from '../assert.ts';
 import type { Kernel } from '../kernel-port.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { StepPlan } from './plan-step.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { StepPlan } from './step-plan.ts';
 
 export interface PerformPorts {
   readonly scheduler: Scheduler;

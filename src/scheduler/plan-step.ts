@@ -3,44 +3,15 @@
 // The plan is data. The engine loop performs, in this order: parks, cache operations, restores, the batch.
 
 import { octetError } from '../errors.ts';
-import type { CacheSeqId } from '../ids.ts';
 import type { Admission } from '../kv/types.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';
-import type { StepShape } from './cost-model.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
 import { promptTokensWithin } from './prompt-budget.ts';
-import { countWithinRows, hasUnscoredPrompt, type ScoredRun, scoredRun } from './prompt-scores.ts';
+import { countWithinRows, hasUnscoredPrompt } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
-
-/** A run of one sequence's tokens in the step's batch. */
-export interface PlannedChunk {
-  readonly sequence: Sequence;
-  readonly seq: CacheSeqId;
-  /** First token's position, which is also its index in `sequence.tokens`. */
-  readonly from: number;
-  readonly count: number;
-  /** The chunk ends at the sequence's last token, so a new one is drawn from its last row. */
-  readonly draws: boolean;
-  /** Rows whose logits are wanted for log-probabilities of the prompt. */
-  readonly scored?: ScoredRun | undefined;
-}
-
-/** A parked state to put back under the sequence's new native id. */
-export interface Restore {
-  readonly sequence: Sequence;
-  readonly seq: CacheSeqId;
-}
-
-export interface StepPlan {
-  /** Of all chunks. */
-  adapter: AdapterName;
-  readonly chunks: PlannedChunk[];
-  readonly parks: Park[];
-  readonly restores: Restore[];
-  tokenCount: number;
-}
+import { addChunk, removeChunk, type StepPlan } from './step-plan.ts';
 
 /** Waiting sequences that may be passed over in one step because their prefix is being computed by another. */
 const pendingSkipsMax = 256;
@@ -49,7 +20,14 @@ const pendingSkipsMax = 256;
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
   const parks: Park[] = [];
   secureBlocks(state, parks);
-  const plan: StepPlan = { adapter: adapterOfStep(state), chunks: [], parks, restores: [], tokenCount: 0 };
+  const plan: StepPlan = {
+    adapter: adapterOfStep(state),
+    chunks: [],
+    parks,
+    restores: [],
+    tokenCount: 0,
+    extraRows: 0,
+  };
   const budget = planRunning(state, plan, nowMs);
   admitWaiting(state, plan, { budget, nowMs });
   if (plan.tokenCount === 0 && state.running.length > 0) {
@@ -257,40 +235,4 @@ function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const perTokenMs = state.costs.promptTokenMs(missing) ?? 0;
   const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
   return missing.tokens * perTokenMs > restoreMs || state.options.preemption === 'park';
-}
-
-function addChunk(plan: StepPlan, sequence: Sequence, count: number): void {
-  plan.chunks.push({
-    sequence,
-    seq: leaseOf(sequence).seq,
-    from: sequence.computedCount,
-    count,
-    draws: sequence.computedCount + count === sequence.tokenCount,
-    scored: scoredRun(sequence, sequence.computedCount, count),
-  });
-  plan.tokenCount += count;
-}
-
-/** Takes a sequence out of a plan that was not performed yet: its tokens, and its restore if it has one. */
-export function removeChunk(plan: StepPlan, sequence: Sequence): void {
-  const index = plan.chunks.findIndex((chunk) => chunk.sequence === sequence);
-  const [removed] = index < 0 ? [] : plan.chunks.splice(index, 1);
-  plan.tokenCount -= removed?.count ?? 0;
-  const restoreIndex = plan.restores.findIndex((restore) => restore.sequence === sequence);
-  if (restoreIndex >= 0) plan.restores.splice(restoreIndex, 1);
-}
-
-/** The step as the cost model sees it. */
-export function shapeOf(plan: StepPlan): StepShape {
-  let decodeCount = 0;
-  let promptTokenCount = 0;
-  let depthSum = 0;
-  for (const { from, count, draws } of plan.chunks) {
-    if (count === 1 && draws) decodeCount += 1;
-    else {
-      promptTokenCount += count;
-      depthSum += count * (from + count / 2);
-    }
-  }
-  return { decodeCount, promptTokenCount, promptDepth: promptTokenCount === 0 ? 0 : depthSum / promptTokenCount };
 }

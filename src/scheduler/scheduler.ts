@@ -21,11 +21,13 @@ import {
   observeStep,
 } from './apply-step.ts';
 import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
-import { planStep, removeChunk, type StepPlan } from './plan-step.ts';
+import { planStep } from './plan-step.ts';
 import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
+import { planDrafts } from './speculation/plan-drafts.ts';
 import { type AdapterCount, createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
+import { removeChunk, type StepPlan } from './step-plan.ts';
 
 export interface Scheduler {
   /** Takes a command; each of its choices ends in exactly one terminal event, or in `cancel`. */
@@ -70,7 +72,9 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     },
     plan(nowMs) {
       expire(state, nowMs);
-      return planStep(state, nowMs);
+      const plan = planStep(state, nowMs);
+      if (plan !== undefined) planDrafts(state, plan);
+      return plan;
     },
     parked(park, parkedState, elapsedMs) {
       settlePark(state, park, { parkedState, elapsedMs });
@@ -174,6 +178,10 @@ function statsOf(state: SchedulerState): SchedulerStats {
     stepFailureCount: state.totals.stepFailures,
     adaptersRunning: adaptersWith(state, ({ running }) => running > 0),
     adaptersWaiting: adaptersWith(state, ({ waiting }) => waiting > 0),
+    draftCount: state.speculation?.totals.draftCount ?? 0,
+    draftTokenCount: state.speculation?.totals.draftTokenCount ?? 0,
+    acceptedTokenCount: state.speculation?.totals.acceptedTokenCount ?? 0,
+    acceptedByPosition: [...(state.speculation?.totals.acceptedByPosition ?? [])],
   };
 }
 

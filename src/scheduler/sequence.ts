@@ -14,6 +14,7 @@ import type { CacheRequest, Lease } from '../kv/types.ts';
 import type { GenerateCommand } from '../ports.ts';
 import type { TimeLimit } from '../time-limit.ts';
 import type { HeapMember } from './ordered-heap.ts';
+import type { Follower } from './speculation/speculation.ts';
 
 export type SequenceState = 'waiting' | 'running' | 'finished';
 export type SequenceMove = 'admit' | 'preempt' | 'finish';
@@ -46,6 +47,8 @@ export interface Sequence extends HeapMember {
   forkOf: Sequence | undefined;
   /** Its entry among the deadlines; undefined when it has none. */
   deadline: DeadlineEntry | undefined;
+  /** What speculation knows of it; undefined until it is asked for a guess. */
+  follower: Follower | undefined;
   /** Engine clock when it first left the queue; undefined before. */
   startedMs: number | undefined;
   firstTokenMs: number | undefined;
@@ -91,6 +94,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     siblings: [],
     forkOf: undefined,
     deadline: undefined,
+    follower: undefined,
     startedMs: undefined,
     firstTokenMs: undefined,
     lastTokenMs: origin.nowMs,
@@ -114,14 +118,25 @@ export function transition(sequence: Sequence, move: SequenceMove): void {
 
 /** Appends a drawn token. Amortized O(1): the array doubles. */
 export function appendToken(sequence: Sequence, token: TokenId): void {
-  if (sequence.tokenCount === sequence.tokens.length || sequence.tokens === sequence.command.tokens) {
-    const grown = new Int32Array(Math.max(sequence.tokenCount + 64, sequence.tokenCount * 2));
-    grown.set(sequence.tokens.subarray(0, sequence.tokenCount));
-    sequence.tokens = grown;
-  }
+  makeRoom(sequence, 1);
   sequence.tokens[sequence.tokenCount] = token;
   sequence.tokenCount += 1;
   sequence.generatedCount += 1;
+}
+
+/** Puts guesses behind its tokens, where a step's rows read them; they are no tokens of it. */
+export function writeAhead(sequence: Sequence, guesses: Int32Array): void {
+  if (guesses.length === 0) return;
+  makeRoom(sequence, guesses.length);
+  sequence.tokens.set(guesses, sequence.tokenCount);
+}
+
+function makeRoom(sequence: Sequence, count: number): void {
+  const { tokens, tokenCount, command } = sequence;
+  if (tokenCount + count <= tokens.length && tokens !== command.tokens) return;
+  const grown = new Int32Array(Math.max(tokenCount + 64, tokenCount * 2, tokenCount + count));
+  grown.set(tokens.subarray(0, tokenCount));
+  sequence.tokens = grown;
 }
 
 /** Tokens that a step still has to compute for it: 1 while decoding, more while its prompt is read. */

@@ -9,7 +9,7 @@ import type { MaskTiming, StepTiming } from '../ports.ts';
 import type { Drawing } from './apply-step.ts';
 import type { GrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps } from './perform-plan.ts';
-import type { StepPlan } from './plan-step.ts';
+import type { StepPlan } from './step-plan.ts';
 
 export interface SettlePorts extends PerformPorts {
   readonly gate: GrammarGate;
@@ -43,6 +43,8 @@ export async function settle(
     const threadMs = ports.masks?.takeMaskMs() ?? 0;
     if (rowCount > 0) masks = { rowCount, waitMs: now() - askedMs, threadMs };
     await draw(ports, drawing);
+    // Guesses that were wrong leave the cache before anything else is computed.
+    performOps(ports);
   } catch (error) {
     scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
   }

@@ -8,6 +8,7 @@ import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
+import { createSpeculation, type Speculation, type SpeculationOptions } from './speculation/speculation.ts';
 import { createWaitingQueue, type Policy, type WaitingQueue } from './waiting-queue.ts';
 
 export type Preemption = 'auto' | 'park' | 'recompute';
@@ -30,6 +31,8 @@ export interface SchedulerOptions {
   /** Host memory for parked sequences. */
   readonly parkBytesMax: number;
   readonly endTokenIds: readonly TokenId[];
+  /** Undefined computes nothing ahead. */
+  readonly speculation?: SpeculationOptions | undefined;
 }
 
 export interface SchedulerState {
@@ -41,6 +44,7 @@ export interface SchedulerState {
   readonly turns: AdapterTurns;
   /** Sequences of each adapter that had any. */
   readonly adapterCounts: Map<string, AdapterCount>;
+  readonly speculation: Speculation | undefined;
   /** Every sequence that has not ended. */
   readonly sequences: Map<SequenceId, Sequence>;
   /** In order of admission. */
@@ -81,14 +85,16 @@ export interface Totals {
 const parkBytesPerMsUnmeasured = 1e6;
 
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
+  const costs = createCostModel();
   return {
     options,
     cache,
     endTokens: new Set<number>(options.endTokenIds),
     queue: createWaitingQueue(options.policy),
-    costs: createCostModel(),
+    costs,
     turns: createAdapterTurns(),
     adapterCounts: new Map(),
+    speculation: options.speculation === undefined ? undefined : startSpeculation(options.speculation, costs),
     sequences: new Map(),
     running: [],
     deadlines: createOrderedHeap<DeadlineEntry>((a, b) => a.atMs < b.atMs),
@@ -108,4 +114,14 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     parked: createHostTier(options.parkBytesMax),
     parkBytesPerMs: parkBytesPerMsUnmeasured,
   };
+}
+
+/** A chunk so large that its fixed part hardly counts. */
+const wideChunkTokens = 256;
+
+function startSpeculation(options: SpeculationOptions, costs: CostModel): Speculation {
+  return createSpeculation(options, {
+    plainMs: (decodeCount) => costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 }),
+    promptTokenMs: () => costs.promptTokenMs({ tokens: wideChunkTokens, depth: 0 }),
+  });
 }

@@ -1,20 +1,24 @@
-// From a plan to the kernel's batch: rows in order of native sequence ids, and small gaps between those ids bridged.
+// From a plan to the kernel's batch: rows in order of native sequence ids, small gaps between those ids bridged, and where
+// sequences have guesses of different length all made equally long.
 // Why bridge: with a slab for each sequence llama.cpp computes only consecutive ids together; one idle id in between cuts a
 // step in two passes over all weights. A filler row costs its own arithmetic alone (measured on two cores, 135M shape:
 // 31 sequences with one gap 99 ms, without 77). It is computed for the idle id behind whatever that holds, and removed again.
+// Why equally long: it computes as many rows of each id together as the shortest has, and what is left in further passes.
 
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../kernel-port.ts';
-import type { PlannedChunk, StepPlan } from './plan-step.ts';
+import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 
 /** Longest run of idle ids that is bridged: beyond it the filler rows cost more than another pass. */
 const bridgedIdsMax = 4;
 
-/** A row of an idle sequence id, to be removed after the step. */
+/** Rows of a sequence id that nobody asked for, to be removed after the step. */
 export interface Filler {
   readonly seq: CacheSeqId;
+  /** Of the first row. */
   readonly position: number;
+  readonly count: number;
 }
 
 export interface StepRows {
@@ -29,17 +33,19 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
   const { batch } = kernel;
   const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
+  const evenCount = evenCountOf(kernel, plan);
   let spareRows = kernel.limits.batchTokensMax - plan.tokenCount;
   let row = 0;
+  const fill = (filler: Filler): void => {
+    writeFiller(kernel, row, filler);
+    fillers.push(filler);
+    row += filler.count;
+    spareRows -= filler.count;
+  };
   let previousSeq: number | undefined;
   for (const [index, chunk] of inWritingOrder(kernel, plan)) {
-    const bridge = previousSeq === undefined ? [] : bridgeBetween(kernel, previousSeq, { to: chunk.seq, spareRows });
-    for (const filler of bridge) {
-      writeRow(kernel, row, filler);
-      row += 1;
-    }
-    fillers.push(...bridge);
-    spareRows -= bridge.length;
+    const gap = { to: chunk.seq, spareRows, count: evenCount };
+    if (previousSeq !== undefined) bridgeBetween(kernel, previousSeq, gap).forEach(fill);
     const { tokens } = chunk.sequence;
     batch.tokens.set(tokens.subarray(chunk.from, chunk.from + chunk.count), row);
     batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
@@ -50,9 +56,11 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
     }
     for (let offset = 0; offset < chunk.count; offset++) batch.positions[row + offset] = chunk.from + offset;
     row += chunk.count;
-    if (chunk.draws) batch.outputs[row - 1] = 1;
+    if (chunk.draws) batch.outputs.fill(1, row - 1 - (chunk.draft?.rowCount ?? 0), row);
     lastRows[index] = row - 1;
     previousSeq = chunk.seq;
+    const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: evenCount - chunk.count };
+    if (short.count > 0 && short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
   }
   return { rowCount: row, lastRows, fillers };
 }
@@ -65,7 +73,7 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
 function inWritingOrder({ limits }: Kernel, { chunks }: StepPlan): (readonly [number, PlannedChunk])[] {
   const entries = [...chunks.entries()];
   const last = entries.at(-1);
-  const isMixed = last !== undefined && last[1].count > 1 && chunks.some(({ count }) => count === 1);
+  const isMixed = last !== undefined && ownCount(last[1]) > 1 && chunks.some(({ count }) => count === 1);
   if (limits.layout !== 'per-sequence' || !isMixed) return entries;
   return [last, ...entries.slice(0, -1)];
 }
@@ -84,26 +92,36 @@ export function removeFillers(kernel: Kernel, fillers: readonly Filler[]): void 
   for (const { seq, position } of fillers) kernel.truncate(seq, position);
 }
 
-function writeRow({ batch }: Kernel, row: number, { seq, position }: Filler): void {
-  batch.tokens[row] = 0;
-  batch.positions[row] = position;
-  batch.cacheSeqs[row] = seq;
-  batch.outputs[row] = 0;
+function writeFiller({ batch }: Kernel, row: number, { seq, position, count }: Filler): void {
+  batch.tokens.fill(0, row, row + count);
+  batch.cacheSeqs.fill(seq, row, row + count);
+  batch.outputs.fill(0, row, row + count);
+  for (let offset = 0; offset < count; offset++) batch.positions[row + offset] = position + offset;
+}
+
+/** Rows that each sequence of a step with guesses gets; 1 where there are none, or where lengths may differ. */
+function evenCountOf({ limits }: Kernel, { chunks, extraRows }: StepPlan): number {
+  if (limits.layout !== 'per-sequence' || extraRows === 0) return 1;
+  return chunks.reduce((longest, { count }) => Math.max(longest, count), 1);
+}
+
+function fitsSlab({ limits }: Kernel, { position, count }: Filler): boolean {
+  return position + count <= Math.floor(limits.cellCount / limits.cacheSeqCount);
 }
 
 /** A filler for every idle id between two, or none: a bridge with a hole is no bridge. */
 function bridgeBetween(
-  { limits, positions }: Kernel,
+  kernel: Kernel,
   from: number,
-  { to, spareRows }: { to: number; spareRows: number },
+  { to, spareRows, count }: { to: number; spareRows: number; count: number },
 ): Filler[] {
+  const { limits, positions } = kernel;
   const idleCount = to - from - 1;
   if (limits.layout !== 'per-sequence' || !limits.sharesPrefixes) return [];
-  if (idleCount <= 0 || idleCount > Math.min(bridgedIdsMax, spareRows)) return [];
-  const slabCells = Math.floor(limits.cellCount / limits.cacheSeqCount);
+  if (idleCount <= 0 || idleCount > bridgedIdsMax || idleCount * count > spareRows) return [];
   const fillers = Array.from({ length: idleCount }, (_, index): Filler => {
     const seq = cacheSeqId(from + 1 + index);
-    return { seq, position: (positions(seq)?.max ?? -1) + 1 };
+    return { seq, position: (positions(seq)?.max ?? -1) + 1, count };
   });
-  return fillers.every(({ position }) => position < slabCells) ? fillers : [];
+  return fillers.every((filler) => fitsSlab(kernel, filler)) ? fillers : [];
 }

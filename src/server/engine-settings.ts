@@ -1,7 +1,12 @@
 // From the settings to what the engine process is told.
 
 import type { PrecisionStatus } from '../precision-status.ts';
-import type { EmbeddingWish, EngineAdapter, EngineConfiguration } from './engine/engine-configuration.ts';
+import type {
+  EmbeddingWish,
+  EngineAdapter,
+  EngineConfiguration,
+  SpeculationConfiguration,
+} from './engine/engine-configuration.ts';
 import type { Settings } from './settings-schema.ts';
 
 /** What the engine is to load. */
@@ -39,10 +44,20 @@ export function engineConfiguration(
     grammarTimeoutMs: settings.grammarTimeoutMs,
     embedding: embeddingWish(settings),
     isEncoder,
+    speculation: speculationOf(settings),
     nice: settings.engineNice,
   };
 }
 
 function embeddingWish({ pooling, embeddingTokens }: Settings): EmbeddingWish | undefined {
   return pooling === 'off' ? undefined : { pooling, inputTokensMax: embeddingTokens };
+}
+
+function speculationOf(settings: Settings): SpeculationConfiguration | undefined {
+  if (settings.speculative === 'off') return undefined;
+  return {
+    draftTokensMax: settings.speculativeTokens,
+    matchTokensMin: settings.lookupTokensMin,
+    windowTokens: settings.lookupWindow,
+  };
 }

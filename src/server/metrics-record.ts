@@ -44,6 +44,9 @@ const engineCounters = [
   'grammarHitCount',
   'grammarMissCount',
   'grammarEvictionCount',
+  'draftCount',
+  'draftTokenCount',
+  'acceptedTokenCount',
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
@@ -177,7 +180,11 @@ function createEngineRecord() {
     grammarHitCount: 0,
     grammarMissCount: 0,
     grammarEvictionCount: 0,
+    draftCount: 0,
+    draftTokenCount: 0,
+    acceptedTokenCount: 0,
   };
+  const pastAcceptedByPosition: number[] = [];
   const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
     stats: undefined,
     capacity: undefined,
@@ -186,6 +193,8 @@ function createEngineRecord() {
   return {
     /** Totals of engines that have ended. */
     past,
+    /** Of those: accepted guesses by place. */
+    pastAcceptedByPosition,
     /** The engine that runs now. */
     present,
     restartCount: 0,
@@ -199,6 +208,13 @@ function createEngineRecord() {
 /** A counter of the engine over all its restarts. */
 export function engineTotal(record: MetricsRecord, counter: EngineCounter): number {
   return record.engine.past[counter] + (record.engine.present.stats?.[counter] ?? 0);
+}
+
+/** Accepted guesses by their place in the draft, over all restarts; empty where nothing is guessed. */
+export function acceptedByPosition({ pastAcceptedByPosition: past, present }: MetricsRecord['engine']): number[] {
+  const now = present.stats?.acceptedByPosition ?? [];
+  const length = Math.max(past.length, now.length);
+  return Array.from({ length }, (_, position) => (past[position] ?? 0) + (now[position] ?? 0));
 }
 
 export function recordStep(record: MetricsRecord, step: EngineReport & { readonly nowMs: number }): void {
@@ -240,6 +256,7 @@ export function recordRestart(record: MetricsRecord): void {
 
 function keepTotals({ engine }: MetricsRecord): void {
   for (const counter of engineCounters) engine.past[counter] += engine.present.stats?.[counter] ?? 0;
+  engine.pastAcceptedByPosition = acceptedByPosition(engine);
   engine.present.stats = undefined;
 }
 

@@ -4,7 +4,13 @@
 
 import type { ServedAdapter } from '../routes/dependencies.ts';
 import { kvUsage } from './metrics-octet.ts';
-import { embeddedTokens, engineTotal, type MetricsRecord } from './metrics-record.ts';
+import {
+  acceptedByPosition,
+  type EngineCounter,
+  embeddedTokens,
+  engineTotal,
+  type MetricsRecord,
+} from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
 
 export interface ServedNames {
@@ -19,6 +25,7 @@ export function vllmSeries(record: MetricsRecord, { modelName, adapters }: Serve
     ...stateSeries(record),
     adapterSeries(record, adapters),
     ...tokenSeries(record),
+    ...speculationSeries(record),
     ...latencySeries(record),
     ...sizeSeries(record),
     ...deprecatedSeries(record),
@@ -92,6 +99,35 @@ function cacheConfig(record: MetricsRecord): readonly Sample[] {
         enable_prefix_caching: capacity.prefixSharing.kind === 'blocks' ? 'True' : 'False',
       },
     },
+  ];
+}
+
+function speculationSeries(record: MetricsRecord): Series[] {
+  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
+  return [
+    counter(
+      'vllm:spec_decode_num_drafts_total',
+      'Guesses that were computed, of one token or more.',
+      total('draftCount'),
+    ),
+    counter('vllm:spec_decode_num_draft_tokens_total', 'Tokens of those guesses.', total('draftTokenCount')),
+    counter(
+      'vllm:spec_decode_num_accepted_tokens_total',
+      'Guessed tokens that were then drawn.',
+      total('acceptedTokenCount'),
+    ),
+    counter(
+      'vllm:spec_decode_num_accepted_tokens_per_pos_total',
+      'Guessed tokens that were then drawn, by their place in the guess, from 0.',
+      {
+        labelNames: ['position'],
+        read: () =>
+          acceptedByPosition(record.engine).map((value, position) => ({
+            labels: { position: String(position) },
+            value,
+          })),
+      },
+    ),
   ];
 }
 

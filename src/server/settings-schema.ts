@@ -13,6 +13,7 @@ import { byteSize, kvPair, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
 import { responsesSettings } from './settings-responses.ts';
 import { serverSettings } from './settings-server.ts';
+import { speculationSettings } from './settings-speculation.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -259,6 +260,7 @@ export const settingsSchema = z.object({
   ...gateSettings,
   ...embeddingSettings,
   ...schedulingSettings,
+  ...speculationSettings,
   ...limitSettings,
   ...responsesSettings,
   ...engineSettings,

@@ -64,6 +64,19 @@ export async function step(kernel: Kernel, chunks: readonly Chunk[]): Promise<nu
   return [...(await kernel.sample(rows))];
 }
 
+/** Computes a chunk with logits of every row and draws the token after each; shape (tokens.length,). */
+export async function drawRows(kernel: Kernel, { seq, from, tokens }: Chunk): Promise<number[]> {
+  for (const [row, token] of tokens.entries()) {
+    kernel.batch.tokens[row] = token;
+    kernel.batch.positions[row] = from + row;
+    kernel.batch.cacheSeqs[row] = seq;
+    kernel.batch.outputs[row] = 1;
+  }
+  const outcome = await kernel.decode(tokens.length);
+  assert(outcome.kind === 'done', `the step succeeds: ${JSON.stringify(outcome)}`);
+  return [...(await kernel.sample(tokens.map((_, row) => rowAt(row))))];
+}
+
 /** Draws `count` tokens after `first`, which follows the `from` tokens already computed; `first` is the first of them. */
 export async function goOn(
   kernel: Kernel,

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { must } from '../../src/assert.ts';
 import type { Kernel } from '../../src/kernel-port.ts';
-import { answer, answerLength, decode, goOn, type KernelLaws, seqOf, step } from './kernel-driver.ts';
+import { answer, answerLength, decode, drawRows, goOn, type KernelLaws, seqOf, step } from './kernel-driver.ts';
 
 /** Tokens of a prefix that is shared. */
 const common = 12;
@@ -74,6 +74,19 @@ export const cuttingLaws: KernelLaws = (subject, kernelNow) => {
     const [draw] = await step(kernel, [{ seq: 1, from: common, tokens: prompt.slice(common) }]);
     const from = prompt.length;
     expect(await goOn(kernel, 1, { first: must(draw, 'a draw'), from, count: answerLength })).toEqual(expected);
+  });
+
+  test('draws at each of several rows what it draws one at a time, and goes on where guesses went wrong', async () => {
+    const kernel = kernelNow();
+    const expected = await answer(kernel, 0, prompt, answerLength);
+    const [first = 0] = await answer(kernel, 1, prompt, 1);
+    const [, next = 0, third = 0] = expected;
+    const from = prompt.length;
+    // The first guess is right, the others are not.
+    const rows = await drawRows(kernel, { seq: 1, from, tokens: [first, next, ...second.slice(0, 2)] });
+    expect(rows.slice(0, 2)).toEqual(expected.slice(1, 3));
+    kernel.truncate(seqOf(1), from + 2);
+    expect(await goOn(kernel, 1, { first: third, from: from + 2, count: answerLength - 2 })).toEqual(expected.slice(2));
   });
 
   test('leaves a sequence alone that is cut where it ends', async () => {

@@ -65,6 +65,10 @@ export const quietStats: EngineStats = {
   grammarHitCount: 0,
   grammarMissCount: 0,
   grammarEvictionCount: 0,
+  draftCount: 0,
+  draftTokenCount: 0,
+  acceptedTokenCount: 0,
+  acceptedByPosition: [],
   adaptersRunning: [],
   adaptersWaiting: [],
 };

@@ -49,6 +49,12 @@ export function nextToken(chain: number, seed: number, vocabularySize: number): 
   return chainOf(chain, seed) % vocabularySize;
 }
 
+/** Penalties and limits of a row are taken from its tokens: they must be those that its logits were computed from. */
+function checkTokens({ tokens, tokenCount, batchIndex }: SampleRow, chain: number, shift: number): void {
+  const own = tokens.subarray(0, tokenCount).reduce((previous, token) => chainOf(previous ^ shift, token), 0);
+  if (tokenCount > 0 && own !== chain) throw new Error(`row ${batchIndex} draws after other tokens than were computed`);
+}
+
 /** The token, or the next one that the mask allows; -1 where it allows none. */
 function allowedFrom(token: number, mask: Int32Array | undefined, vocabularySize: number): number {
   for (let offset = 0; offset < vocabularySize; offset++) {
@@ -168,6 +174,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return Int32Array.from(rows, (row) => {
         const chain = outputChains[row.batchIndex];
         if (chain === undefined) throw new Error(`row ${row.batchIndex} has no logits`);
+        checkTokens(row, chain, adapterShift(adapter));
         return allowedFrom(nextToken(chain, row.seed, options.vocabularySize), row.mask, options.vocabularySize);
       });
     },

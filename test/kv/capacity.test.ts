@@ -51,7 +51,7 @@ describe('a plan without wishes', () => {
     expect(plan.rows[1]).toEqual({ part: 'adapters', bytes: 0.2 * gibibyte, detail: 'sql, code' });
     expect(plan.cellCount).toBe(planned({ ...request, availableBytes: 8.8 * gibibyte }).cellCount);
     expect(refusal({ ...request, availableBytes: 8.5 * gibibyte, adapters })).toContain(
-      'weights 7.9 GiB + adapters 204.8 MiB + compute 512.0 MiB',
+      'KV 17.0 MiB + adapters 204.8 MiB',
     );
   });
 

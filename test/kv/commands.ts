@@ -14,6 +14,13 @@ export type Command =
   | { readonly kind: 'restore'; readonly pick: number }
   | { readonly kind: 'compute'; readonly pick: number; readonly count: number }
   | { readonly kind: 'generate'; readonly pick: number; readonly tokens: readonly number[] }
+  /** Guesses computed behind the last token, of which so many come true; nothing unless only the last token is uncomputed. */
+  | {
+      readonly kind: 'guess';
+      readonly pick: number;
+      readonly tokens: readonly number[];
+      readonly acceptedCount: number;
+    }
   | { readonly kind: 'fork'; readonly pick: number }
   | { readonly kind: 'release'; readonly pick: number; readonly keep: 'keep' | 'discard'; readonly inFlight: number }
   | { readonly kind: 'clear' };
@@ -42,6 +49,10 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
     { weight: 60, arbitrary: fc.record({ kind: fc.constant('compute' as const), pick, count }) },
     { weight: 25, arbitrary: fc.record({ kind: fc.constant('generate' as const), pick, tokens: tokens(4) }) },
     { weight: 10, arbitrary: fc.record({ kind: fc.constant('fork' as const), pick }) },
+    {
+      weight: 20,
+      arbitrary: fc.record({ kind: fc.constant('guess' as const), pick, tokens: tokens(6), acceptedCount: fc.nat(6) }),
+    },
     { weight: 30, arbitrary: fc.record({ kind: fc.constant('release' as const), pick, keep, inFlight: fc.nat(4) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
   );

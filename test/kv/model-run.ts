@@ -81,6 +81,9 @@ function perform(model: Model, command: Command): void {
     case 'generate':
       generate(model, picked, command.tokens);
       break;
+    case 'guess':
+      guess(model, picked, command);
+      break;
     case 'fork':
       fork(model, picked);
       break;
@@ -179,6 +182,27 @@ function generate(model: Model, sequence: Running, tokens: readonly number[]): v
   }
   sequence.tokens.push(...tokens);
   assert(sequence.lease.blocks.length * cache.blockTokens >= tokenCount, 'an extended lease has blocks for its tokens');
+}
+
+/** Computes the last token and guesses behind it, commits those that came true, takes the others back. */
+function guess(
+  model: Model,
+  sequence: Running,
+  { tokens, acceptedCount }: { tokens: readonly number[]; acceptedCount: number },
+): void {
+  const { cache, tokensMax, sharing } = model.options;
+  const { lease, namespace } = sequence;
+  const tokenCount = sequence.tokens.length;
+  if (sharing === 'none' || sequence.computedCount !== tokenCount - 1 || tokenCount + tokens.length > tokensMax) return;
+  if (!cache.extend(lease, tokenCount + tokens.length)) return;
+  model.native.perform(cache.takeOps());
+  const ahead = { namespace, tokens: [...sequence.tokens, ...tokens] };
+  model.native.write(lease.seq, prefixHashes(ahead).slice(sequence.computedCount));
+  const accepted = tokens.slice(0, acceptedCount);
+  sequence.tokens.push(...accepted);
+  sequence.computedCount = sequence.tokens.length;
+  cache.commit(lease, requestOf(namespace, sequence.tokens));
+  cache.cut(lease, sequence.computedCount);
 }
 
 function fork(model: Model, origin: Running): void {

@@ -5,8 +5,8 @@ import type { KvCache } from '../../src/kv/types.ts';
 import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type LogprobsWish, type TokenLogprobs } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
-import type { StepPlan } from '../../src/scheduler/plan-step.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import type { StepPlan } from '../../src/scheduler/step-plan.ts';
 import type { TimeLimit } from '../../src/time-limit.ts';
 import { adapterShift, chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
 

@@ -10,8 +10,10 @@ import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { KvCache } from '../../src/kv/types.ts';
 import type { LogprobsWish } from '../../src/sampling-params.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
+import type { Proposer } from '../../src/scheduler/speculation/types.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
-import { createFakeKernel } from '../fakes/kernel.ts';
+import { chainOf, createFakeKernel, nextToken } from '../fakes/kernel.ts';
 import {
   type CommandWish,
   checkRig,
@@ -38,6 +40,7 @@ interface Shape {
   readonly preemption: 'auto' | 'park' | 'recompute';
   /** Rows of a step that may have logits of a prompt. */
   readonly scoredRowsMax: number;
+  readonly proposer: 'none' | 'lookup' | 'oracle';
 }
 
 const shapes: fc.Arbitrary<Shape> = fc
@@ -51,6 +54,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
+    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const),
   })
   .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
 
@@ -106,6 +110,34 @@ function contextTokensMax(shape: Shape): number {
   return shape.layout === 'per-sequence' ? slabTokens(shape) : shape.blockCount * shape.blockTokens;
 }
 
+/** Knows what the fake model says with one seed, and is mostly wrong about others. */
+const oracle: Proposer = {
+  evidenceLevels: 1,
+  follow: () => ({
+    propose({ tokens, tokenCount }, countMax) {
+      let chain = tokens.subarray(0, tokenCount).reduce(chainOf, 0);
+      const guessed = Int32Array.from({ length: countMax }, () => {
+        const token = nextToken(chain, 1, vocabularySize);
+        chain = chainOf(chain, token);
+        return token;
+      });
+      return { tokens: guessed, evidence: 0 };
+    },
+  }),
+};
+
+function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
+  // A cache that cannot be cut takes no guesses.
+  if (proposer === 'none' || layout === 'plain') return undefined;
+  const lookup = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 8 });
+  return {
+    proposer: proposer === 'lookup' ? lookup : oracle,
+    draftTokensMax: 4,
+    extraRowsMax: scoredRowsMax,
+    equalRows: layout === 'per-sequence',
+  };
+}
+
 function buildRig(shape: Shape): Rig {
   const perSequence = shape.layout === 'per-sequence';
   const cache = buildCache(shape);
@@ -118,6 +150,10 @@ function buildRig(shape: Shape): Rig {
     outputRowsMax: shape.sequencesMax + shape.scoredRowsMax,
     sharesPrefixes: shape.layout !== 'plain',
     layout: perSequence ? 'per-sequence' : 'pooled',
+    // A row more costs next to nothing: guesses pay whenever they may come true.
+    onDecode: (tokenCount) => {
+      rig.nowMs += 1 + tokenCount / 100;
+    },
   });
   const scheduler = createScheduler(
     {
@@ -131,10 +167,12 @@ function buildRig(shape: Shape): Rig {
       kvBytesPerToken: 4,
       parkBytesMax: 60,
       endTokenIds: kernel.limits.endTokenIds,
+      speculation: speculationOf(shape),
     },
     cache,
   );
-  return { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
+  const rig: Rig = { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
+  return rig;
 }
 
 async function runAll(
@@ -176,6 +214,8 @@ async function runAll(
 }
 
 describe('scheduler laws', () => {
+  const guessed = { draftTokens: 0, accepted: 0 };
+
   it('gives every sequence one end and the text it has alone, and leaves nothing behind', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, fc.array(actions, { minLength: 1, maxLength: 14 }), async (shape, script) => {
@@ -197,12 +237,18 @@ describe('scheduler laws', () => {
           );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
-        expect(rig.scheduler.stats().parkedBytes).toBe(0);
+        const { parkedBytes, draftTokenCount, acceptedTokenCount } = rig.scheduler.stats();
+        expect(parkedBytes).toBe(0);
+        guessed.draftTokens += draftTokenCount;
+        guessed.accepted += acceptedTokenCount;
         rig.cache.clear();
         await step(rig);
         expect(rig.kernel.usedCells()).toBe(0);
       }),
       { interruptAfterTimeLimit: timeLimitMs, numRuns: 2000, markInterruptAsFailure: false },
     );
+    // Guesses were computed, and came true and did not.
+    expect(guessed.accepted).toBeGreaterThan(100);
+    expect(guessed.draftTokens - guessed.accepted).toBeGreaterThan(100);
   });
 });

@@ -1,11 +1,11 @@
 // The batch of a step: rows in order, gaps between idle sequence ids bridged, and no trace of the bridge afterwards.
 
 import { describe, expect, it } from 'vitest';
-import { cacheSeqId } from '../../src/ids.ts';
+import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
-import type { StepPlan } from '../../src/scheduler/plan-step.ts';
-import { createSequence } from '../../src/scheduler/sequence.ts';
+import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
 import { denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
+import type { StepPlan } from '../../src/scheduler/step-plan.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
 
@@ -17,7 +17,33 @@ function planFor(seqs: readonly number[]): StepPlan {
     const sequence = createSequence(command, { choiceIndex: 0, arrival: seq, nowMs: 0, cachedAtArrival: 0 });
     return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
   });
-  return { adapter: undefined, chunks, parks: [], restores: [], tokenCount: chunks.length * promptTokens.length };
+  return {
+    adapter: undefined,
+    chunks,
+    parks: [],
+    restores: [],
+    tokenCount: chunks.length * promptTokens.length,
+    extraRows: 0,
+  };
+}
+
+/** Sequences that have computed their prompt, drawn a 4, and now have guesses behind it. */
+function guessingPlan(wishes: readonly { readonly seq: number; readonly guesses: readonly number[] }[]): StepPlan {
+  const plan = planFor(wishes.map(({ seq }) => seq));
+  const chunks = plan.chunks.map((chunk, index) => {
+    const guesses = Int32Array.from(wishes[index]?.guesses ?? []);
+    appendToken(chunk.sequence, tokenId(4));
+    writeAhead(chunk.sequence, guesses);
+    const draft = {
+      proposal: { tokens: guesses, evidence: 0 },
+      rowCount: guesses.length,
+      drawnCount: 0,
+      hasParted: false,
+    };
+    return { ...chunk, from: promptTokens.length, count: 1 + guesses.length, draft };
+  });
+  const tokenCount = chunks.reduce((sum, { count }) => sum + count, 0);
+  return { ...plan, chunks, tokenCount, extraRows: tokenCount - chunks.length };
 }
 
 function kernelOf(layout: KvLayout, batchTokensMax = 64) {
@@ -32,9 +58,9 @@ describe('writeBatch', () => {
     const rows = writeBatch(kernel, planFor([0, 1, 3, 6]));
     // Id 2 holds three positions already; 4 and 5 are empty.
     expect(rows.fillers).toEqual([
-      { seq: 2, position: 3 },
-      { seq: 4, position: 0 },
-      { seq: 5, position: 0 },
+      { seq: 2, position: 3, count: 1 },
+      { seq: 4, position: 0, count: 1 },
+      { seq: 5, position: 0, count: 1 },
     ]);
     expect(rows.rowCount).toBe(4 * 3 + 3);
     expect(rows.lastRows).toEqual([2, 5, 9, 14]);
@@ -47,6 +73,41 @@ describe('writeBatch', () => {
     expect(kernel.positions(cacheSeqId(2))).toEqual({ min: 0, max: 2 });
     expect(kernel.positions(cacheSeqId(4))).toBeUndefined();
     expect(kernel.usedCells()).toBe(5 * 3);
+  });
+
+  it('makes sequences with guesses of different length equally long, bridges included, and removes what it added', async () => {
+    const kernel = kernelOf('per-sequence');
+    const warm = planFor([0, 2, 3]);
+    const warmRows = writeBatch(kernel, warm);
+    await kernel.decode(warmRows.rowCount);
+    removeFillers(kernel, warmRows.fillers);
+    const plan = guessingPlan([
+      { seq: 0, guesses: [5, 6] },
+      { seq: 2, guesses: [5] },
+      { seq: 3, guesses: [] },
+    ]);
+    const rows = writeBatch(kernel, plan);
+    expect(rows.fillers).toEqual([
+      { seq: 1, position: 0, count: 3 },
+      { seq: 2, position: 5, count: 1 },
+      { seq: 3, position: 4, count: 2 },
+    ]);
+    expect([...kernel.batch.cacheSeqs.subarray(0, rows.rowCount)]).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    expect([...kernel.batch.outputs.subarray(0, rows.rowCount)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0]);
+    expect([...kernel.batch.tokens.subarray(0, 3)]).toEqual([4, 5, 6]);
+    expect(rows.lastRows).toEqual([2, 7, 9]);
+    expect(await kernel.decode(rows.rowCount)).toEqual({ kind: 'done' });
+    removeFillers(kernel, rows.fillers);
+    expect([0, 1, 2, 3].map((seq) => kernel.positions(cacheSeqId(seq))?.max)).toEqual([5, undefined, 4, 3]);
+  });
+
+  it('leaves guesses of different length as they are in a pool', () => {
+    const plan = guessingPlan([
+      { seq: 0, guesses: [5, 6] },
+      { seq: 1, guesses: [] },
+    ]);
+    const rows = writeBatch(kernelOf('pooled'), plan);
+    expect([rows.rowCount, rows.fillers, rows.lastRows]).toEqual([4, [], [2, 3]]);
   });
 
   it('leaves wide gaps, full slabs and batches without room alone', async () => {

@@ -96,7 +96,7 @@ function populate(metrics: Metrics): void {
   metrics.onPrecision(precision);
   metrics.onEngineReady(capacity);
   metrics.onStep({
-    stats: { ...quietStats, stepCount: 1 },
+    stats: { ...quietStats, stepCount: 1, acceptedByPosition: [2, 1] },
     timing: {
       stepMs: 5,
       decodeMs: 4,
@@ -215,6 +215,32 @@ describe('counts', () => {
       expect(await seriesValue(metrics, name)).toBe(0.3);
     }
     expect(await seriesValue(metrics, 'octet_kv_blocks', { state: 'cached' })).toBe(50);
+  });
+
+  test('guesses are counted by place, over restarts', async () => {
+    const metrics = create();
+    const name = 'vllm:spec_decode_num_accepted_tokens_per_pos_total';
+    const perPlace = async () =>
+      (await read(metrics)).get(name)?.samples.map(({ labels, value }) => [labels['position'], value]);
+    const step = (acceptedByPosition: readonly number[], draftTokenCount: number) =>
+      metrics.onStep({
+        stats: { ...quietStats, stepCount: 1, draftTokenCount, acceptedByPosition },
+        timing: undefined,
+        compiles: [],
+      });
+    step([5, 3], 16);
+    metrics.onEngineRestart();
+    expect(await perPlace()).toEqual([
+      ['0', 5],
+      ['1', 3],
+    ]);
+    step([1, 0, 0], 4);
+    expect(await perPlace()).toEqual([
+      ['0', 6],
+      ['1', 3],
+      ['2', 0],
+    ]);
+    expect(await seriesValue(metrics, 'vllm:spec_decode_num_draft_tokens_total')).toBe(20);
   });
 
   test('counters go on after a restart, gauges fall to zero', async () => {

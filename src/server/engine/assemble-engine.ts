@@ -19,6 +19,8 @@ import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineCapacity, EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
+import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
+import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { openLane } from './open-lane.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
@@ -72,11 +74,18 @@ export async function assembleEngine(
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
+  const sequencesMax = Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount);
+  // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
+  const scoredRowsMax = kernel.limits.outputRowsMax - sequencesMax;
+  const sharing = prefixSharing(model.shape);
+  if (configuration.speculation !== undefined && sharing.kind === 'none') {
+    ports.log('info', `speculation is off: guesses cannot be taken back from this cache (${sharing.reason})`);
+  }
   const scheduler = createScheduler(
     {
-      sequencesMax: Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
+      sequencesMax,
       stepTokensMax: kernel.limits.batchTokensMax,
-      scoredRowsMax: kernel.limits.outputRowsMax - Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount),
+      scoredRowsMax,
       contextTokensMax,
       itlTargetMs: configuration.itlTargetMs,
       policy: configuration.policy,
@@ -84,6 +93,7 @@ export async function assembleEngine(
       kvBytesPerToken: sizes.plan.kvBytesPerToken,
       parkBytesMax: configuration.parkBytesMax,
       endTokenIds: kernel.limits.endTokenIds,
+      speculation: speculationOf(configuration, kernel, scoredRowsMax),
     },
     cache,
   );
@@ -117,6 +127,26 @@ export async function assembleEngine(
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */
 function isPoolingWarning(text: string): boolean {
   return text.includes('model default pooling_type is');
+}
+
+/** Longer matches than the shortest that are told apart. */
+const matchLevels = 8;
+
+/** Undefined where none is wanted, or where wrong guesses could not be taken back. */
+function speculationOf(
+  { speculation }: EngineConfiguration,
+  { limits }: Kernel,
+  extraRowsMax: number,
+): SpeculationOptions | undefined {
+  if (speculation === undefined || !limits.sharesPrefixes) return undefined;
+  const { draftTokensMax, matchTokensMin, windowTokens } = speculation;
+  const matchTokensMax = matchTokensMin + matchLevels;
+  return {
+    proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
+    draftTokensMax,
+    extraRowsMax,
+    equalRows: limits.layout === 'per-sequence',
+  };
 }
 
 function createCache(kernel: Kernel, sizes: Sizes): KvCache {

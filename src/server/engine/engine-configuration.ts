@@ -46,6 +46,8 @@ export interface EngineConfiguration {
   readonly embedding?: EmbeddingWish | undefined;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder?: boolean | undefined;
+  /** Prompt lookup; undefined computes no guesses. */
+  readonly speculation?: SpeculationConfiguration | undefined;
   /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
   readonly nice: number;
 }
@@ -55,4 +57,13 @@ export interface EmbeddingWish {
   readonly pooling: Pooling | 'auto';
   /** Longest input; 0 means the model's training context, up to a bound. */
   readonly inputTokensMax: number;
+}
+
+export interface SpeculationConfiguration {
+  /** Guesses that one step computes for a sequence. */
+  readonly draftTokensMax: number;
+  /** Shortest run of tokens that is looked up. */
+  readonly matchTokensMin: number;
+  /** Newest tokens of a sequence that are searched. */
+  readonly windowTokens: number;
 }

@@ -1,0 +1,49 @@
+// `identity`: whether speculative decoding leaves texts as they are, over many requests; keeps the outcome.
+
+import { join } from 'node:path';
+import { packageRoot } from '../../src/server/package-root.ts';
+import { countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
+import { describeCircumstances, writeResults } from '../results.ts';
+import { measureIdentity } from './measure.ts';
+
+const flags = {
+  requests: countFlag(1000, { min: 1, max: 100_000 }, 'requests of each run'),
+  threads: countFlag(1, { min: 1, max: 256 }, 'threads of the kernels'),
+  name: textFlag('speculation-identity', 'of the results file'),
+  resultsDirectory: textFlag('bench/results', 'where results are kept'),
+};
+
+const combinations = [
+  ['greedy', 'per-sequence'],
+  ['sampled', 'pooled'],
+] as const;
+
+/** The exit status is 0 when every text is the same or parts at a near tie, 1 when one does not. */
+export async function identityCommand(argv: readonly string[]): Promise<number> {
+  const parsed = parseFlags(flags, argv);
+  if (parsed.kind === 'help') {
+    console.log(`octet bench identity: texts with guesses against texts without\n\n${describeFlags(flags)}`);
+    return 0;
+  }
+  if (parsed.kind === 'faults') {
+    console.error(parsed.faults.join('\n'));
+    return 2;
+  }
+  const { requests, threads, ...place } = parsed.flags;
+  const circumstances = describeCircumstances(['identity', ...argv]);
+  const runs = [];
+  for (const [drawing, layout] of combinations) {
+    const modelPath = join(packageRoot(), 'models/octet-demo-f16.gguf');
+    const run = await measureIdentity({ modelPath, requestCount: requests, drawing, layout, threads });
+    const far = run.partings.filter(({ isNearTie }) => !isNearTie).length + run.otherFaults.length;
+    console.log(
+      `${drawing}, ${layout}: ${run.sameCount} of ${requests} texts the same, ${run.partings.length} part, ${far} of them not at a near tie; ` +
+        `${run.acceptedTokenCount} of ${run.draftTokenCount} guesses came true, of ${run.tokenCount} tokens`,
+    );
+    runs.push({ drawing, layout, far, ...run });
+  }
+  console.log(
+    `\nraw results: ${writeResults(place, { ...circumstances, title: 'texts with and without guesses', runs })}`,
+  );
+  return runs.every(({ far }) => far === 0) ? 0 : 1;
+}

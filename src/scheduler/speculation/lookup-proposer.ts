@@ -1,0 +1,46 @@
+// Prompt lookup: what followed the last tokens where they stood before, in the prompt or in the output, follows them again.
+// Why it serves quoting and editing: a summary that quotes and a file that is written again with changes are mostly copies.
+// Source of the idea: prompt lookup decoding (A. Saxena, 2023), as in vLLM's ngram proposer and llama.cpp's lookup example.
+
+import { must } from '../../assert.ts';
+import { createGramIndex, type Match } from './gram-index.ts';
+import type { GrowingTokens, Proposal, Proposer } from './types.ts';
+
+export interface LookupOptions {
+  /** Shortest run of tokens that is looked up. */
+  readonly matchTokensMin: number;
+  /** Longest run that is told apart from shorter ones: the longer the match, the surer the guess. */
+  readonly matchTokensMax: number;
+  /** Newest tokens of a sequence that are searched. */
+  readonly windowTokens: number;
+}
+
+/** A proposer that costs no computing worth mentioning: under a microsecond a token. */
+export function createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }: LookupOptions): Proposer {
+  return {
+    evidenceLevels: matchTokensMax - matchTokensMin + 1,
+    follow() {
+      const index = createGramIndex({ gramTokens: matchTokensMin, matchTokensMax, windowTokens });
+      return {
+        propose(sequence, countMax) {
+          const match = index.find(sequence);
+          return match === undefined ? undefined : continuation(sequence, match, { matchTokensMin, countMax });
+        },
+      };
+    },
+  };
+}
+
+/** What followed then; where that runs into the sequence's own end, it goes on with itself: a loop is guessed to go on. */
+function continuation(
+  { tokens, tokenCount }: GrowingTokens,
+  { next, length }: Match,
+  { matchTokensMin, countMax }: { readonly matchTokensMin: number; readonly countMax: number },
+): Proposal {
+  const period = tokenCount - next;
+  const guessed = new Int32Array(countMax);
+  for (let index = 0; index < countMax; index++) {
+    guessed[index] = must(index < period ? tokens[next + index] : guessed[index - period], 'a token that followed');
+  }
+  return { tokens: guessed, evidence: length - matchTokensMin };
+}

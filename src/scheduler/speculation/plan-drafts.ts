@@ -1,0 +1,119 @@
+// Which guesses a planned step computes behind its sequences' last tokens.
+// Why only in steps that read no prompt: a prompt's rows fill the arithmetic that a decoding step leaves idle, and guesses would
+// make first tokens wait. Why every so often a step goes without: what a step costs without guesses must stay known.
+//
+//   chunk       | last token | guess 0 | guess 1 | .. | guess rowCount-1 |
+//   each row draws the token after it; a row counts if what was drawn before it is what it was computed for
+
+import { leaseOf } from '../lifecycle.ts';
+import { type Sequence, writeAhead } from '../sequence.ts';
+import type { SchedulerState } from '../state.ts';
+import type { PlannedChunk, StepPlan } from '../step-plan.ts';
+import { acceptanceRate, createTally } from './acceptance.ts';
+import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
+import { createFollower, type Follower, type Speculation } from './speculation.ts';
+import type { Proposal } from './types.ts';
+
+/** Of so many steps with guesses in a row one goes without. */
+const plainEvery = 32;
+
+interface Candidate {
+  readonly index: number;
+  readonly proposal: Proposal;
+  readonly rate: number;
+  readonly rowsMax: number;
+}
+
+/** Adds drafts to a plan of decoding sequences alone; does nothing to any other. O(sequences + rows). */
+export function planDrafts(state: SchedulerState, plan: StepPlan): void {
+  const { speculation } = state;
+  if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
+  const question = questionOf(state, speculation, plan);
+  // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
+  if (question !== undefined && !couldPay(question, speculation.options.draftTokensMax)) return;
+  const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
+  if (candidates.length === 0) return;
+  const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
+  const rowCounts = isPlain ? [] : chooseRows({ ...question, candidates });
+  for (const [order, candidate] of candidates.entries()) addDraft(state, plan, candidate, rowCounts[order] ?? 0);
+  plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
+}
+
+/** A chunk of one token, its sequence's last. */
+function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
+  return count === 1 && draws && scored === undefined && sequence.siblings.length === 0;
+}
+
+function questionOf(
+  state: SchedulerState,
+  { options, rowCost, costs }: Speculation,
+  { chunks, tokenCount }: StepPlan,
+): Omit<RowQuestion, 'candidates'> | undefined {
+  const decodeCount = chunks.length;
+  const plainMs = costs.plainMs(decodeCount);
+  if (plainMs === undefined || rowCost.extraMs({ decodeCount, extraRows: 1 }) === undefined) return undefined;
+  return {
+    decodeCount,
+    plainMs,
+    extraMs: (extraRows) => rowCost.extraMs({ decodeCount, extraRows }) ?? Number.POSITIVE_INFINITY,
+    extraRowsMax: Math.min(options.extraRowsMax, state.options.stepTokensMax - tokenCount),
+    equalRows: options.equalRows,
+  };
+}
+
+/** Its guess and what it is worth; none for a sequence that may not have any, rests, or has no idea. */
+function candidateOf(
+  state: SchedulerState,
+  speculation: Speculation,
+  { chunk, index }: { readonly chunk: PlannedChunk; readonly index: number },
+): Candidate[] {
+  const { sequence } = chunk;
+  // A grammar's masks are asked for while the step runs, one for each sequence.
+  if (sequence.command.grammar !== undefined) return [];
+  const rowsMax = Math.min(speculation.options.draftTokensMax, roomOf(state, sequence));
+  if (rowsMax < 1) return [];
+  sequence.follower ??= createFollower(speculation);
+  const { follower } = sequence;
+  if (isResting(follower)) return [];
+  const proposal = follower.proposer.propose(sequence, rowsMax);
+  if (proposal === undefined) return [];
+  const others = speculation.experience[proposal.evidence] ?? createTally();
+  const rate = acceptanceRate(follower.own, others);
+  return [{ index, proposal, rate, rowsMax: Math.min(rowsMax, proposal.tokens.length) }];
+}
+
+/** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */
+function roomOf({ options }: SchedulerState, { command, generatedCount, tokenCount }: Sequence): number {
+  return Math.min(command.outputTokensMax - generatedCount, options.contextTokensMax - tokenCount) - 1;
+}
+
+function isResting(follower: Follower): boolean {
+  if (follower.restSteps === 0) return false;
+  follower.restSteps -= 1;
+  return true;
+}
+
+function addDraft(state: SchedulerState, plan: StepPlan, { index, proposal }: Candidate, wantedCount: number): void {
+  const chunk = plan.chunks[index];
+  if (chunk === undefined) return;
+  const { sequence } = chunk;
+  const rowCount = reserve(state, sequence, wantedCount);
+  writeAhead(sequence, proposal.tokens.subarray(0, rowCount));
+  const draft = { proposal, rowCount, drawnCount: 0, hasParted: false };
+  plan.chunks[index] = { ...chunk, count: chunk.count + rowCount, draft };
+  plan.tokenCount += rowCount;
+}
+
+/** Blocks for the guesses; as many guesses as there are blocks for. Nobody is preempted for them. */
+function reserve({ cache }: SchedulerState, sequence: Sequence, rowCount: number): number {
+  const lease = leaseOf(sequence);
+  if (rowCount === 0 || cache.extend(lease, sequence.tokenCount + rowCount)) return rowCount;
+  return Math.min(rowCount, lease.blocks.length * cache.blockTokens - sequence.tokenCount);
+}
+
+/** Rows beyond one a sequence, with those that only make all sequences equally long. */
+function extraRowsOf({ chunks }: StepPlan, equalRows: boolean): number {
+  const rowCounts = chunks.map(({ draft }) => draft?.rowCount ?? 0);
+  if (!equalRows) return rowCounts.reduce((sum, count) => sum + count, 0);
+  return Math.max(...rowCounts) * chunks.length;
+}

@@ -1,0 +1,29 @@
+// The settings of speculative decoding: who guesses, how far ahead, and what is searched for guesses.
+// Why so few: when guesses are computed, and how many of them, is decided by what they came to and what they cost.
+
+import { z } from 'zod';
+import { settingFacts } from './settings-facts.ts';
+
+export const speculationSettings = {
+  speculative: z.enum(['off', 'lookup']).prefault('off').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning:
+      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output.',
+  }),
+  speculativeTokens: z.int().min(1).max(64).prefault(15).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning: 'Most guesses that one step computes for a sequence.',
+  }),
+  lookupTokensMin: z.int().min(1).max(32).prefault(2).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning: 'Shortest run of tokens that is looked up; the longer the run found, the more is thought of the guess.',
+  }),
+  lookupWindow: z.int().min(64).max(16_777_216).prefault(32_768).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning: 'Newest tokens of a sequence that are searched; the index takes 12 bytes for each.',
+  }),
+};
