@@ -72,7 +72,7 @@ async function runProgram(module: string, argv: readonly string[]): Promise<numb
 
 function printUsage(): void {
   console.log('usage: npm run bench -- [command] [flags]; a command with --help lists its flags\n');
-  for (const [name, { meaning }] of Object.entries(commands)) console.log(`  ${name.padEnd(12)}${meaning}`);
+  for (const [name, { meaning }] of Object.entries(commands)) console.log(`  ${name.padEnd(15)}${meaning}`);
 }
 
 async function main(argv: readonly string[]): Promise<number> {
