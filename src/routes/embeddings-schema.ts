@@ -39,14 +39,20 @@ export const embeddingsSchema = z.object({
 
 export type EmbeddingsRequest = z.output<typeof embeddingsSchema>;
 
-/** llama-server's own form names the texts `content`; both names are read there. */
-export const nativeEmbeddingsSchema = z.preprocess(contentAsInput, embeddingsSchema);
+/** llama-server's own form names the texts `content`; both names are read there, `input` first. */
+export const nativeEmbeddingsFields = z.object({
+  ...embeddingsSchema.shape,
+  input: inputField.optional(),
+  content: inputField.optional(),
+});
 
-function contentAsInput(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || 'input' in body || !('content' in body)) return body;
-  const { content, ...rest } = body;
-  return { ...rest, input: content };
-}
+export const nativeEmbeddingsSchema = nativeEmbeddingsFields.transform(
+  ({ content, input = content, ...rest }, context): EmbeddingsRequest => {
+    if (input !== undefined) return { ...rest, input };
+    context.addIssue({ code: 'custom', message: 'must be given, or input', path: ['content'] });
+    return z.NEVER;
+  },
+);
 
 /** Faults between fields that are valid by themselves. */
 export function embeddingFieldFaults({ normalize, embd_normalize: norm }: EmbeddingsRequest): Fault[] {

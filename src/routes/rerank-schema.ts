@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { embeddingFields } from './embeddings-schema.ts';
-import { boundedArray, surrogateRule } from './wire-text.ts';
+import { boundedArray, readByHand, surrogateRule } from './wire-text.ts';
 
 /** As many as there may be inputs of /v1/embeddings. */
 const documentCountMax = 2048;
@@ -10,13 +10,15 @@ const documentCountMax = 2048;
 const documentRule = 'must be a string, or an object with a string named text';
 
 /** A text by itself, or in an object as Jina's and Cohere's clients may send it. */
-const documentField = z.unknown().transform((value, context): string => {
+const documentReading = z.unknown().transform((value, context): string => {
   const text = typeof value === 'object' && value !== null && 'text' in value ? value.text : value;
   const rule = typeof text !== 'string' ? documentRule : text.isWellFormed() ? undefined : surrogateRule;
   if (rule !== undefined) context.addIssue({ code: 'custom', message: rule });
   return typeof text === 'string' ? text : '';
 });
 
+const documentShape = z.union([z.string(), z.looseObject({ text: z.string() })]);
+const documentField = readByHand(documentReading, documentShape);
 const documentsField = boundedArray(documentField, { min: 1, max: documentCountMax });
 
 /** Fields of both endpoints. */

@@ -67,7 +67,7 @@ export const messagesSchema = z.object({
   metadata: z.object({ user_id: wireText.max(512).nullish() }).nullish(),
   /** There is one tier: `standard` is what answers say. */
   service_tier: z.enum(['auto', 'standard_only']).nullish(),
-  stream: sharedFields.stream,
+  stream: sharedFields.stream.describe('Answers with server-sent events.'),
   seed: sharedFields.seed,
   ignore_eos: sharedFields.ignore_eos,
   priority: sharedFields.priority,

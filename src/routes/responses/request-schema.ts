@@ -60,9 +60,17 @@ export const responsesFields = z.object({
   truncation: z.enum(['auto', 'disabled']).nullish(),
   top_logprobs: topCountField,
   stream_options: commonFields.stream_options,
+  stream: commonFields.stream.describe('Answers with server-sent events.'),
+  metadata: commonFields.metadata.describe('At most 16 entries, which answers repeat.'),
+  store: z.boolean().nullish().describe('Whether the response is kept, to be gone on with. Default: true.'),
   chat_template_kwargs: chatVariablesField,
   thinking_token_budget: z.int().min(-1).nullish(),
 });
+
+/** Those that it may have to some effect: a chat's others are refused by name. */
+export const describedResponsesFields = responsesFields
+  .omit({ max_tokens: true, n: true, prompt_logprobs: true })
+  .meta({ id: 'ResponseRequest' });
 
 export const responsesSchema = responsesFields.transform((fields) => ({
   ...fields,
