@@ -59,7 +59,8 @@ function urlOf(name: string): string {
 
 /** Paths below a route's, and other methods of it, answer errors in its form. */
 function errorBodyAt(path: string): z.ZodType | undefined {
-  return routes.find(([name, route]) => route.errorBody !== undefined && path.startsWith(urlOf(name)))?.[1].errorBody;
+  const isBelow = (url: string): boolean => path === url || path.startsWith(`${url}/`);
+  return routes.find(([name, route]) => route.errorBody !== undefined && isBelow(urlOf(name)))?.[1].errorBody;
 }
 
 function bodyAs(bodies: readonly AnswerBody[], contentType: string | undefined): BodyCheck {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { leftoversOf } from '../../bench/fuzz/leftovers.ts';
 import { fuzz } from '../../bench/fuzz/run.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { rankingModelPath } from '../ranking-models.ts';
+import { type RunningServer, serverForTest, startServer } from './server.ts';
 
 const requestCount = 400;
 
@@ -24,6 +25,20 @@ test(`${requestCount} generated requests are answered as described, and leave no
   expect(counts['valid left']).toBeGreaterThan(0);
   expect(await leftoversOf(server.url)).toEqual([]);
   expect(server.logs.filter(({ level }) => level >= 50)).toEqual([]);
+});
+
+test('a model that only ranks answers as described, too', async () => {
+  const ranker = await serverForTest(['--model', await rankingModelPath('bert-ranker'), '--gate', 'warn']);
+  const { faults, answered } = await fuzz({
+    url: ranker.url,
+    requestCount,
+    seed: 1,
+    concurrency: 8,
+    msMax: 60_000,
+  });
+  expect(faults.map(({ request, fault }) => `${request.method} ${request.path} ${request.body}: ${fault}`)).toEqual([]);
+  for (const path of ['/v1/rerank', '/v1/score']) expect(answered[`POST ${path}`]).toBeGreaterThan(0);
+  expect(await leftoversOf(ranker.url)).toEqual([]);
 });
 
 const examplesSchema = z.object({

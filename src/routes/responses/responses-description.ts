@@ -22,6 +22,8 @@ import { describedResponsesFields } from './request-schema.ts';
 const generation = { tag: 'Generation', needsKey: true } as const;
 const id: Parameter = { name: 'id', meaning: 'The id of a kept response.', schema: z.string() };
 const keptErrors = ['invalid_request', 'invalid_api_key', 'response_not_found', 'internal_error'] as const;
+/** A body is not asked for, and read where there is one. */
+const unaskedBodyErrors = ['invalid_json', 'unsupported_media_type', 'body_too_large', 'request_timeout'] as const;
 const input = 'What is the capital of France?';
 const stockTool = {
   type: 'function',
@@ -84,7 +86,7 @@ export const deleteResponseDescription: RouteDescription = {
   meaning: 'Later responses that go on from it keep what they need.',
   parameters: [id],
   answers: jsonAnswer('What was forgotten.', deletedResponse),
-  errors: keptErrors,
+  errors: [...keptErrors, ...unaskedBodyErrors],
 };
 
 export const cancelResponseDescription: RouteDescription = {
@@ -92,7 +94,7 @@ export const cancelResponseDescription: RouteDescription = {
   summary: 'Cancel a response: refused, for none runs in the background',
   parameters: [id],
   answers: {},
-  errors: [...keptErrors, 'invalid_json', 'unsupported_media_type', 'body_too_large', 'request_timeout'],
+  errors: [...keptErrors, ...unaskedBodyErrors],
 };
 
 const { limit, order, after } = listQuery.shape;
