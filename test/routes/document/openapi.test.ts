@@ -97,11 +97,11 @@ describe('fields of requests', () => {
     const visit = (value: unknown, path: string): void => {
       if (typeof value !== 'object' || value === null) return;
       for (const [key, inner] of Object.entries(value)) {
-        const isProperty = path.endsWith('/properties');
+        const isField = /\/(properties|anyOf|oneOf)$/.test(path) || (key === 'items' && /^\/\w+Request\//.test(path));
         const says = ['type', 'anyOf', 'oneOf', '$ref', 'const', 'enum'].some((word) =>
           Object.hasOwn(Object(inner), word),
         );
-        if (isProperty && !says) untyped.push(`${path}/${key}`);
+        if (isField && !says) untyped.push(`${path}/${key}`);
         visit(inner, `${path}/${key}`);
       }
     };
