@@ -2,8 +2,9 @@
 // Why apart from who sends the requests: the fuzzer and every end-to-end test look at answers through here.
 
 import { z } from 'zod';
-import { errorRules } from '../../src/errors.ts';
+import { type ErrorCode, errorRules } from '../../src/errors.ts';
 import { errorAnswer } from '../../src/routes/answers/common.ts';
+import { messagesErrorAnswer } from '../../src/routes/answers/messages.ts';
 import type { AnswerBody, RouteDescription } from '../../src/routes/document/types.ts';
 import { routeDescriptions } from '../../src/routes/route-descriptions.ts';
 import { isAt } from '../../src/routes/route-path.ts';
@@ -38,8 +39,8 @@ export function bodyCheckOf(head: AnswerHead): BodyCheck {
   if (status < 400) return { kind: 'fault', fault: `status ${status} is not described` };
   if (!isType(contentType, 'application/json')) return { kind: 'fault', fault: `an error of the type ${contentType}` };
   const ownForm = route === undefined ? errorBodyAt(path) : route.errorBody;
-  if (ownForm !== undefined) return { kind: 'json', check: (text) => schemaFault(ownForm, text) };
-  return { kind: 'json', check: (text) => errorFault(text, status, route) };
+  const form = ownForm === messagesForm.schema ? messagesForm : openAiForm;
+  return { kind: 'json', check: (text) => errorFault(text, form, { status, route }) };
 }
 
 const routes: readonly (readonly [name: string, route: RouteDescription])[] = Object.entries(routeDescriptions);
@@ -58,7 +59,8 @@ function urlOf(name: string): string {
 
 /** Paths below a route's, and other methods of it, answer errors in its form. */
 function errorBodyAt(path: string): z.ZodType | undefined {
-  return routes.find(([name, route]) => route.errorBody !== undefined && path.startsWith(urlOf(name)))?.[1].errorBody;
+  const isBelow = (url: string): boolean => path === url || path.startsWith(`${url}/`);
+  return routes.find(([name, route]) => route.errorBody !== undefined && isBelow(urlOf(name)))?.[1].errorBody;
 }
 
 function bodyAs(bodies: readonly AnswerBody[], contentType: string | undefined): BodyCheck {
@@ -83,13 +85,39 @@ function eventFault(schema: z.ZodType, payload: string): string | undefined {
   return schemaFault(payload.startsWith('{"error"') ? errorAnswer : schema, payload);
 }
 
-function errorFault(text: string, status: number, route: RouteDescription | undefined): string | undefined {
-  const fault = schemaFault(errorAnswer, text);
+/** A body of errors, and what it says is wrong. */
+interface ErrorForm {
+  readonly schema: z.ZodType;
+  /** Undefined where its type is not that of its code. */
+  codeOf(body: unknown): ErrorCode | undefined;
+}
+
+const openAiForm: ErrorForm = {
+  schema: errorAnswer,
+  codeOf(body) {
+    const { code, type } = errorAnswer.parse(body).error;
+    return errorRules[code].type === type ? code : undefined;
+  },
+};
+const messagesForm: ErrorForm = {
+  schema: messagesErrorAnswer,
+  codeOf(body) {
+    const { error_code: code } = messagesErrorAnswer.parse(body).error.details;
+    return code === 'thread_unsupported_request' ? 'invalid_request' : code;
+  },
+};
+
+function errorFault(
+  text: string,
+  { schema, codeOf }: ErrorForm,
+  { status, route }: { readonly status: number; readonly route: RouteDescription | undefined },
+): string | undefined {
+  const fault = schemaFault(schema, text);
   if (fault !== undefined) return fault;
-  const { code, type } = errorAnswer.parse(JSON.parse(text)).error;
-  const rule = errorRules[code];
-  if (rule.status !== status || rule.type !== type) return `${code} with status ${status} and type ${type}`;
-  const isDescribed = generalCodes.includes(code) || route?.errors.some((known) => known === code) === true;
+  const code = codeOf(JSON.parse(text));
+  if (code === undefined || errorRules[code].status !== status) return `status ${status} with ${text.slice(0, 500)}`;
+  const isDescribed =
+    generalCodes.includes(code) || route === undefined || route.errors.some((known) => known === code);
   return isDescribed ? undefined : `${code} is not described for this route`;
 }
 

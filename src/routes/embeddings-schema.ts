@@ -15,11 +15,12 @@ const normMax = 1024;
 
 /** Fields of every endpoint that makes vectors. */
 export const embeddingFields = {
-  model: wireText.nullish(),
-  truncate_prompt_tokens: limitFields.truncate_prompt_tokens,
-  user: wireText.nullish(),
-  /** Seconds. */
-  timeout: z.number().gt(0).max(timeoutSecondsMax).nullish(),
+  model: wireText.nullish().describe('An id of /v1/models; the served model where it is left out.'),
+  truncate_prompt_tokens: limitFields.truncate_prompt_tokens.describe(
+    'Cuts inputs to so many tokens; -1 to as many as the model reads.',
+  ),
+  user: wireText.nullish().describe('Accepted; of no effect.'),
+  timeout: z.number().gt(0).max(timeoutSecondsMax).nullish().describe('Seconds after which the request fails.'),
   ...accountFields,
 };
 
@@ -27,26 +28,45 @@ const inputField = promptListField(inputCountMax);
 
 export const embeddingsSchema = z.object({
   ...embeddingFields,
-  input: inputField,
-  encoding_format: z.enum(['float', 'base64']).nullish(),
-  dimensions: z.int().min(1).nullish(),
-  /** Which end of an input goes when it is cut: the right one unless told otherwise. */
-  truncation_side: z.enum(['left', 'right']).nullish(),
-  add_special_tokens: z.boolean().nullish(),
-  normalize: z.boolean().nullish(),
-  embd_normalize: z.int().min(-1).max(normMax).nullish(),
+  input: inputField.describe('One text or several, as text or as token ids.'),
+  encoding_format: z.enum(['float', 'base64']).nullish().describe('How the values are written. Default: float.'),
+  dimensions: z
+    .int()
+    .min(1)
+    .nullish()
+    .describe("Keeps the first so many values. Default: all that the model's vectors have."),
+  truncation_side: z
+    .enum(['left', 'right'])
+    .nullish()
+    .describe('The end of an input that goes when it is cut. Default: right.'),
+  add_special_tokens: z.boolean().nullish().describe("Puts the model's own tokens around a text. Default: true."),
+  normalize: z.boolean().nullish().describe('Whether vectors have length 1. Default: true.'),
+  embd_normalize: z
+    .int()
+    .min(-1)
+    .max(normMax)
+    .nullish()
+    .describe(
+      'By which norm: -1 none, 0 the largest value at 32,760, 1 taxicab, 2 Euclidean, above that the p-norm. Default: 2.',
+    ),
 });
 
 export type EmbeddingsRequest = z.output<typeof embeddingsSchema>;
 
-/** llama-server's own form names the texts `content`; both names are read there. */
-export const nativeEmbeddingsSchema = z.preprocess(contentAsInput, embeddingsSchema);
+/** llama-server's own form names the texts `content`; both names are read there, `input` first. */
+export const nativeEmbeddingsFields = z.object({
+  ...embeddingsSchema.shape,
+  input: inputField.optional(),
+  content: inputField.optional().describe("llama-server's name for `input`, which goes first."),
+});
 
-function contentAsInput(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || 'input' in body || !('content' in body)) return body;
-  const { content, ...rest } = body;
-  return { ...rest, input: content };
-}
+export const nativeEmbeddingsSchema = nativeEmbeddingsFields.transform(
+  ({ content, input = content, ...rest }, context): EmbeddingsRequest => {
+    if (input !== undefined) return { ...rest, input };
+    context.addIssue({ code: 'custom', message: 'must be given, or input', path: ['content'] });
+    return z.NEVER;
+  },
+);
 
 /** Faults between fields that are valid by themselves. */
 export function embeddingFieldFaults({ normalize, embd_normalize: norm }: EmbeddingsRequest): Fault[] {

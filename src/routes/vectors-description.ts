@@ -1,8 +1,8 @@
 // The routes that make vectors and ranks, described.
 
-import { z } from 'zod';
+import { embeddingList, nativeEmbeddingList, rankingAnswer, scoreList } from './answers/vectors.ts';
 import { bodyErrors, jsonAnswer, type RouteDescription } from './document/types.ts';
-import { embeddingsSchema } from './embeddings-schema.ts';
+import { embeddingsSchema, nativeEmbeddingsFields } from './embeddings-schema.ts';
 import { rerankSchema, scoreSchema } from './rerank-schema.ts';
 
 const vectors = { tag: 'Vectors', needsKey: true } as const;
@@ -18,7 +18,6 @@ const errors = [
   'shutting_down',
 ] as const;
 const texts = ['Paris is in France.', 'Apples are red.'];
-const loose = z.looseObject({});
 
 export const embeddingsDescription: RouteDescription = {
   ...vectors,
@@ -27,7 +26,7 @@ export const embeddingsDescription: RouteDescription = {
     schema: embeddingsSchema.meta({ id: 'EmbeddingRequest' }),
     examples: { texts: { summary: 'Two texts', value: { input: texts } } },
   },
-  answers: jsonAnswer('A vector for each input.', loose),
+  answers: jsonAnswer('A vector for each input.', embeddingList),
   errors,
 };
 
@@ -35,10 +34,10 @@ export const nativeEmbeddingsDescription: RouteDescription = {
   ...vectors,
   summary: "Vectors of texts, in llama-server's form",
   body: {
-    schema: embeddingsSchema.extend({ content: embeddingsSchema.shape.input }).meta({ id: 'NativeEmbeddingRequest' }),
+    schema: nativeEmbeddingsFields.meta({ id: 'NativeEmbeddingRequest' }),
     examples: { texts: { summary: 'Two texts', value: { content: texts } } },
   },
-  answers: jsonAnswer('A vector for each input, or one for each token.', z.array(loose)),
+  answers: jsonAnswer('A vector for each input, or one for each token.', nativeEmbeddingList),
   errors,
 };
 
@@ -50,7 +49,7 @@ export const rerankDescription: RouteDescription = {
     schema: rerankSchema.meta({ id: 'RerankRequest' }),
     examples: { texts: { summary: 'Two documents', value: { query: 'Where is Paris?', documents: texts } } },
   },
-  answers: jsonAnswer('The documents, best first.', z.union([loose, z.array(loose)])),
+  answers: jsonAnswer('The documents, best first.', rankingAnswer),
   errors,
 };
 
@@ -62,6 +61,6 @@ export const scoreDescription: RouteDescription = {
     schema: scoreSchema.meta({ id: 'ScoreRequest' }),
     examples: { texts: { summary: 'One text with each of two', value: { text_1: 'Where is Paris?', text_2: texts } } },
   },
-  answers: jsonAnswer('A score for each pair.', loose),
+  answers: jsonAnswer('A score for each pair.', scoreList),
   errors,
 };

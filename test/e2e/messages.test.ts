@@ -6,7 +6,8 @@ import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../src/assert.ts';
-import { messageEvents, messageSchema } from '../fakes/messages-wire.ts';
+import { messageAnswer } from '../../src/routes/answers/messages.ts';
+import { messageEvents } from '../fakes/messages-wire.ts';
 import { idle, metric, metricReaches } from './metrics.ts';
 import { type RunningServer, serverForTest, startServer } from './server.ts';
 import { writeThinkingModel } from './thinking-model.ts';
@@ -88,7 +89,7 @@ describe('messages', () => {
       usage: { output_tokens: 9 },
     });
     expect(id).toMatch(/^req-/);
-    messageSchema.parse(JSON.parse(await fetchMessages({ ...greedy, messages: capital })));
+    messageAnswer.parse(JSON.parse(await fetchMessages({ ...greedy, messages: capital })));
   });
 
   test('are answered as a stream that adds up to the whole answer', async () => {

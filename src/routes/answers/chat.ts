@@ -2,19 +2,11 @@
 // Source: OpenAI's CreateChatCompletionResponse and CreateChatCompletionStreamResponse.
 
 import { z } from 'zod';
-import { answerFields, count, promptLogprobs, stopReason, usage } from './common.ts';
-
-const logprobFields = {
-  token: z.string(),
-  logprob: z.number(),
-  bytes: z.array(z.int().min(0).max(255)),
-};
+import { answerFields, count, promptLogprobs, stopReason, tokenLogprobs, usage } from './common.ts';
 
 const logprobs = z
   .strictObject({
-    content: z.array(
-      z.strictObject({ ...logprobFields, top_logprobs: z.array(z.strictObject(logprobFields)).max(20) }),
-    ),
+    content: tokenLogprobs,
     refusal: z.null(),
   })
   .meta({ id: 'ChatLogprobs' });

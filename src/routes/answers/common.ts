@@ -6,20 +6,22 @@
 import { z } from 'zod';
 import { type ErrorCode, type ErrorType, errorRules } from '../../errors.ts';
 
-const errorCodes = Object.keys(errorRules).filter((name): name is ErrorCode => name in errorRules);
+export const errorCodes = Object.keys(errorRules).filter((name): name is ErrorCode => name in errorRules);
 const errorTypes: ErrorType[] = [...new Set(Object.values(errorRules).map(({ type }) => type))];
 
 /** A count of something. */
 export const count = z.int().min(0);
 
+export const errorDetails = z.strictObject({
+  message: z.string().min(1).describe('Every fault, each with its path, its limit and the given value.'),
+  type: z.enum(errorTypes),
+  param: z.string().nullable().describe('The field at fault, as a path.'),
+  code: z.enum(errorCodes),
+});
+
 export const errorAnswer = z
   .strictObject({
-    error: z.strictObject({
-      message: z.string().min(1).describe('Every fault, each with its path, its limit and the given value.'),
-      type: z.enum(errorTypes),
-      param: z.string().nullable().describe('The field at fault, as a path.'),
-      code: z.enum(errorCodes),
-    }),
+    error: errorDetails,
   })
   .meta({ id: 'Error' });
 
@@ -56,3 +58,14 @@ export const promptLogprobs = z
   )
   .exactOptional()
   .describe('For each prompt token null or an object by token id.');
+
+const logprobFields = {
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(z.int().min(0).max(255)),
+};
+
+/** By token of an answer, with its likeliest rivals. */
+export const tokenLogprobs = z.array(
+  z.strictObject({ ...logprobFields, top_logprobs: z.array(z.strictObject(logprobFields)).max(20) }),
+);

@@ -1,4 +1,4 @@
-// The answers of /v1/models. Source: OpenAI's Model and ListModelsResponse.
+// The answers of /v1/models. Source: OpenAI's Model and ListModelsResponse; `root` and `parent` are vLLM's.
 
 import { z } from 'zod';
 import { count } from './common.ts';
@@ -9,6 +9,8 @@ export const modelAnswer = z
     object: z.literal('model'),
     created: count.describe('Unix time in seconds.'),
     owned_by: z.string(),
+    root: z.string().describe("An adapter's file, or the model that is served."),
+    parent: z.string().nullable().describe('The model that an adapter belongs to.'),
   })
   .meta({ id: 'Model' });
 

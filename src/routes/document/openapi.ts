@@ -52,10 +52,14 @@ export function createDocument(routes: Routes, facts: DocumentFacts): JsonSchema
       headers: { RequestId: { description: 'Names the request in the log.', schema: { type: 'string' } } },
       securitySchemes: {
         apiKey: { type: 'http', scheme: 'bearer', description: keyMeaning(facts) },
+        apiKeyHeader: { type: 'apiKey', in: 'header', name: 'x-api-key', description: keyMeaning(facts) },
       },
     },
   };
 }
+
+/** OpenAI's clients send the one, Anthropic's the other; any route takes both. */
+const eitherKey = [{ apiKey: [] }, { apiKeyHeader: [] }];
 
 function keyMeaning({ asksForKeys }: DocumentFacts): string {
   return asksForKeys ? 'One of the API keys of this server.' : 'This server asks for no key, and takes any.';
@@ -100,7 +104,7 @@ function operationOf(id: string, route: RouteDescription, parts: Parts): JsonSch
     summary,
     ...(meaning === undefined ? {} : { description: meaning }),
     tags: [tag],
-    ...(needsKey ? { security: parts.facts.asksForKeys ? [{ apiKey: [] }] : [{}, { apiKey: [] }] } : {}),
+    ...(needsKey ? { security: parts.facts.asksForKeys ? eitherKey : [{}, ...eitherKey] } : {}),
     ...(parameters === undefined
       ? {}
       : {

@@ -2,7 +2,7 @@
 // Source: ContentBlockParam of @anthropic-ai/sdk; blocks of what Octet does not have are refused by name.
 
 import { z } from 'zod';
-import { boundedArray, surrogateRule, wireText } from '../wire-text.ts';
+import { boundedArray, readByHand, surrogateRule, wireText } from '../wire-text.ts';
 
 const blockCountMax = 1024;
 
@@ -39,7 +39,7 @@ export function knownKind<T extends z.ZodType>(
   }: { readonly key: string; readonly known: readonly string[]; readonly refused?: typeof refusals },
 ) {
   const names = known.map((name) => JSON.stringify(name)).join(', ');
-  return z
+  const reading = z
     .unknown()
     .superRefine((value, context) => {
       const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -51,6 +51,7 @@ export function knownKind<T extends z.ZodType>(
       context.addIssue({ code: 'custom', message, path: [key] });
     })
     .pipe(schema);
+  return readByHand(reading, schema);
 }
 
 const textBlock = z.object({ type: z.literal('text'), text: wireText, cache_control: cacheControlField });
@@ -59,7 +60,7 @@ export const systemBlock = knownKind(textBlock, { key: 'type', known: ['text'], 
 
 /** A string stands for one block of text. */
 export function contentField<T extends z.ZodType>(block: T) {
-  return z
+  const reading = z
     .unknown()
     .superRefine((value, context) => {
       if (typeof value === 'string' && !value.isWellFormed()) {
@@ -71,6 +72,7 @@ export function contentField<T extends z.ZodType>(block: T) {
     })
     .transform((value) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value))
     .pipe(boundedArray(block, { min: 0, max: blockCountMax }));
+  return readByHand(reading, z.union([z.string(), z.array(block).max(blockCountMax)]));
 }
 
 const idField = wireText.min(1).max(256);

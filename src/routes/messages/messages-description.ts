@@ -1,12 +1,12 @@
 // POST /v1/messages and its count_tokens, described.
 
-import { z } from 'zod';
+import { messageAnswer, messageEvent, messagesErrorAnswer, messageTokenCount } from '../answers/messages.ts';
 import { bodyErrors, generationErrors, jsonAnswer, type RouteDescription, streamedAnswer } from '../document/types.ts';
 import { countSchema, messagesSchema } from './schema.ts';
 
 const generation = { tag: 'Generation', needsKey: true } as const;
 const messages = [{ role: 'user', content: 'What is the capital of France?' }];
-const errorBody = z.looseObject({ type: z.literal('error') }).meta({ id: 'MessagesError' });
+const errorBody = messagesErrorAnswer;
 
 export const messagesDescription: RouteDescription = {
   ...generation,
@@ -16,10 +16,7 @@ export const messagesDescription: RouteDescription = {
     schema: messagesSchema.meta({ id: 'MessagesRequest' }),
     examples: { question: { summary: 'A question', value: { messages, max_tokens: 32 } } },
   },
-  answers: streamedAnswer('The message.', {
-    whole: z.looseObject({ type: z.literal('message') }).meta({ id: 'Message' }),
-    event: z.looseObject({ type: z.string() }).meta({ id: 'MessageEvent' }),
-  }),
+  answers: streamedAnswer('The message.', { whole: messageAnswer, event: messageEvent }),
   errors: [...generationErrors, 'chat_template_failed'],
   errorBody,
 };
@@ -31,7 +28,7 @@ export const countTokensDescription: RouteDescription = {
     schema: countSchema.meta({ id: 'CountTokensRequest' }),
     examples: { question: { summary: 'A question', value: { messages } } },
   },
-  answers: jsonAnswer('The count.', z.object({ input_tokens: z.int().min(0) }).meta({ id: 'MessageTokenCount' })),
+  answers: jsonAnswer('The count.', messageTokenCount),
   errors: [...bodyErrors, 'chat_template_failed', 'model_not_found'],
   errorBody,
 };

@@ -39,35 +39,45 @@ const outputFormat = z.object({
 });
 
 const sharedShape = {
-  model: wireText,
-  messages: boundedArray(message, { min: 1, max: messageCountMax }),
-  system: contentField(systemBlock).nullish(),
-  thinking: thinking.nullish(),
+  model: wireText.describe('An id of /v1/models.'),
+  messages: boundedArray(message, { min: 1, max: messageCountMax }).describe(
+    "The turns; where the last is the assistant's, the answer goes on from it.",
+  ),
+  system: contentField(systemBlock).nullish().describe('Stands before the turns.'),
+  thinking: thinking.nullish().describe('Whether the model thinks first, and how many tokens at most.'),
   output_config: z
     .object({
       effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
-      format: outputFormat.nullish(),
+      format: outputFormat.nullish().describe('The JSON schema that the answer follows.'),
     })
-    .nullish(),
-  /** Its older name, of the beta. */
-  output_format: outputFormat.nullish(),
+    .nullish()
+    .describe('How much effort the answer takes, and its form.'),
+  output_format: outputFormat.nullish().describe('The older name of `output_config.format`.'),
   ...toolFields,
-  cache_control: cacheControlField,
+  cache_control: cacheControlField.describe('Accepted; prefixes are found by their tokens.'),
   chat_template_kwargs: chatSchema.shape.chat_template_kwargs,
 };
 
 export const messagesSchema = z.object({
   ...sharedShape,
-  /** 0 reads the prompt, so that it is cached, and answers nothing. */
-  max_tokens: z.int().min(0),
-  stop_sequences: boundedArray(wireText.min(1).max(stopLengthMax), { min: 0, max: stopCountMax }).nullish(),
-  temperature: z.number().min(0).max(1).nullish(),
+  max_tokens: z
+    .int()
+    .min(0)
+    .describe(
+      'Most output tokens, or what the context has left; 0 reads the prompt, so that it is cached, and answers nothing.',
+    ),
+  stop_sequences: boundedArray(wireText.min(1).max(stopLengthMax), { min: 0, max: stopCountMax })
+    .nullish()
+    .describe('The answer ends before the first of these texts.'),
+  temperature: z.number().min(0).max(1).nullish().describe('0 takes the most likely token. Default: 1.'),
   top_p: sharedFields.top_p,
-  top_k: z.int().min(0).nullish(),
-  metadata: z.object({ user_id: wireText.max(512).nullish() }).nullish(),
-  /** There is one tier: `standard` is what answers say. */
-  service_tier: z.enum(['auto', 'standard_only']).nullish(),
-  stream: sharedFields.stream,
+  top_k: z.int().min(0).nullish().describe('Keeps so many of the likeliest tokens. Default: 0, off.'),
+  metadata: z
+    .object({ user_id: wireText.max(512).nullish() })
+    .nullish()
+    .describe('`user_id`: whose share the request counts against, where no API key tells.'),
+  service_tier: z.enum(['auto', 'standard_only']).nullish().describe('There is one tier: the answer says `standard`.'),
+  stream: sharedFields.stream.describe('Answers with server-sent events.'),
   seed: sharedFields.seed,
   ignore_eos: sharedFields.ignore_eos,
   priority: sharedFields.priority,

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import type { Fault } from '../faults.ts';
 import { type ToolChoice, type ToolDefinition, toolCountMax, toolName } from '../tools-schema.ts';
-import { boundedArray, wireText } from '../wire-text.ts';
+import { boundedArray, readByHand, wireText } from '../wire-text.ts';
 import { cacheControlField, knownKind } from './content.ts';
 
 const exampleCountMax = 64;
@@ -31,7 +31,7 @@ const tool = z.object({
   cache_control: cacheControlField,
 });
 
-const ownTool = z
+const toolReading = z
   .unknown()
   .superRefine((value, context) => {
     const type: unknown = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
@@ -39,6 +39,7 @@ const ownTool = z
     context.addIssue({ code: 'custom', message: ownTypeRule, path: ['type'] });
   })
   .pipe(tool);
+const ownTool = readByHand(toolReading, tool);
 
 const isParallelDisabled = z.boolean().nullish();
 const choice = knownKind(
@@ -53,8 +54,10 @@ const choice = knownKind(
 
 /** Shape to spread into the body's z.object. */
 export const toolFields = {
-  tools: boundedArray(ownTool, { min: 0, max: toolCountMax }).nullish(),
-  tool_choice: choice.nullish(),
+  tools: boundedArray(ownTool, { min: 0, max: toolCountMax })
+    .nullish()
+    .describe("The client's own tools; the server runs none."),
+  tool_choice: choice.nullish().describe('Whether the model may, must or must not call, and what. Default: auto.'),
 };
 
 const toolSchema = z.object(toolFields);

@@ -3,7 +3,8 @@
 // Source: OpenAI's ResponseInputItem. Images, files, audio and items of tools that run elsewhere are refused by name.
 
 import { z } from 'zod';
-import { boundedArray, wireText } from '../wire-text.ts';
+import { boundedArray, readByHand, wireText } from '../wire-text.ts';
+import { inputShape, itemCountMax, partCountMax } from './input-shape.ts';
 import {
   type AnswerMessage,
   type FunctionCall,
@@ -20,9 +21,6 @@ import {
 } from './items.ts';
 import { unsealReasoning } from './sealed-reasoning.ts';
 
-/** Of an input, and of the conversation that it goes on with. */
-export const itemCountMax = 4096;
-const partCountMax = 1024;
 const inputRule = `must be a string or a list of at most ${itemCountMax} items`;
 const partRule =
   'must be "input_text" or, of an assistant, "output_text" or "refusal"; images, files and audio are not supported';
@@ -148,7 +146,7 @@ function typeOf(value: unknown): unknown {
 const itemsField = boundedArray(item, { min: 0, max: itemCountMax });
 
 /** Undefined where there is none: a previous response may be gone on with as it is. */
-export const inputField = z
+const inputReading = z
   .unknown()
   .optional()
   .transform((value, context): readonly InputItem[] | undefined => {
@@ -158,6 +156,10 @@ export const inputField = z
     context.addIssue({ code: 'custom', message: inputRule });
     return [];
   });
+
+export const inputField = readByHand(inputReading, inputShape).describe(
+  'Text, or the items of a conversation. May be left out beside `previous_response_id`.',
+);
 
 interface ReadOptions<T> {
   readonly context: z.RefinementCtx;

@@ -1,25 +1,13 @@
 // What there is to do with a response that is kept: GET and DELETE /v1/responses/{id}, its input items, and cancelling it.
 // Source: OpenAI's Responses and ResponseItemList.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { octetError } from '../../errors.ts';
 import { faultsError, faultsOf, givenText } from '../faults.ts';
 import type { Checked } from '../request-body.ts';
+import { listQuery, retrieveQuery } from './kept-queries.ts';
 import { keptWords, type StoreView } from './resolve-input.ts';
 import type { StoredResponse } from './store.ts';
-
-const listLengthMax = 100;
-
-const retrieveQuery = z.object({
-  /** The events of a response are not kept. */
-  stream: z.literal('false').optional(),
-});
-
-const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(listLengthMax).default(20),
-  order: z.enum(['asc', 'desc']).default('desc'),
-  after: z.string().optional(),
-});
 
 /** The response's body, as it was answered. */
 export function retrieveResponse(id: string, view: StoreView, query: unknown): Checked<object> {

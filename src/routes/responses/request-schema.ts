@@ -51,18 +51,31 @@ export const responsesFields = z.object({
   ...commonFields,
   ...flatToolFields,
   input: inputField,
-  instructions: wireText.nullish(),
-  previous_response_id: wireText.min(1).max(256).nullish(),
-  max_output_tokens: z.int().min(1).nullish(),
-  include: includeField.nullish(),
-  reasoning: reasoningField.nullish(),
-  text: textField,
-  truncation: z.enum(['auto', 'disabled']).nullish(),
-  top_logprobs: topCountField,
+  instructions: wireText.nullish().describe('Stand before the input, and are not gone on with.'),
+  previous_response_id: wireText.min(1).max(256).nullish().describe('A kept response that this one goes on from.'),
+  max_output_tokens: z.int().min(1).nullish().describe('Most output tokens, reasoning included.'),
+  include: includeField
+    .nullish()
+    .describe('Log-probabilities of the text, or reasoning in a form that can be given back.'),
+  reasoning: reasoningField.nullish().describe('How much the model reasons, where its template knows.'),
+  text: textField.describe('The form of the answer.'),
+  truncation: z
+    .enum(['auto', 'disabled'])
+    .nullish()
+    .describe('`auto` leaves out what is oldest where the context is too short. Default: disabled.'),
+  top_logprobs: topCountField.describe('Likely tokens listed beside each, where `include` asks for any.'),
   stream_options: commonFields.stream_options,
+  stream: commonFields.stream.describe('Answers with server-sent events.'),
+  metadata: commonFields.metadata.describe('At most 16 entries, which answers repeat.'),
+  store: z.boolean().nullish().describe('Whether the response is kept, to be gone on with. Default: true.'),
   chat_template_kwargs: chatVariablesField,
   thinking_token_budget: z.int().min(-1).nullish(),
 });
+
+/** Those that it may have to some effect: a chat's others are refused by name. */
+export const describedResponsesFields = responsesFields
+  .omit({ max_tokens: true, n: true, prompt_logprobs: true })
+  .meta({ id: 'ResponseRequest' });
 
 export const responsesSchema = responsesFields.transform((fields) => ({
   ...fields,

@@ -5,7 +5,7 @@ import { type Fault, faultsError, givenText } from '../faults.ts';
 import type { Checked } from '../request-body.ts';
 import type { AskedResponse } from './asked-response.ts';
 import { strayOutputFaults } from './conversation.ts';
-import { itemCountMax } from './input-field.ts';
+import { itemCountMax } from './input-shape.ts';
 import type { Item } from './items.ts';
 import type { ResponsesFields } from './request-schema.ts';
 import type { ResponseStore } from './store.ts';

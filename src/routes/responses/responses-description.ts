@@ -2,6 +2,13 @@
 
 import { z } from 'zod';
 import {
+  deletedResponse,
+  responseAnswer,
+  responseEvent,
+  responseItemList,
+  responseTokenCount,
+} from '../answers/responses.ts';
+import {
   bodyErrors,
   generationErrors,
   jsonAnswer,
@@ -9,59 +16,77 @@ import {
   type RouteDescription,
   streamedAnswer,
 } from '../document/types.ts';
-import { responsesFields } from './request-schema.ts';
+import { listQuery, retrieveQuery } from './kept-queries.ts';
+import { describedResponsesFields } from './request-schema.ts';
 
 const generation = { tag: 'Generation', needsKey: true } as const;
 const id: Parameter = { name: 'id', meaning: 'The id of a kept response.', schema: z.string() };
-const response = z.looseObject({ object: z.literal('response') }).meta({ id: 'Response' });
-const requestBody = responsesFields.meta({ id: 'ResponseRequest' });
-const keptErrors = ['invalid_request', 'invalid_api_key', 'not_found', 'internal_error'] as const;
+const keptErrors = ['invalid_request', 'invalid_api_key', 'response_not_found', 'internal_error'] as const;
+/** A body is not asked for, and read where there is one. */
+const unaskedBodyErrors = ['invalid_json', 'unsupported_media_type', 'body_too_large', 'request_timeout'] as const;
+const input = 'What is the capital of France?';
+const stockTool = {
+  type: 'function',
+  name: 'check_stock',
+  description: 'How many pieces of an item are in stock',
+  parameters: { type: 'object', properties: { product: { type: 'string' } }, required: ['product'] },
+};
+const capitalSchema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 
 export const responsesDescription: RouteDescription = {
   ...generation,
   summary: 'Answer a conversation, as the Responses API does',
-  meaning: 'Goes on from `previous_response_id` where that is kept. Events are named after the `type` in their data.',
+  meaning:
+    'Goes on from `previous_response_id` where that is kept. Events are named after the `type` in their data. Sampling fields beyond the published ones are those of a chat.',
   body: {
-    schema: requestBody,
+    schema: describedResponsesFields,
     examples: {
-      question: { summary: 'A question', value: { input: 'What is the capital of France?', max_output_tokens: 32 } },
+      question: { summary: 'A question', value: { input, temperature: 0, max_output_tokens: 32 } },
+      stream: { summary: 'As a stream', value: { input, stream: true, max_output_tokens: 32 } },
+      tools: {
+        summary: 'With a tool to call',
+        value: { input: 'What is the stock level of bucket?', tools: [stockTool], max_output_tokens: 64 },
+      },
+      schema: {
+        summary: 'JSON by a schema',
+        value: {
+          input: [{ role: 'user', content: input }],
+          text: { format: { type: 'json_schema', name: 'capital', schema: capitalSchema } },
+          max_output_tokens: 64,
+        },
+      },
     },
   },
-  answers: streamedAnswer('The response.', {
-    whole: response,
-    event: z.looseObject({ type: z.string(), sequence_number: z.int().min(0) }).meta({ id: 'ResponseEvent' }),
-  }),
-  errors: [...generationErrors, 'chat_template_failed', 'not_found'],
+  answers: streamedAnswer('The response.', { whole: responseAnswer, event: responseEvent }),
+  errors: [...generationErrors, 'chat_template_failed', 'previous_response_not_found'],
 };
 
 export const inputTokensDescription: RouteDescription = {
   ...generation,
   summary: "How many tokens a response's prompt would have",
-  body: {
-    schema: requestBody,
-    examples: { question: { summary: 'A question', value: { input: 'What is the capital of France?' } } },
-  },
-  answers: jsonAnswer('The count.', z.looseObject({ input_tokens: z.int().min(0) }).meta({ id: 'ResponseTokenCount' })),
-  errors: [...bodyErrors, 'chat_template_failed', 'model_not_found', 'not_found'],
+  body: { schema: describedResponsesFields, examples: { question: { summary: 'A question', value: { input } } } },
+  answers: jsonAnswer('The count.', responseTokenCount),
+  errors: [...bodyErrors, 'chat_template_failed', 'model_not_found', 'previous_response_not_found'],
 };
 
 export const retrieveResponseDescription: RouteDescription = {
   ...generation,
   summary: 'A kept response',
-  parameters: [id],
-  answers: jsonAnswer('The response.', response),
+  parameters: [
+    id,
+    { in: 'query', name: 'stream', meaning: 'Events are not kept.', schema: retrieveQuery.shape.stream },
+  ],
+  answers: jsonAnswer('The response.', responseAnswer),
   errors: keptErrors,
 };
 
 export const deleteResponseDescription: RouteDescription = {
   ...generation,
   summary: 'Forget a kept response',
+  meaning: 'Later responses that go on from it keep what they need.',
   parameters: [id],
-  answers: jsonAnswer(
-    'What was forgotten.',
-    z.looseObject({ id: z.string(), deleted: z.literal(true) }).meta({ id: 'DeletedResponse' }),
-  ),
-  errors: keptErrors,
+  answers: jsonAnswer('What was forgotten.', deletedResponse),
+  errors: [...keptErrors, ...unaskedBodyErrors],
 };
 
 export const cancelResponseDescription: RouteDescription = {
@@ -69,16 +94,21 @@ export const cancelResponseDescription: RouteDescription = {
   summary: 'Cancel a response: refused, for none runs in the background',
   parameters: [id],
   answers: {},
-  errors: [...keptErrors, 'invalid_json', 'unsupported_media_type', 'body_too_large', 'request_timeout'],
+  errors: [...keptErrors, ...unaskedBodyErrors],
 };
+
+const { limit, order, after } = listQuery.shape;
 
 export const inputItemsDescription: RouteDescription = {
   ...generation,
   summary: 'What a kept response was made from',
-  parameters: [id],
-  answers: jsonAnswer(
-    'A page of items.',
-    z.looseObject({ object: z.literal('list') }).meta({ id: 'ResponseItemList' }),
-  ),
+  meaning: 'Items of earlier responses that it went on from included.',
+  parameters: [
+    id,
+    { in: 'query', name: 'limit', meaning: 'Most items.', schema: limit },
+    { in: 'query', name: 'order', meaning: '`desc`: newest first.', schema: order },
+    { in: 'query', name: 'after', meaning: 'The id of the item before the first one.', schema: after },
+  ],
+  answers: jsonAnswer('Some of the items.', responseItemList),
   errors: keptErrors,
 };

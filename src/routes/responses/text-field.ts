@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../grammar/types.ts';
 import type { GrammarSpec } from '../../grammar-port.ts';
 import { lowerObjectField, lowerSchemaField } from '../output-field.ts';
-import { wireText } from '../wire-text.ts';
+import { readByHand, wireText } from '../wire-text.ts';
 
 export interface TextFormat {
   /** Undefined where the answer is free. */
@@ -29,7 +29,12 @@ function isPlainObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-const formatField = z
+const formatShape = z.union([
+  z.object({ type: z.enum(['text', 'json_object']) }),
+  schemaFormat.extend({ type: z.literal('json_schema'), schema: z.looseObject({}) }),
+  z.null(),
+]);
+const formatReading = z
   .unknown()
   .optional()
   .transform((value, context): TextFormat => {
@@ -61,7 +66,10 @@ function schemaFormatOf(value: unknown, context: z.RefinementCtx): TextFormat {
 }
 
 export const textField = z
-  .object({ format: formatField, verbosity: z.enum(['low', 'medium', 'high']).nullish() })
+  .object({
+    format: readByHand(formatReading, formatShape).describe('What the answer must be. Default: text.'),
+    verbosity: z.enum(['low', 'medium', 'high']).nullish(),
+  })
   .nullish();
 
 export function formatOf(text: z.output<typeof textField>): TextFormat {

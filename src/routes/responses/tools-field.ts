@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { type ToolChoice, type ToolDefinition, toolCountMax, toolName } from '../tools-schema.ts';
-import { boundedArray, wireText } from '../wire-text.ts';
+import { boundedArray, readByHand, wireText } from '../wire-text.ts';
 
 /** A tool as answers repeat it. */
 export interface FlatTool {
@@ -19,7 +19,10 @@ const callerRule = 'must include "direct"';
 
 const tool = z
   .object({
-    type: z.unknown().refine((type) => type === 'function', typeRule),
+    type: readByHand(
+      z.unknown().refine((type) => type === 'function', typeRule),
+      z.literal('function'),
+    ),
     name: toolName.nullish(),
     description: wireText.nullish(),
     parameters: z.looseObject({}).nullish(),
@@ -59,7 +62,8 @@ export interface FlatToolChoice extends ToolChoice {
   readonly wire: string | object;
 }
 
-const choiceField = z
+const choiceShape = z.union([z.enum(['none', 'auto', 'required']), named, allowed, z.null()]);
+const choiceReading = z
   .unknown()
   .optional()
   .transform((value, context): FlatToolChoice | undefined => {
@@ -81,7 +85,9 @@ const choiceField = z
 /** Shape to spread into the body's z.object. */
 export const flatToolFields = {
   tools: boundedArray(tool, { min: 0, max: toolCountMax }).nullish(),
-  tool_choice: choiceField,
+  tool_choice: readByHand(choiceReading, choiceShape).describe(
+    'Whether the model may, must or must not call, and what. Default: auto.',
+  ),
   parallel_tool_calls: z.boolean().nullish(),
   /** Of tools that run on the server: there are none. */
   max_tool_calls: z.int().min(1).nullish(),

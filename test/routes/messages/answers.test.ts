@@ -5,9 +5,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
+import { messageAnswer, messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
-import { errorSchema, type MessageEvent, messageEvents, messageSchema } from '../../fakes/messages-wire.ts';
+import { type MessageEvent, messageEvents } from '../../fakes/messages-wire.ts';
 import { byteTokens } from '../../fakes/tokenizer.ts';
 
 const call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>';
@@ -31,7 +32,7 @@ async function post(fields: object, url = '/v1/messages') {
 async function message(fields: object = {}) {
   const { status, text } = await post(fields);
   expect([status, text]).toEqual([200, expect.any(String)]);
-  return messageSchema.parse(JSON.parse(text));
+  return messageAnswer.parse(JSON.parse(text));
 }
 
 /** Deltas of a block joined: `text_delta hello`. */
@@ -52,7 +53,7 @@ function outline(events: readonly MessageEvent[]): string[] {
   return lines;
 }
 
-type WireBlock = z.output<typeof messageSchema>['content'][number];
+type WireBlock = z.output<typeof messageAnswer>['content'][number];
 
 /** Ids of calls are new each time. */
 function withoutId(block: WireBlock): object {
@@ -307,7 +308,7 @@ describe('a stream', () => {
     expect(status).toBe(200);
     const last = must(text.trimEnd().split('\n\n').at(-1), 'a last event');
     expect(last).toMatch(/^event: error\ndata: /);
-    const error = errorSchema.parse(JSON.parse(last.slice(last.indexOf('{'))));
+    const error = messagesErrorAnswer.parse(JSON.parse(last.slice(last.indexOf('{'))));
     expect(error.error).toMatchObject({ type: 'api_error', message: 'broken' });
     expect(text).not.toContain('message_stop');
     expect(metricsCalls).toContainEqual(['onRejected', 'kernel_failed']);

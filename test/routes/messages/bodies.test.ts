@@ -2,9 +2,9 @@
 
 import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
+import { messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, testModel } from '../../fakes/http-app.ts';
-import { errorSchema } from '../../fakes/messages-wire.ts';
 
 let current: TestApp | undefined;
 afterEach(() => current?.app.close());
@@ -57,7 +57,7 @@ it('any body is answered or refused in form', async () => {
     fc.asyncProperty(fields, fc.constantFrom('/v1/messages', '/v1/messages/count_tokens'), async (given, url) => {
       const { statusCode: status, body } = await app.inject({ method: 'POST', url, payload: { ...valid, ...given } });
       seen.add(status);
-      if (status !== 200) expect(errorSchema.parse(JSON.parse(body)).error.type).toBe('invalid_request_error');
+      if (status !== 200) expect(messagesErrorAnswer.parse(JSON.parse(body)).error.type).toBe('invalid_request_error');
       expect([200, 400]).toContain(status);
     }),
     { numRuns: 400 },

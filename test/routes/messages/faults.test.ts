@@ -3,10 +3,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { must } from '../../../src/assert.ts';
 import type { OctetErrorBody } from '../../../src/errors.ts';
+import { messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
 import { createKeyRing } from '../../../src/server/auth.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
-import { errorSchema } from '../../fakes/messages-wire.ts';
 
 let current: TestApp | undefined;
 afterEach(() => current?.app.close());
@@ -36,7 +36,7 @@ async function send({ url = '/v1/messages', method = 'POST', headers = {}, paylo
 
 async function refused(sent: Sent) {
   const { status, headers, text } = await send(sent);
-  const { error, request_id: id } = errorSchema.parse(JSON.parse(text));
+  const { error, request_id: id } = messagesErrorAnswer.parse(JSON.parse(text));
   expect([headers['request-id'], headers['x-request-id']]).toEqual([id, id]);
   return { status, ...error };
 }

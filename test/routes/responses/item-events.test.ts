@@ -6,7 +6,7 @@ import { must } from '../../../src/assert.ts';
 import type { StreamPiece } from '../../../src/routes/answer-format.ts';
 import { createEventWriter } from '../../../src/routes/responses/event-writer.ts';
 import { createItemEvents } from '../../../src/routes/responses/item-events.ts';
-import { type ResponseEvent, responseEvents } from './published-shapes.ts';
+import { type ResponseEvent, responseEvents } from './response-events.ts';
 
 type Written =
   | { readonly kind: 'text'; readonly text: string }

@@ -3,10 +3,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../../src/assert.ts';
+import { responseAnswer } from '../../../src/routes/answers/responses.ts';
 import { createKeyRing } from '../../../src/server/auth.ts';
 import { answerAllWith, fakeCapacity } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, type TestAppOptions } from '../../fakes/http-app.ts';
-import { responseShape } from './published-shapes.ts';
 
 let current: TestApp | undefined;
 afterEach(() => current?.app.close());
@@ -36,7 +36,7 @@ async function call(path: string, { method = 'GET', payload, key = '' }: Call = 
 async function respond(payload: object, key = '') {
   const { status, body } = await call('', { method: 'POST', payload, key });
   expect([status, body]).toEqual([200, expect.anything()]);
-  return responseShape.parse(body);
+  return responseAnswer.parse(body);
 }
 
 const promptOf = (app: TestApp, index = -1) =>

@@ -4,12 +4,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
+import { responseAnswer } from '../../../src/routes/answers/responses.ts';
 import type { ChatMessage, ChatOptions } from '../../../src/text-ports.ts';
 import { answerAllScored, answerAllWith } from '../../fakes/engine.ts';
 import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
 import { listen, openConnection, postText, waitUntil } from '../../fakes/http-client.ts';
 import { byteTokens, createByteTokenizer, createLineEncoder } from '../../fakes/tokenizer.ts';
-import { type ResponseEvent, responseEvents, responseShape } from './published-shapes.ts';
+import { type ResponseEvent, responseEvents } from './response-events.ts';
 
 const weather = {
   type: 'function',
@@ -54,7 +55,7 @@ async function post(payload: object) {
 async function respond(payload: object) {
   const { status, text } = await post(payload);
   expect([status, text]).toEqual([200, expect.any(String)]);
-  return responseShape.parse(JSON.parse(text));
+  return responseAnswer.parse(JSON.parse(text));
 }
 
 async function stream(payload: object): Promise<ResponseEvent[]> {
@@ -73,7 +74,7 @@ const namesOf = (events: readonly ResponseEvent[]): string[] =>
 
 const lastResponse = (events: readonly ResponseEvent[]) =>
   must(
-    events.flatMap((event) => ('response' in event ? responseShape.parse(event.response) : [])).at(-1),
+    events.flatMap((event) => ('response' in event ? responseAnswer.parse(event.response) : [])).at(-1),
     'a response',
   );
 
@@ -304,7 +305,7 @@ describe('a streamed response', () => {
     connection.socket.destroy();
     await waitUntil(() => engine.cancelled.length > 0, 'the engine is told');
     const kept = await app.inject({ url: `/v1/responses/${id}` });
-    expect(responseShape.parse(kept.json())).toMatchObject({
+    expect(responseAnswer.parse(kept.json())).toMatchObject({
       status: 'cancelled',
       output: [{ status: 'incomplete', content: [{ text: 'Hel' }] }],
     });
