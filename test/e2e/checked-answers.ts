@@ -3,6 +3,8 @@
 // Why at fetch: OpenAI's, Vercel's and LangChain's clients go through it as the tests' own does, so that no test can forget.
 
 import { afterEach, expect } from 'vitest';
+import type { bodyCheckOf as BodyCheckOf } from '../../bench/fuzz/check-answer.ts';
+import type { createEventStreamReader as CreateEventStreamReader } from '../../bench/load/event-stream.ts';
 
 const realFetch = globalThis.fetch;
 const faults: string[] = [];
@@ -14,16 +16,24 @@ export function checkedCount(): number {
 }
 
 globalThis.fetch = async (input, init) => {
-  const response = await realFetch(input, init);
   const url = new URL(input instanceof Request ? input.url : input);
-  const method = (init?.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase();
-  return url.hostname === '127.0.0.1' ? checked(response, method, url.pathname) : response;
-};
-
-async function checked(response: Response, method: string, path: string): Promise<Response> {
-  // Imported late: files without requests do not wait for it.
+  if (url.hostname !== '127.0.0.1') return realFetch(input, init);
+  // Imported late, as files without requests do not wait for it; and before the first request, which may be over by then.
   const { bodyCheckOf } = await import('../../bench/fuzz/check-answer.ts');
   const { createEventStreamReader } = await import('../../bench/load/event-stream.ts');
+  const response = await realFetch(input, init);
+  const method = (init?.method ?? (input instanceof Request ? input.method : 'GET')).toUpperCase();
+  return checked(response, { bodyCheckOf, createEventStreamReader, method, path: url.pathname });
+};
+
+interface Checking {
+  readonly bodyCheckOf: typeof BodyCheckOf;
+  readonly createEventStreamReader: typeof CreateEventStreamReader;
+  readonly method: string;
+  readonly path: string;
+}
+
+function checked(response: Response, { bodyCheckOf, createEventStreamReader, method, path }: Checking): Response {
   const contentType = response.headers.get('content-type') ?? undefined;
   const check = bodyCheckOf({ method, path, status: response.status, contentType });
   const report = (fault: string | undefined): void => {
