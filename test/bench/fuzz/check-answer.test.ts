@@ -65,7 +65,14 @@ test.each([
 });
 
 test('paths with parameters, slashes at their end and unknown ones are found', () => {
-  const model = JSON.stringify({ id: 'a/b', object: 'model', created: 1, owned_by: 'octet' });
+  const model = JSON.stringify({
+    id: 'a/b',
+    object: 'model',
+    created: 1,
+    owned_by: 'octet',
+    root: 'a/b',
+    parent: null,
+  });
   const get = { method: 'GET', status: 200, contentType: json };
   expect(faultOf(bodyCheckOf({ ...get, path: '/v1/models/a/b' }), model)).toBeUndefined();
   expect(faultOf(bodyCheckOf({ ...get, path: '/livez/' }), '{"status":"ok"}')).toBeUndefined();
