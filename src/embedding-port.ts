@@ -2,6 +2,7 @@
 // Why apart from ports.ts: an input is read once and nothing is generated, so nothing of a sequence's life applies to it.
 
 import type { OctetErrorBody } from './errors.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 /** How the vectors of an input's tokens become its one; `rank` sends it through the model's ranking head instead. */
 export const poolings = ['none', 'mean', 'cls', 'last', 'rank'] as const;
@@ -67,8 +68,8 @@ export type EmbeddingMessage =
 export interface EmbedRequest {
   /** In the order of the answer's vectors. */
   readonly inputs: readonly Int32Array[];
-  /** Milliseconds until it fails with `deadline_exceeded`. */
-  readonly timeoutMs: number;
+  /** Beyond it the request fails with `deadline_exceeded`. */
+  readonly timeLimit: TimeLimit;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }

@@ -12,6 +12,17 @@ export interface TimeLimit {
   readonly spentMs: number;
 }
 
+/** The shorter of the client's limit, in seconds, and the server's. */
+export function shorterLimit(
+  timeout: number | null | undefined,
+  requestMsMax: number,
+): Pick<TimeLimit, 'limitMs' | 'setBy'> {
+  const askedMs = (timeout ?? Number.POSITIVE_INFINITY) * 1000;
+  return askedMs <= requestMsMax
+    ? { limitMs: askedMs, setBy: 'timeout' }
+    : { limitMs: requestMsMax, setBy: 'timeoutSeconds' };
+}
+
 /** The same limit, handed over `ms` later. */
 export function laterBy(limit: TimeLimit | undefined, ms: number): TimeLimit | undefined {
   return limit === undefined ? undefined : { ...limit, spentMs: limit.spentMs + ms };

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { assertNever } from '../assert.ts';
 import type { EmbeddingCapacity } from '../embedding-port.ts';
 import { type OctetErrorBody, octetError } from '../errors.ts';
+import { shorterLimit } from '../time-limit.ts';
 import { watchClient } from './client-watch.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import { adapterOf, modelFault, notReady } from './endpoint.ts';
@@ -86,8 +87,8 @@ export async function runEmbedding(
   const gone = new AbortController();
   const stopClientWatch = watchClient(request.raw.socket, () => gone.abort());
   if (request.raw.socket.destroyed) gone.abort();
-  const timeoutMs = Math.min(limits.requestMsMax, (timeout ?? Number.POSITIVE_INFINITY) * 1000);
-  const answer = await engine.embed({ inputs, timeoutMs, signal: gone.signal });
+  const timeLimit = { ...shorterLimit(timeout, limits.requestMsMax), spentMs: performance.now() - receivedMs };
+  const answer = await engine.embed({ inputs, timeLimit, signal: gone.signal });
   stopClientWatch();
   switch (answer.kind) {
     case 'embedded': {

@@ -3,6 +3,7 @@
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { TokenId } from '../ids.ts';
 import type { SamplingParams } from '../sampling-params.ts';
+import { shorterLimit } from '../time-limit.ts';
 import type { AnswerReading } from './answer-reading.ts';
 import { faultsError } from './faults.ts';
 import type { GenerationPlan, PlannedPrompt } from './generation.ts';
@@ -83,7 +84,7 @@ export function planGeneration(fields: SharedFields, input: PlanInput): Checked<
       fairnessKey: input.fairnessKey,
       namespace: fields.cache_salt ?? '',
       adapter: input.adapter,
-      timeLimit: timeLimitOf(fields.timeout, input.requestMsMax),
+      timeLimit: shorterLimit(fields.timeout, input.requestMsMax),
     },
   };
 }
@@ -92,14 +93,6 @@ function outputTokensMaxOf(input: PlanInput, roomTokens: number): number {
   const { requestedTokensMax: requested, defaultTokensMax: usual } = input;
   if (requested !== undefined && !input.isOutputCut) return requested;
   return Math.min(requested ?? usual ?? roomTokens, roomTokens);
-}
-
-/** The shorter of the client's limit and the server's. */
-function timeLimitOf(timeout: number | null | undefined, requestMsMax: number): GenerationPlan['timeLimit'] {
-  const askedMs = (timeout ?? Number.POSITIVE_INFINITY) * 1000;
-  return askedMs <= requestMsMax
-    ? { limitMs: askedMs, setBy: 'timeout' }
-    : { limitMs: requestMsMax, setBy: 'timeoutSeconds' };
 }
 
 /** The end of a prompt, where only that is wanted. */

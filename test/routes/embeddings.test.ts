@@ -149,7 +149,7 @@ describe('/v1/embeddings', () => {
 
   it('passes the time limit on, and counts what it answered', async () => {
     await embed({ input: ['a', 'b'], timeout: 2 });
-    expect(server.engine.embedRequests[0]?.timeoutMs).toBe(2000);
+    expect(server.engine.embedRequests[0]?.timeLimit).toMatchObject({ limitMs: 2000, setBy: 'timeout' });
     expect(server.metricsCalls.filter(([name]) => name === 'onEmbedded')).toMatchObject([
       ['onEmbedded', { endpoint: 'embeddings', inputCount: 2, tokenCount: 6 }],
     ]);

@@ -4,6 +4,7 @@
 import type { EmbedAnswer, EmbeddingCommand, EmbeddingMessage, EmbedRequest } from '../../embedding-port.ts';
 import { type OctetErrorBody, octetError } from '../../errors.ts';
 import { type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
+import { deadlineExceeded, deadlineOf } from '../../time-limit.ts';
 import { crashesMax } from './quarantine.ts';
 
 export interface EmbeddingRequestsPorts {
@@ -79,10 +80,10 @@ export function createEmbeddingRequests({ send, mayRun, now, limits }: Embedding
     lastId += 1;
     const id = lastId;
     return new Promise((resolve) => {
-      const late = `timeout must be long enough to finish. Given: ${request.timeoutMs / 1000} s`;
+      const leftMs = deadlineOf(request.timeLimit, 0);
       const timer = setTimeout(
-        () => fail(entry, octetError('deadline_exceeded', late, 'timeout')),
-        Math.min(request.timeoutMs, timerMsMax),
+        () => fail(entry, deadlineExceeded(request.timeLimit, { lateMs: 0, aim: 'to finish' })),
+        Math.min(Math.max(leftMs, 0), timerMsMax),
       );
       const abort = (): void => settle(entry, { kind: 'cancelled' });
       request.signal.addEventListener('abort', abort, { once: true });

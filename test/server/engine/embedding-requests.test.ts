@@ -19,7 +19,8 @@ function open({ waitingSequencesMax = 10, waitingTokensMax = 1000 } = {}) {
   const ask = (name: string, lengths: readonly number[], { timeoutMs = 60_000 } = {}): AbortController => {
     const controller = new AbortController();
     const inputs = lengths.map((length) => new Int32Array(length));
-    void requests.ask({ inputs, timeoutMs, signal: controller.signal }).then((answer) => answers.set(name, answer));
+    const timeLimit = { limitMs: timeoutMs, setBy: 'timeout', spentMs: 0 } as const;
+    void requests.ask({ inputs, timeLimit, signal: controller.signal }).then((answer) => answers.set(name, answer));
     return controller;
   };
   const answer = (id: number, ...indexes: number[]) =>
@@ -95,7 +96,10 @@ test('the time limit holds also while there is no engine', async () => {
   state.mayRun = false;
   ask('a', [1], { timeoutMs: 500 });
   await vi.advanceTimersByTimeAsync(501);
-  expect(answers.get('a')).toMatchObject({ kind: 'failed', error: { code: 'deadline_exceeded', param: 'timeout' } });
+  expect(answers.get('a')).toMatchObject({
+    kind: 'failed',
+    error: { code: 'deadline_exceeded', param: 'timeout', message: expect.stringContaining('Given: 0.5 s') },
+  });
   expect(takeSent()).toEqual([]);
 });
 
