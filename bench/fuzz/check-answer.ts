@@ -72,6 +72,9 @@ function bodyAs(bodies: readonly AnswerBody[], contentType: string | undefined):
     if (body.kind === 'events' && isType(contentType, 'text/event-stream')) {
       return { kind: 'events', check: (payload) => eventFault(body.schema, payload) };
     }
+    if (body.kind === 'named-events' && isType(contentType, 'text/event-stream')) {
+      return { kind: 'events', check: (payload) => schemaFault(body.schema, payload) };
+    }
   }
   return { kind: 'fault', fault: `an answer of the type ${contentType} is not described` };
 }

@@ -24,6 +24,7 @@ const documentSchema = z.object({
     z.record(
       z.string(),
       z.object({
+        parameters: z.array(z.object({ in: z.string(), name: z.string(), schema: schemaText })).default([]),
         requestBody: z
           .object({
             content: z.object({
@@ -42,16 +43,20 @@ interface Operation {
   readonly path: string;
   /** Undefined for a route that takes no body. */
   readonly bodies: fc.Arbitrary<object> | undefined;
+  /** `?limit=3`, or nothing. */
+  readonly queries: fc.Arbitrary<string>;
 }
 
 /** The requests that a document calls for. Throws when it is none. */
 export function requestsOf(document: unknown): fc.Arbitrary<FuzzRequest> {
   const { paths, components } = documentSchema.parse(document);
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { requestBody }]): Operation => {
+    Object.entries(methods).map(([method, { parameters, requestBody }]): Operation => {
       const content = requestBody?.content[json];
       const bodies = content === undefined ? undefined : bodiesOf(content, components.schemas);
-      return { method: method.toUpperCase(), path, bodies };
+      const asked = parameters.filter((parameter) => parameter.in === 'query');
+      const queries = fc.subarray(asked).chain((some) => queryOf(some, components.schemas));
+      return { method: method.toUpperCase(), path, bodies, queries };
     }),
   );
   const withBody = operations.filter(({ bodies }) => bodies !== undefined);
@@ -77,6 +82,19 @@ function bodiesOf({ schema, examples }: Content, named: NamedSchemas): fc.Arbitr
   const shown = fc.constantFrom(...Object.values(examples).map(({ value }) => value));
   const mixed = fc.tuple(drawn, shown).map(([some, example]) => ({ ...some, ...example }));
   return fc.oneof({ weight: 1, arbitrary: drawn }, { weight: 1, arbitrary: shown }, { weight: 3, arbitrary: mixed });
+}
+
+/** As the schemas allow, or any text: the wrong ones are refused. */
+function queryOf(
+  parameters: readonly { readonly name: string; readonly schema: JsonSchema }[],
+  named: NamedSchemas,
+): fc.Arbitrary<string> {
+  const values = parameters.map(({ schema }) => fc.oneof(valuesOf(schema, named), fc.string()));
+  return fc.tuple(...values).map((drawn) => {
+    const query = new URLSearchParams();
+    for (const [index, { name }] of parameters.entries()) query.set(name, String(drawn[index]));
+    return parameters.length === 0 ? '' : `?${query}`;
+  });
 }
 
 const bounds: Readonly<Record<string, number>> = {
@@ -124,8 +142,10 @@ function brokenRequest({ method, path, bodies }: Operation): fc.Arbitrary<FuzzRe
 
 const oddPaths = ['x', '%00', '%ff', '%zz', 'a%2fb', '..', '%F0%9F%98%80', 'x'.repeat(1500), ''];
 
-function readRequest({ method, path }: Operation): fc.Arbitrary<FuzzRequest> {
-  return fc.constantFrom(...oddPaths).map((name) => asked('valid', method, path.replace(/\{\w+\}/, name)));
+function readRequest({ method, path, queries }: Operation): fc.Arbitrary<FuzzRequest> {
+  return fc
+    .tuple(fc.constantFrom(...oddPaths), queries)
+    .map(([name, query]) => asked('valid', method, path.replace(/\{\w+\}/, name) + query));
 }
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY'];

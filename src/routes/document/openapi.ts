@@ -161,6 +161,7 @@ function contentOf(body: AnswerBody, { answers }: Parts): [mediaType: string, co
     case 'json':
       return ['application/json', { schema: answers.referenceTo(body.schema) }];
     case 'events':
+    case 'named-events':
       return ['text/event-stream', { schema: answers.referenceTo(body.schema) }];
     case 'text':
       return [body.mediaType, { schema: { type: 'string' } }];

@@ -32,8 +32,10 @@ export interface RequestBody {
 
 export type AnswerBody =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
-  /** Server-sent events whose `data` is one of these, or the end mark `[DONE]`. */
+  /** Server-sent events whose `data` is one of these, an error, or the end mark `[DONE]`. */
   | { readonly kind: 'events'; readonly schema: z.ZodType }
+  /** Server-sent events named after the `type` in their `data`, which is one of these; errors are among them, and no end mark. */
+  | { readonly kind: 'named-events'; readonly schema: z.ZodType }
   | { readonly kind: 'text'; readonly mediaType: string };
 
 export interface AnswerDescription {
@@ -65,13 +67,19 @@ export function jsonAnswer(meaning: string, schema: z.ZodType): RouteDescription
 /** A JSON answer of status 200, or events where `stream` is true. */
 export function streamedAnswer(
   meaning: string,
-  { whole, event }: { readonly whole: z.ZodType; readonly event: z.ZodType },
+  { whole, event, kind = 'events' }: StreamedSchemas,
 ): RouteDescription['answers'] {
   const bodies = [
     { kind: 'json', schema: whole },
-    { kind: 'events', schema: event },
+    { kind, schema: event },
   ] as const;
   return { 200: { meaning, bodies } };
+}
+
+interface StreamedSchemas {
+  readonly whole: z.ZodType;
+  readonly event: z.ZodType;
+  readonly kind?: 'events' | 'named-events';
 }
 
 /** What any route with a body may answer. */

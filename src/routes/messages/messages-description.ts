@@ -16,7 +16,7 @@ export const messagesDescription: RouteDescription = {
     schema: messagesSchema.meta({ id: 'MessagesRequest' }),
     examples: { question: { summary: 'A question', value: { messages, max_tokens: 32 } } },
   },
-  answers: streamedAnswer('The message.', { whole: messageAnswer, event: messageEvent }),
+  answers: streamedAnswer('The message.', { whole: messageAnswer, event: messageEvent, kind: 'named-events' }),
   errors: [...generationErrors, 'chat_template_failed'],
   errorBody,
 };

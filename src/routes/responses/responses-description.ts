@@ -57,7 +57,7 @@ export const responsesDescription: RouteDescription = {
       },
     },
   },
-  answers: streamedAnswer('The response.', { whole: responseAnswer, event: responseEvent }),
+  answers: streamedAnswer('The response.', { whole: responseAnswer, event: responseEvent, kind: 'named-events' }),
   errors: [...generationErrors, 'chat_template_failed', 'previous_response_not_found'],
 };
 

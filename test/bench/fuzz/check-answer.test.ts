@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { type BodyCheck, bodyCheckOf } from '../../../bench/fuzz/check-answer.ts';
-import { octetError, toWire } from '../../../src/errors.ts';
+import { type ErrorCode, octetError, toWire } from '../../../src/errors.ts';
+import { messagesError } from '../../../src/routes/messages/error-form.ts';
 
 const json = 'application/json; charset=utf-8';
 
@@ -62,6 +63,29 @@ test.each([
   ],
 ])('%s is a fault', (_, head, text) => {
   expect(faultOf(bodyCheckOf(head), text)).toBeDefined();
+});
+
+const messages = { method: 'POST', path: '/v1/messages', contentType: json };
+const asMessagesError = (code: ErrorCode): string => JSON.stringify(messagesError(octetError(code, 'x'), 'request-1'));
+
+test("the Messages API's errors have its own form, also beside its routes, and the status of their code", () => {
+  const refused = { ...messages, status: 400 };
+  expect(faultOf(bodyCheckOf(refused), asMessagesError('invalid_request'))).toBeUndefined();
+  expect(faultOf(bodyCheckOf(refused), asMessagesError('queue_full'))).toBeDefined();
+  expect(faultOf(bodyCheckOf(refused), JSON.stringify(toWire(octetError('invalid_request', 'x'))))).toBeDefined();
+  const missing = { ...messages, status: 404 };
+  expect(faultOf(bodyCheckOf({ ...missing, path: '/v1/messages/x' }), asMessagesError('not_found'))).toBeUndefined();
+  expect(faultOf(bodyCheckOf({ ...missing, path: '/v1/messages%20' }), asMessagesError('not_found'))).toBeDefined();
+});
+
+test('streams of named events have their errors among them, and no end mark', () => {
+  const check = bodyCheckOf({ ...messages, status: 200, contentType: 'text/event-stream' });
+  for (const event of ['{"type":"ping"}', asMessagesError('deadline_exceeded')]) {
+    expect(faultOf(check, event)).toBeUndefined();
+  }
+  for (const event of ['[DONE]', JSON.stringify(toWire(octetError('deadline_exceeded', 'x')))]) {
+    expect(faultOf(check, event)).toBeDefined();
+  }
 });
 
 test('paths with parameters, slashes at their end and unknown ones are found', () => {

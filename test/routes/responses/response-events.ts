@@ -2,7 +2,7 @@
 
 import type OpenAI from 'openai';
 import type { z } from 'zod';
-import { type responseAnswer, responseEvent } from '../../../src/routes/answers/responses.ts';
+import { type responseAnswer, responseEvent, type responseTokenCount } from '../../../src/routes/answers/responses.ts';
 
 export type ResponseEvent = z.output<typeof responseEvent>;
 
@@ -14,6 +14,8 @@ type ReadResponse = Omit<OpenAI.Responses.Response, 'output_text' | 'usage'> &
 /** Never called: they compile only while the schemas agree with the client's types. */
 export const agreement = {
   response: (response: WireResponse): ReadResponse => response,
+  event: (event: Exclude<ResponseEvent, { readonly response: unknown }>): OpenAI.Responses.ResponseStreamEvent => event,
+  count: (count: z.output<typeof responseTokenCount>): OpenAI.Responses.InputTokenCountResponse => count,
 };
 
 /** The events of a stream's text, each as described, named as its `event:` line says, and numbered from 0. */
