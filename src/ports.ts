@@ -1,12 +1,13 @@
 // What the HTTP side asks of the engine, and what it is told: the types that travel between the two processes.
 // Why here: `routes` and `scheduler` never import one another; they meet in these files and in the wiring. Beside this one are
-// kernel-port.ts (the native kernels), embedding-port.ts (vectors of texts), text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
+// capacity-port.ts (what the loaded engine can do), kernel-port.ts (the native kernels), embedding-port.ts (vectors of texts),
+// text-ports.ts (vocabulary, chat template), grammar-port.ts and sampling-params.ts.
 
-import type { EmbedAnswer, EmbeddingMessage, EmbeddingSupport, EmbedRequest } from './embedding-port.ts';
+import type { EngineCapacity } from './capacity-port.ts';
+import type { EmbedAnswer, EmbeddingMessage, EmbedRequest } from './embedding-port.ts';
 import type { OctetErrorBody } from './errors.ts';
 import type { GrammarCompile, GrammarSpec, GrammarStats } from './grammar-port.ts';
 import type { SequenceId, TokenId } from './ids.ts';
-import type { KvLayout } from './kernel-port.ts';
 import type { LogprobsWish, SamplingParams, TokenLogprobs } from './sampling-params.ts';
 import type { TimeLimit } from './time-limit.ts';
 
@@ -205,46 +206,6 @@ export interface MaskTiming {
 export interface EngineReady {
   readonly kind: 'engine-ready';
   readonly capacity: EngineCapacity;
-}
-
-/** Where the engine's memory goes: one row a part, summed against what is free. */
-export interface MemoryPlan {
-  /** Where the memory is: `the host`, `cuda`. */
-  readonly device: string;
-  readonly rows: readonly MemoryPlanRow[];
-  /** Free memory that the rows must fit into; undefined when the device does not tell. */
-  readonly availableBytes: number | undefined;
-}
-
-export interface MemoryPlanRow {
-  /** `weights`, `compute buffers`, `KV cache`. */
-  readonly part: string;
-  readonly bytes: number;
-  /** How the number comes about: `4,096 blocks of 16 tokens, 8.5 KiB a token`. */
-  readonly detail: string;
-}
-
-/** What the loaded engine can do; the server process checks requests against it. */
-export interface EngineCapacity {
-  /** Longest sequence, prompt and output together, in tokens. */
-  readonly contextTokensMax: number;
-  readonly blockTokens: number;
-  readonly blockCount: number;
-  readonly sequencesMax: number;
-  readonly kvTypeK: string;
-  readonly kvTypeV: string;
-  readonly kvBytesPerToken: number;
-  readonly kvLayout: KvLayout;
-  readonly weightBytes: number;
-  readonly memory: MemoryPlan;
-  readonly gpu: string;
-  readonly gpuReason: string;
-  /** Whether prefixes are shared by blocks, and why not if not. */
-  readonly prefixSharing: { readonly kind: 'blocks' } | { readonly kind: 'none'; readonly reason: string };
-  /** What it makes of texts; undefined where nothing was said about it. */
-  readonly embedding?: EmbeddingSupport | undefined;
-  /** Why it generates no text; undefined where it does. */
-  readonly generationObstacle?: string | undefined;
 }
 
 export type EngineMessage =

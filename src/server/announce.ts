@@ -1,7 +1,7 @@
 // What a server says once its engine is ready: tables and a banner at a terminal, a log line elsewhere.
 
 import type { Logger } from 'pino';
-import type { EngineCapacity } from '../ports.ts';
+import type { EngineCapacity } from '../capacity-port.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import { formatMemoryPlan, formatStartBanner } from './banner.ts';
 import { packageVersion } from './package-root.ts';

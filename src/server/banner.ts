@@ -1,8 +1,8 @@
 // What an operator reads at start: the settings, the memory plan, and a short banner with a line to paste into a shell.
 // Why pure: functions from facts to text, so that tests read what people read; the caller knows the terminal.
 
+import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../capacity-port.ts';
 import { formatBytes } from '../format.ts';
-import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../ports.ts';
 import { statusText } from '../precision/gate/run-gate.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import { type AdapterWish, adapterText } from './adapters/adapter-list.ts';

@@ -1,9 +1,10 @@
 // Everything that is counted, in one record, and the functions that count. Names and labels are given when scraped.
 // Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
 
+import type { EngineCapacity } from '../capacity-port.ts';
 import { type ErrorCode, errorRules } from '../errors.ts';
 import { compileOutcomes, type GrammarCompile } from '../grammar-port.ts';
-import type { CancelReason, EngineCapacity, EngineStats, FinishReason, MaskTiming, StepTiming } from '../ports.ts';
+import type { CancelReason, EngineStats, FinishReason, MaskTiming, StepTiming } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import {
   type AcceptedRequest,

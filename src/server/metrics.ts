@@ -1,7 +1,7 @@
 // The metrics of a server: what the wiring and the routes call to record, and the text that /metrics answers with.
 // Layers: record (plain counts) <- series (names over counts) <- exposition (the text format).
 
-import type { EngineCapacity } from '../ports.ts';
+import type { EngineCapacity } from '../capacity-port.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText, ServedAdapter } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';

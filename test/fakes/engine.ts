@@ -1,5 +1,6 @@
 // An engine whose events the test writes: it accepts commands, remembers them, and says only what it is told.
 
+import type { EngineCapacity } from '../../src/capacity-port.ts';
 import type { EmbedAnswer, EmbedRequest } from '../../src/embedding-port.ts';
 import type { OctetErrorBody } from '../../src/errors.ts';
 import type { GrammarSpec } from '../../src/grammar-port.ts';
@@ -7,7 +8,6 @@ import { type SequenceId, sequenceId, type TokenId } from '../../src/ids.ts';
 import type {
   CancelReason,
   Engine,
-  EngineCapacity,
   EngineStats,
   EngineStatus,
   FinishReason,

@@ -1,7 +1,7 @@
 // What the operator reads at start.
 
 import { describe, expect, test } from 'vitest';
-import type { EngineCapacity } from '../../src/ports.ts';
+import type { EngineCapacity } from '../../src/capacity-port.ts';
 import type { CanaryNumbers, PrecisionStatus } from '../../src/precision-status.ts';
 import {
   curlLine,

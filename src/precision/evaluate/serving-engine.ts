@@ -3,9 +3,10 @@
 // Why without HTTP: cells of the grid are compared with one another, and the network's share is the same for each.
 
 import { must } from '../../assert.ts';
+import type { EngineCapacity } from '../../capacity-port.ts';
 import { tokenId } from '../../ids.ts';
 import type { KvTypes } from '../../kv-types.ts';
-import type { Engine, EngineCapacity } from '../../ports.ts';
+import type { Engine } from '../../ports.ts';
 import type { SamplingParams } from '../../sampling-params.ts';
 import type { Tokenizer } from '../../text-ports.ts';
 

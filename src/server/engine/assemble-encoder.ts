@@ -1,12 +1,13 @@
 // What the engine process runs for a model that makes vectors and nothing else: no cache, no sequences, one lane.
 // Why apart from assemble-engine.ts: everything there is about generating.
 
+import type { EngineCapacity, MemoryPlan } from '../../capacity-port.ts';
 import { formatBytes } from '../../format.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { memoryRoom } from '../../llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { generationObstacle } from '../../llama/model-shape.ts';
-import type { EngineCapacity, EngineMessage, MemoryPlan } from '../../ports.ts';
+import type { EngineMessage } from '../../ports.ts';
 import { createEncoderLoop } from '../../scheduler/encoder-loop.ts';
 import type { EngineLoop } from '../../scheduler/engine-loop.ts';
 import type { AssemblyPorts } from './assemble-engine.ts';

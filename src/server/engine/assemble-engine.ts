@@ -2,6 +2,7 @@
 // Why apart from the process's entry: benchmarks and tests build the same engine without a process around it.
 
 import { randomInt } from 'node:crypto';
+import type { EngineCapacity } from '../../capacity-port.ts';
 import { createMasks } from '../../grammar/create-masks.ts';
 import type { SequenceMasks } from '../../grammar-port.ts';
 import { tokenId } from '../../ids.ts';
@@ -16,7 +17,7 @@ import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
-import type { EngineCapacity, EngineMessage } from '../../ports.ts';
+import type { EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';

@@ -3,17 +3,10 @@
 // alone; so a new engine that is given prompt + output continues the text as the old one would have.
 
 import { assertNever } from '../../assert.ts';
+import type { EngineCapacity } from '../../capacity-port.ts';
 import { type OctetErrorBody, octetError } from '../../errors.ts';
 import { type SequenceId, sequenceId } from '../../ids.ts';
-import type {
-  CancelReason,
-  Engine,
-  EngineCapacity,
-  EngineMessage,
-  EngineStatus,
-  GenerateCommand,
-  SequenceEvent,
-} from '../../ports.ts';
+import type { CancelReason, Engine, EngineMessage, EngineStatus, GenerateCommand, SequenceEvent } from '../../ports.ts';
 import { type Admission, type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
 import { deadlineExceeded } from '../../time-limit.ts';
 import { createEmbeddingRequests } from './embedding-requests.ts';

@@ -2,8 +2,9 @@
 // Why it exists: an evaluation compares precisions through the scheduler and the kernels that serve, and wants no second
 // process that could outlive it. A fault of the kernels ends it with the evaluation, which goes on at its next start.
 
+import type { EngineCapacity } from '../../capacity-port.ts';
 import { sequenceId } from '../../ids.ts';
-import type { Engine, EngineCapacity, SequenceEvent } from '../../ports.ts';
+import type { Engine, SequenceEvent } from '../../ports.ts';
 import { createEngineLoop } from '../../scheduler/engine-loop.ts';
 import { type AssemblyPorts, assembleEngine } from './assemble-engine.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';

@@ -2,6 +2,7 @@
 // Why the model is measured before its weights are loaded: a refusal after a minute of loading is a refusal too late.
 
 import { availableParallelism } from 'node:os';
+import type { MemoryPlan } from '../../capacity-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import {
   bytesPerToken,
@@ -16,7 +17,6 @@ import type { Libraries } from '../../llama/libraries.ts';
 import { type CacheCost, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
-import type { MemoryPlan } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { type EmbeddingPlan, planEmbedding } from './plan-embedding.ts';
 

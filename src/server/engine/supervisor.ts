@@ -1,10 +1,11 @@
 // Keeps one engine process alive: starts it, watches its heartbeat, kills it when it hangs, starts another after a death.
 // Back-off doubles from 100 ms to 30 s while engines die soon after they start, and is forgotten once one has lived a minute.
 
+import type { EngineCapacity } from '../../capacity-port.ts';
 import type { EmbeddingCommand } from '../../embedding-port.ts';
 import type { OctetErrorBody } from '../../errors.ts';
 import type { PrepareGrammarCommand } from '../../grammar-port.ts';
-import type { EngineCapacity, EngineCommand, EngineMessage, EngineStatus } from '../../ports.ts';
+import type { EngineCommand, EngineMessage, EngineStatus } from '../../ports.ts';
 import type { EngineProcess, LaunchEngine } from './engine-process.ts';
 
 export interface SupervisorOptions {

@@ -1,0 +1,45 @@
+// What the loaded engine can do, and where its memory goes: told once, when it is ready.
+// Why apart from ports.ts: those who admit, announce and count by it need nothing of sequences and their events.
+
+import type { EmbeddingSupport } from './embedding-port.ts';
+import type { KvLayout } from './kernel-port.ts';
+
+/** What the loaded engine can do; the server process checks requests against it. */
+export interface EngineCapacity {
+  /** Longest sequence, prompt and output together, in tokens. */
+  readonly contextTokensMax: number;
+  readonly blockTokens: number;
+  readonly blockCount: number;
+  readonly sequencesMax: number;
+  readonly kvTypeK: string;
+  readonly kvTypeV: string;
+  readonly kvBytesPerToken: number;
+  readonly kvLayout: KvLayout;
+  readonly weightBytes: number;
+  readonly memory: MemoryPlan;
+  readonly gpu: string;
+  readonly gpuReason: string;
+  /** Whether prefixes are shared by blocks, and why not if not. */
+  readonly prefixSharing: { readonly kind: 'blocks' } | { readonly kind: 'none'; readonly reason: string };
+  /** What it makes of texts; undefined where nothing was said about it. */
+  readonly embedding?: EmbeddingSupport | undefined;
+  /** Why it generates no text; undefined where it does. */
+  readonly generationObstacle?: string | undefined;
+}
+
+/** Where the engine's memory goes: one row a part, summed against what is free. */
+export interface MemoryPlan {
+  /** Where the memory is: `the host`, `cuda`. */
+  readonly device: string;
+  readonly rows: readonly MemoryPlanRow[];
+  /** Free memory that the rows must fit into; undefined when the device does not tell. */
+  readonly availableBytes: number | undefined;
+}
+
+export interface MemoryPlanRow {
+  /** `weights`, `compute buffers`, `KV cache`. */
+  readonly part: string;
+  readonly bytes: number;
+  /** How the number comes about: `4,096 blocks of 16 tokens, 8.5 KiB a token`. */
+  readonly detail: string;
+}
