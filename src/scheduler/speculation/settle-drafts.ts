@@ -4,7 +4,7 @@
 
 import { assert } from '../../assert.ts';
 import { leaseOf } from '../lifecycle.ts';
-import type { Sequence } from '../sequence.ts';
+import { cacheRequest, type Sequence } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
 import { createTally, learnFrom } from './acceptance.ts';
 import { noteMisses, type Speculation } from './speculation.ts';
@@ -25,14 +25,9 @@ export function noteDraw(
 
 /** Before the draw is applied, which may end the sequence: what is committed then stays cached. */
 function commitNext(state: SchedulerState, sequence: Sequence): void {
-  const { command, tokens } = sequence;
   sequence.computedCount += 1;
-  state.queue.charge(command.fairnessKey, 1);
-  state.cache.commit(leaseOf(sequence), {
-    namespace: command.namespace,
-    tokens,
-    tokenCount: sequence.computedCount,
-  });
+  state.queue.charge(sequence.command.fairnessKey, 1);
+  state.cache.commit(leaseOf(sequence), cacheRequest(sequence, sequence.computedCount));
 }
 
 /** After the last draw of the step. */
