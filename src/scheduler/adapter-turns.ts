@@ -71,7 +71,7 @@ export interface AdapterStep {
 }
 
 /** Counts a step that was computed; answers whether it began with a change. */
-export function noteStep(turns: AdapterTurns, { adapter, stepMs, expectedMs }: AdapterStep): boolean {
+export function noteTurn(turns: AdapterTurns, { adapter, stepMs, expectedMs }: AdapterStep): boolean {
   const isChange = adapter !== turns.current;
   if (isChange) {
     turns.current = adapter;

@@ -6,7 +6,7 @@ import { octetError } from '../errors.ts';
 import { tokenId } from '../ids.ts';
 import type { DecodeOutcome, SampleRow } from '../kernel-port.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
-import { noteStep as noteTurn } from './adapter-turns.ts';
+import { noteTurn } from './adapter-turns.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
 import { preempt, victimOf } from './preempt.ts';
 import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';

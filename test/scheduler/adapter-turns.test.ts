@@ -8,7 +8,7 @@ import {
   type AdapterTurns,
   createAdapterTurns,
   nextAdapter,
-  noteStep,
+  noteTurn,
 } from '../../src/scheduler/adapter-turns.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
@@ -21,7 +21,7 @@ function run(turns: AdapterTurns, atWork: readonly AdapterName[], { steps = 40, 
   return Array.from({ length: steps }, () => {
     const adapter = nextAdapter(turns, atWork);
     const extraMs = adapter === turns.current ? 0 : changeMs;
-    noteStep(turns, { adapter, stepMs: stepMs + extraMs, expectedMs: stepMs });
+    noteTurn(turns, { adapter, stepMs: stepMs + extraMs, expectedMs: stepMs });
     return adapter;
   });
 }
