@@ -1,10 +1,40 @@
-// The metrics of requests for vectors and ranks.
+// Requests for vectors and ranks: what is counted of them, and under which names.
 // Why apart from those of answers: nothing is generated, so that neither tokens a second nor times to a first token apply.
 
-import type { MetricsRecord } from './metrics-record.ts';
+import { type EmbeddedRequest, embeddingEndpoints } from '../routes/metrics-port.ts';
+import { increment, zeroCounts } from './metrics-counts.ts';
+import { createBuckets, observe, requestSecondsBounds, requestTokensBounds } from './metrics-histogram.ts';
 import { counter, countsBy, histogram, type Series } from './metrics-series.ts';
 
-export function embeddingSeries({ embeddings }: MetricsRecord): Series[] {
+export type EmbeddingRecord = ReturnType<typeof createEmbeddingRecord>;
+
+export function createEmbeddingRecord() {
+  return {
+    requests: zeroCounts(embeddingEndpoints),
+    inputs: zeroCounts(embeddingEndpoints),
+    tokens: zeroCounts(embeddingEndpoints),
+    seconds: createBuckets(requestSecondsBounds),
+    requestTokens: createBuckets(requestTokensBounds),
+  };
+}
+
+export function recordEmbedded(embeddings: EmbeddingRecord, request: EmbeddedRequest): void {
+  const { endpoint, inputCount, tokenCount, seconds } = request;
+  increment(embeddings.requests, endpoint);
+  increment(embeddings.inputs, endpoint, inputCount);
+  increment(embeddings.tokens, endpoint, tokenCount);
+  observe(embeddings.seconds, seconds);
+  observe(embeddings.requestTokens, tokenCount);
+}
+
+/** Tokens of all answered requests for vectors and ranks. */
+export function embeddedTokens({ tokens }: EmbeddingRecord): number {
+  let sum = 0;
+  for (const count of tokens.values()) sum += count;
+  return sum;
+}
+
+export function embeddingSeries(embeddings: EmbeddingRecord): Series[] {
   return [
     counter(
       'octet_embedding_requests_total',

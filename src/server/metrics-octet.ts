@@ -2,7 +2,8 @@
 // Conventions: base units (seconds, bytes, tokens), _total for counters, no label whose values are not bounded.
 
 import type { EngineStats } from '../ports.ts';
-import { type EngineCounter, engineTotal, type MetricsRecord } from './metrics-record.ts';
+import { engineTotal, totalOf } from './metrics-engine.ts';
+import type { MetricsRecord } from './metrics-record.ts';
 import {
   counter,
   countsBy,
@@ -107,16 +108,19 @@ function phaseSeries({ requests }: MetricsRecord): Series[] {
 }
 
 function tokenSeries(record: MetricsRecord, nowMs: () => number): Series[] {
-  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
   const { promptRate, generationRate } = record.engine;
   return [
     counter(
       'octet_computed_prompt_tokens_total',
       'Prompt tokens computed, those computed again after a preemption or restart included.',
-      total('promptTokenCount'),
+      totalOf(record.engine, 'promptTokenCount'),
     ),
-    counter('octet_generation_tokens_total', 'Tokens generated.', total('generationTokenCount')),
-    counter('octet_wasted_tokens_total', 'Tokens computed for answers that were cancelled.', total('wastedTokenCount')),
+    counter('octet_generation_tokens_total', 'Tokens generated.', totalOf(record.engine, 'generationTokenCount')),
+    counter(
+      'octet_wasted_tokens_total',
+      'Tokens computed for answers that were cancelled.',
+      totalOf(record.engine, 'wastedTokenCount'),
+    ),
     gauge('octet_computed_prompt_tokens_per_second', 'Prompt tokens computed a second, over the last 10 seconds.', () =>
       one(promptRate.perSecond(nowMs())),
     ),
@@ -133,8 +137,8 @@ function present(record: MetricsRecord, read: (stats: EngineStats) => number): (
 
 function queueSeries(record: MetricsRecord): Series[] {
   const preemptions = (): readonly Sample[] => [
-    { labels: { kind: 'park' }, value: engineTotal(record, 'preemptionsPark') },
-    { labels: { kind: 'recompute' }, value: engineTotal(record, 'preemptionsRecompute') },
+    { labels: { kind: 'park' }, value: engineTotal(record.engine, 'preemptionsPark') },
+    { labels: { kind: 'recompute' }, value: engineTotal(record.engine, 'preemptionsRecompute') },
   ];
   return [
     gauge(
@@ -189,7 +193,6 @@ function cacheSeries(record: MetricsRecord): Series[] {
       { labels: { state: 'cached' }, value: counts?.cached ?? 0 },
     ];
   };
-  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
   return [
     gauge('octet_kv_usage_ratio', 'Share of KV blocks held by running sequences, 0 to 1.', () => one(kvUsage(record))),
     gauge('octet_kv_blocks', 'KV blocks by state; the three states add up to all blocks.', {
@@ -199,19 +202,29 @@ function cacheSeries(record: MetricsRecord): Series[] {
     counter(
       'octet_prefix_query_tokens_total',
       'Prompt tokens looked up in the prefix cache.',
-      total('prefixQueryTokenCount'),
+      totalOf(record.engine, 'prefixQueryTokenCount'),
     ),
-    counter('octet_prefix_hit_tokens_total', 'Prompt tokens found in the prefix cache.', total('prefixHitTokenCount')),
-    counter('octet_evicted_blocks_total', 'Cached blocks dropped to make room.', total('evictedBlockCount')),
+    counter(
+      'octet_prefix_hit_tokens_total',
+      'Prompt tokens found in the prefix cache.',
+      totalOf(record.engine, 'prefixHitTokenCount'),
+    ),
+    counter(
+      'octet_evicted_blocks_total',
+      'Cached blocks dropped to make room.',
+      totalOf(record.engine, 'evictedBlockCount'),
+    ),
   ];
 }
 
 function stepSeries(record: MetricsRecord): Series[] {
   const { steps } = record;
   return [
-    counter('octet_steps_total', 'Steps computed.', () => one(engineTotal(record, 'stepCount'))),
-    counter('octet_step_failures_total', 'Sequences failed because the kernels failed on a step.', () =>
-      one(engineTotal(record, 'stepFailureCount')),
+    counter('octet_steps_total', 'Steps computed.', totalOf(record.engine, 'stepCount')),
+    counter(
+      'octet_step_failures_total',
+      'Sequences failed because the kernels failed on a step.',
+      totalOf(record.engine, 'stepFailureCount'),
     ),
     histogram('octet_step_seconds', 'Time of a step.', steps.total),
     histogram('octet_step_decode_seconds', 'Time of a step inside the native kernels.', steps.decode),

@@ -3,14 +3,10 @@
 // Source of names, labels and meanings: vLLM's metrics of 2026, and three older names that routers still scrape.
 
 import type { ServedAdapter } from '../routes/dependencies.ts';
+import { embeddedTokens } from './metrics-embeddings.ts';
+import { acceptedByPosition, engineTotal, totalOf } from './metrics-engine.ts';
 import { kvUsage } from './metrics-octet.ts';
-import {
-  acceptedByPosition,
-  type EngineCounter,
-  embeddedTokens,
-  engineTotal,
-  type MetricsRecord,
-} from './metrics-record.ts';
+import type { MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
 
 export interface ServedNames {
@@ -103,18 +99,21 @@ function cacheConfig(record: MetricsRecord): readonly Sample[] {
 }
 
 function speculationSeries(record: MetricsRecord): Series[] {
-  const total = (key: EngineCounter) => () => one(engineTotal(record, key));
   return [
     counter(
       'vllm:spec_decode_num_drafts_total',
       'Guesses that were computed, of one token or more.',
-      total('draftCount'),
+      totalOf(record.engine, 'draftCount'),
     ),
-    counter('vllm:spec_decode_num_draft_tokens_total', 'Tokens of those guesses.', total('draftTokenCount')),
+    counter(
+      'vllm:spec_decode_num_draft_tokens_total',
+      'Tokens of those guesses.',
+      totalOf(record.engine, 'draftTokenCount'),
+    ),
     counter(
       'vllm:spec_decode_num_accepted_tokens_total',
       'Guessed tokens that were then drawn.',
-      total('acceptedTokenCount'),
+      totalOf(record.engine, 'acceptedTokenCount'),
     ),
     counter(
       'vllm:spec_decode_num_accepted_tokens_per_pos_total',
@@ -132,11 +131,10 @@ function speculationSeries(record: MetricsRecord): Series[] {
 }
 
 function tokenSeries(record: MetricsRecord): Series[] {
-  const computed = (): number => engineTotal(record, 'promptTokenCount') + embeddedTokens(record);
-  const hits = (): number => engineTotal(record, 'prefixHitTokenCount');
-  const queries = (): number => engineTotal(record, 'prefixQueryTokenCount');
+  const computed = (): number => engineTotal(record.engine, 'promptTokenCount') + embeddedTokens(record.embeddings);
+  const hits = (): number => engineTotal(record.engine, 'prefixHitTokenCount');
   const preemptions = (): number =>
-    engineTotal(record, 'preemptionsPark') + engineTotal(record, 'preemptionsRecompute');
+    engineTotal(record.engine, 'preemptionsPark') + engineTotal(record.engine, 'preemptionsRecompute');
   return [
     counter('vllm:prompt_tokens_total', 'Prompt tokens, computed and cached, those of embeddings included.', () =>
       one(computed() + hits()),
@@ -150,10 +148,12 @@ function tokenSeries(record: MetricsRecord): Series[] {
         { labels: { source: 'external_kv_transfer' }, value: 0 },
       ],
     }),
-    counter('vllm:generation_tokens_total', 'Tokens generated.', () =>
-      one(engineTotal(record, 'generationTokenCount')),
+    counter('vllm:generation_tokens_total', 'Tokens generated.', totalOf(record.engine, 'generationTokenCount')),
+    counter(
+      'vllm:prefix_cache_queries_total',
+      'Prompt tokens looked up in the prefix cache.',
+      totalOf(record.engine, 'prefixQueryTokenCount'),
     ),
-    counter('vllm:prefix_cache_queries_total', 'Prompt tokens looked up in the prefix cache.', () => one(queries())),
     counter('vllm:prefix_cache_hits_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
     counter('vllm:num_preemptions_total', 'Running sequences put back into the queue.', () => one(preemptions())),
     counter('vllm:request_success_total', 'Answers that ended, by reason; abort is a cancelled one.', {
@@ -223,11 +223,15 @@ function sizeSeries({ requests }: MetricsRecord): Series[] {
 function deprecatedSeries(record: MetricsRecord): Series[] {
   return [
     gauge('vllm:gpu_cache_usage_perc', 'Older name of vllm:kv_cache_usage_perc.', () => one(kvUsage(record))),
-    counter('vllm:gpu_prefix_cache_queries_total', 'Older name of vllm:prefix_cache_queries_total.', () =>
-      one(engineTotal(record, 'prefixQueryTokenCount')),
+    counter(
+      'vllm:gpu_prefix_cache_queries_total',
+      'Older name of vllm:prefix_cache_queries_total.',
+      totalOf(record.engine, 'prefixQueryTokenCount'),
     ),
-    counter('vllm:gpu_prefix_cache_hits_total', 'Older name of vllm:prefix_cache_hits_total.', () =>
-      one(engineTotal(record, 'prefixHitTokenCount')),
+    counter(
+      'vllm:gpu_prefix_cache_hits_total',
+      'Older name of vllm:prefix_cache_hits_total.',
+      totalOf(record.engine, 'prefixHitTokenCount'),
     ),
     histogram(
       'vllm:time_per_output_token_seconds',

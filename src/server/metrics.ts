@@ -5,7 +5,8 @@ import type { EngineCapacity } from '../capacity-port.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { MetricsText, ServedAdapter } from '../routes/dependencies.ts';
 import type { HttpMetrics } from '../routes/metrics-port.ts';
-import { embeddingSeries } from './metrics-embeddings.ts';
+import { embeddingSeries, recordEmbedded } from './metrics-embeddings.ts';
+import { recordRestart } from './metrics-engine.ts';
 import { createExposition } from './metrics-exposition.ts';
 import { grammarSeries } from './metrics-grammar.ts';
 import { observe } from './metrics-histogram.ts';
@@ -17,12 +18,10 @@ import {
   type EngineReport,
   recordAccepted,
   recordCancelled,
-  recordEmbedded,
   recordFinished,
   recordPrecision,
   recordRejected,
   recordResponse,
-  recordRestart,
   recordStep,
   recordToolCall,
 } from './metrics-record.ts';
@@ -67,8 +66,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const { modelName, adapters = [] } = options;
   const series = [
     ...octetSeries(record, { modelName, nowMs }),
-    ...grammarSeries(record),
-    ...embeddingSeries(record),
+    ...grammarSeries(record.grammars, record.engine),
+    ...embeddingSeries(record.embeddings),
     ...precisionSeries(record),
     lagSeries(record, lag),
     ...vllmSeries(record, { modelName, adapters }),
@@ -86,9 +85,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onReasoningCut: () => {
       record.requests.reasoningCutCount += 1;
     },
-    onEmbedded: (request) => recordEmbedded(record, request),
+    onEmbedded: (request) => recordEmbedded(record.embeddings, request),
     onResponse: (response) => recordResponse(record, response),
-    onStep: (report) => recordStep(record, { ...report, nowMs: nowMs() }),
+    onStep: (report) => recordStep(record, report, nowMs()),
     onHeartbeat({ eventLoopLagMs, rssBytes }) {
       record.engine.eventLoopLagMs = eventLoopLagMs;
       record.engine.rssBytes = rssBytes;
@@ -98,7 +97,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       record.engine.present.isReady = true;
     },
     onPrecision: (status) => recordPrecision(record, status),
-    onEngineRestart: () => recordRestart(record),
+    onEngineRestart: () => recordRestart(record.engine),
     contentType: processMetrics.contentType,
     render: async () => exposition.render() + (await processMetrics.render()),
     describe: () => [
