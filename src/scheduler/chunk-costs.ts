@@ -5,6 +5,8 @@
 // would look dear for being small, and larger ones be asked for, which are dearer still.
 // Both are followed by normalized least mean squares: each step's surprise is shared between the two by how much each had a part.
 
+import { doublingOf, nearestKnown } from './doublings.ts';
+
 export interface Chunk {
   readonly tokens: number;
   /** Mean position of its tokens in their sequences. */
@@ -36,24 +38,14 @@ export function createChunkCosts(): ChunkCosts {
   const sizeMs = new Float64Array(doublings).fill(Number.NaN);
   let msPerDepthUnit = 0;
 
-  /** Of the nearest size that was seen, smaller ones first: their tokens cost more, which errs on the safe side. */
-  function sizeMsNear(doubling: number): number | undefined {
-    for (let distance = 0; distance < doublings; distance++) {
-      for (const near of [doubling - distance, doubling + distance]) {
-        const known = sizeMs[near] ?? Number.NaN;
-        if (!Number.isNaN(known)) return known;
-      }
-    }
-    return undefined;
-  }
-
   function tokenMs({ tokens, depth }: Chunk): number | undefined {
-    const known = sizeMsNear(doublingOf(tokens));
+    // Of sizes that were not seen the smaller counts: its tokens cost more, which errs on the safe side.
+    const known = nearestKnown(sizeMs, doublingOf(tokens, doublings));
     return known === undefined ? undefined : Math.max(known + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
   }
 
   function observe({ tokens, depth }: Chunk, ms: number): void {
-    const doubling = doublingOf(tokens);
+    const doubling = doublingOf(tokens, doublings);
     const depthUnits = depth / depthUnit;
     const newest = Math.max(ms / tokens, tokenMsMin);
     const known = sizeMs[doubling] ?? Number.NaN;
@@ -90,8 +82,4 @@ export function createChunkCosts(): ChunkCosts {
       return Math.floor(fixedMs / (share * (cheapestMs + (msPerDepthUnit * depth) / depthUnit)));
     },
   };
-}
-
-function doublingOf(tokens: number): number {
-  return Math.min(Math.floor(Math.log2(Math.max(tokens, 1))), doublings - 1);
 }

@@ -4,6 +4,9 @@
 // Why a cost is believed less with time: one slow step must not switch speculation off for good. Each step without extra rows
 // draws a cost a little back towards what a long prompt costs a token, which was measured anyway.
 
+import { must } from '../../assert.ts';
+import { doublingOf, nearestKnown } from '../doublings.ts';
+
 export interface StepCosts {
   /** Milliseconds of a step of `decodeCount` rows, one for each sequence; undefined before any was seen. */
   plainMs(decodeCount: number): number | undefined;
@@ -34,57 +37,45 @@ const rowMsMin = 1e-4;
 const doublings = 12;
 
 export function createRowCost(costs: StepCosts): RowCost {
-  /** Shape (doublings of sequences, doublings of rows). */
-  const rowMs = new Float64Array(doublings * doublings).fill(Number.NaN);
+  /** By doubling of sequences, then by doubling of rows; shape (doublings, doublings). */
+  const rowMs = Array.from({ length: doublings }, () => new Float64Array(doublings).fill(Number.NaN));
 
-  /** Known for as many sequences, at the nearest number of rows, fewer first. */
-  function nearestMs(index: number): number | undefined {
-    const start = index - (index % doublings);
-    for (let distance = 0; distance < doublings; distance++) {
-      for (const near of [index - distance, index + distance]) {
-        const known = near >= start && near < start + doublings ? rowMs[near] : undefined;
-        if (known !== undefined && !Number.isNaN(known)) return known;
-      }
-    }
-    return undefined;
+  function placeOf({ decodeCount, extraRows }: StepRowCounts): { known: Float64Array; doubling: number } {
+    const known = must(rowMs[doublingOf(decodeCount, doublings)], 'a row of costs for each doubling');
+    return { known, doubling: doublingOf(decodeCount + extraRows, doublings) };
   }
 
   /** The least that it may be: what is not known is tried, and then known. */
-  function guessedMs(index: number): number | undefined {
-    const near = nearestMs(index);
+  function guessedMs(known: Float64Array, doubling: number): number | undefined {
+    const near = nearestKnown(known, doubling);
     const prompt = costs.promptTokenMs();
     return near === undefined || prompt === undefined ? (near ?? prompt) : Math.min(near, prompt);
   }
 
   return {
     extraMs(rows) {
-      const index = indexOf(rows);
-      const known = rowMs[index] ?? Number.NaN;
-      const perRowMs = Number.isNaN(known) ? guessedMs(index) : known;
+      const { known, doubling } = placeOf(rows);
+      const seenMs = known[doubling] ?? Number.NaN;
+      const perRowMs = Number.isNaN(seenMs) ? guessedMs(known, doubling) : seenMs;
       return perRowMs === undefined ? undefined : perRowMs * rows.extraRows;
     },
     observe(rows, extraMs) {
-      const index = indexOf(rows);
+      const { known, doubling } = placeOf(rows);
       const newest = Math.max(extraMs / rows.extraRows, rowMsMin);
-      const known = rowMs[index] ?? Number.NaN;
-      rowMs[index] = Number.isNaN(known)
+      const seenMs = known[doubling] ?? Number.NaN;
+      known[doubling] = Number.isNaN(seenMs)
         ? newest
-        : known + newestWeight * (Math.min(newest, surpriseMax * known) - known);
+        : seenMs + newestWeight * (Math.min(newest, surpriseMax * seenMs) - seenMs);
     },
     forget() {
       const promptMs = costs.promptTokenMs();
       if (promptMs === undefined) return;
-      for (const [index, known] of rowMs.entries()) {
-        if (!Number.isNaN(known)) rowMs[index] = known - forgottenShare * Math.max(known - promptMs, 0);
+      for (const known of rowMs) {
+        for (const [doubling, seenMs] of known.entries()) {
+          // What was never seen stays NaN.
+          known[doubling] = seenMs - forgottenShare * Math.max(seenMs - promptMs, 0);
+        }
       }
     },
   };
-}
-
-function indexOf({ decodeCount, extraRows }: StepRowCounts): number {
-  return doublings * doublingOf(decodeCount) + doublingOf(decodeCount + extraRows);
-}
-
-function doublingOf(count: number): number {
-  return Math.min(Math.floor(Math.log2(Math.max(count, 1))), doublings - 1);
 }
