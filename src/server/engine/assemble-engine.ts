@@ -6,12 +6,12 @@ import type { EngineCapacity } from '../../capacity-port.ts';
 import { createMasks } from '../../grammar/create-masks.ts';
 import type { SequenceMasks } from '../../grammar-port.ts';
 import { tokenId } from '../../ids.ts';
-import type { Kernel } from '../../kernel-port.ts';
+import type { Kernel, KernelLimits } from '../../kernel-port.ts';
 import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
-import { loadAdapters } from '../../llama/adapters.ts';
+import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
 import { createKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
@@ -22,6 +22,7 @@ import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
 import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
+import type { SchedulerOptions } from '../../scheduler/state.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { openLane } from './open-lane.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
@@ -50,54 +51,19 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  let isQuiet = true;
-  // What llama.cpp tells of its loading is detail here; and contexts that only exist to be measured warn of sizes that
-  // nobody asked for.
-  const libraries = loadLibraries({
-    gpu: configuration.gpu,
-    log: (level, text) => {
-      const isDetail = level === 'info' || (level === 'warn' && (isQuiet || isPoolingWarning(text)));
-      ports.log(isDetail ? 'debug' : level, text);
-    },
-  });
-  ports.log('info', `compute: ${libraries.reason}`);
-  const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
-  const measured = await loadModel({ ...file, load: 'measure' });
-  const sizes = await planSizes(configuration, measured);
-  measured.dispose();
-  isQuiet = false;
-  for (const warning of sizes.warnings) ports.log('warn', warning);
-  const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
-  // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
-  isQuiet = true;
-  const adapters = await loadAdapters(model, configuration.adapters ?? []);
-  isQuiet = false;
+  const { libraries, model, adapters, sizes } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
-  const sequencesMax = Math.min(configuration.sequencesMax, kernel.limits.cacheSeqCount);
-  // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
-  const scoredRowsMax = kernel.limits.outputRowsMax - sequencesMax;
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
     ports.log('info', `speculation is off: guesses cannot be taken back from this cache (${sharing.reason})`);
   }
-  const scheduler = createScheduler(
-    {
-      sequencesMax,
-      stepTokensMax: kernel.limits.batchTokensMax,
-      scoredRowsMax,
-      contextTokensMax,
-      itlTargetMs: configuration.itlTargetMs,
-      policy: configuration.policy,
-      preemption: configuration.preemption,
-      kvBytesPerToken: sizes.plan.kvBytesPerToken,
-      parkBytesMax: configuration.parkBytesMax,
-      endTokenIds: kernel.limits.endTokenIds,
-      speculation: speculationOf(configuration, kernel, scoredRowsMax),
-    },
-    cache,
-  );
+  const options = schedulerOptions(configuration, kernel.limits, {
+    contextTokensMax,
+    kvBytesPerToken: sizes.plan.kvBytesPerToken,
+  });
+  const scheduler = createScheduler(options, cache);
   const tokenizer = createTokenizer(model);
   const masks = createMasks({
     vocabularySize: kernel.limits.vocabularySize,
@@ -125,9 +91,65 @@ export async function assembleEngine(
   };
 }
 
+interface Loaded {
+  readonly libraries: Libraries;
+  readonly model: LlamaModel;
+  readonly adapters: LoadedAdapters;
+  readonly sizes: Sizes;
+}
+
+/** Plans the sizes, then loads the weights and what is put on them. */
+async function load(configuration: EngineConfiguration, ports: AssemblyPorts): Promise<Loaded> {
+  let isQuiet = true;
+  // What llama.cpp tells of its loading is detail here; and contexts that only exist to be measured warn of sizes that
+  // nobody asked for.
+  const libraries = loadLibraries({
+    gpu: configuration.gpu,
+    log: (level, text) => {
+      const isDetail = level === 'info' || (level === 'warn' && (isQuiet || isPoolingWarning(text)));
+      ports.log(isDetail ? 'debug' : level, text);
+    },
+  });
+  ports.log('info', `compute: ${libraries.reason}`);
+  const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
+  const measured = await loadModel({ ...file, load: 'measure' });
+  const sizes = await planSizes(configuration, measured);
+  measured.dispose();
+  isQuiet = false;
+  for (const warning of sizes.warnings) ports.log('warn', warning);
+  const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
+  // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
+  isQuiet = true;
+  const adapters = await loadAdapters(model, configuration.adapters ?? []);
+  isQuiet = false;
+  return { libraries, model, adapters, sizes };
+}
+
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */
 function isPoolingWarning(text: string): boolean {
   return text.includes('model default pooling_type is');
+}
+
+function schedulerOptions(
+  configuration: EngineConfiguration,
+  limits: KernelLimits,
+  sizes: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'>,
+): SchedulerOptions {
+  const sequencesMax = Math.min(configuration.sequencesMax, limits.cacheSeqCount);
+  // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
+  const scoredRowsMax = limits.outputRowsMax - sequencesMax;
+  return {
+    ...sizes,
+    sequencesMax,
+    stepTokensMax: limits.batchTokensMax,
+    scoredRowsMax,
+    itlTargetMs: configuration.itlTargetMs,
+    policy: configuration.policy,
+    preemption: configuration.preemption,
+    parkBytesMax: configuration.parkBytesMax,
+    endTokenIds: limits.endTokenIds,
+    speculation: speculationOf(configuration, limits, scoredRowsMax),
+  };
 }
 
 /** Longer matches than the shortest that are told apart. */
@@ -136,7 +158,7 @@ const matchLevels = 8;
 /** Undefined where none is wanted, or where wrong guesses could not be taken back. */
 function speculationOf(
   { speculation }: EngineConfiguration,
-  { limits }: Kernel,
+  limits: KernelLimits,
   extraRowsMax: number,
 ): SpeculationOptions | undefined {
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
