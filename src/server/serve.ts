@@ -37,7 +37,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { packageVersion } from './package-root.ts';
 import { createProgressLine } from './progress-line.ts';
 import { passGate, precisionBefore } from './serve-precision.ts';
-import { prepareServedWeights } from './serve-weights.ts';
+import { prepareServedWeights, type ServedWeightsParts } from './serve-weights.ts';
 import type { SettingSources } from './settings.ts';
 import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
@@ -117,12 +117,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   };
   handleSignals(settings, { logger, metrics, client, app, stopEngine });
   const { signal } = preparing;
-  const { path, label } = await prepareServedWeights(choice, settings, { libraries, logger, modelName, signal });
-  served.modelPath = path;
-  const release = libraries.native.llama_version();
-  // A model without a KV cache has nothing to be guarded.
-  const guarded: Settings = isEncoder ? { ...settings, gate: 'off' } : settings;
-  served.precision = await passGate(guarded, { modelPath: path, weights: label, release, logger, signal });
+  await prepareServed(settings, served, { choice, libraries, logger, modelName, signal });
   metrics.onPrecision(served.precision);
   supervisor.start();
 }
@@ -134,6 +129,21 @@ interface Served {
   precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;
+}
+
+interface PreparingParts extends ServedWeightsParts {
+  readonly choice: WeightsChoice;
+}
+
+/** Makes the weights, if they are to be made, and lets the gate choose the precision: then the engine can be launched. */
+async function prepareServed(settings: Settings, served: Served, parts: PreparingParts): Promise<void> {
+  const { choice, libraries, logger, signal } = parts;
+  const { path, label } = await prepareServedWeights(choice, settings, parts);
+  served.modelPath = path;
+  const release = libraries.native.llama_version();
+  // A model without a KV cache has nothing to be guarded.
+  const guarded: Settings = served.isEncoder ? { ...settings, gate: 'off' } : settings;
+  served.precision = await passGate(guarded, { modelPath: path, weights: label, release, logger, signal });
 }
 
 function readKeys(settings: Settings): readonly string[] {
