@@ -7,6 +7,7 @@ import { tokenId } from '../ids.ts';
 import type { DecodeOutcome, SampleRow } from '../kernel-port.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
 import { noteTurn } from './adapter-turns.ts';
+import type { StepShape } from './cost-model.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
 import { preempt, victimOf } from './preempt.ts';
 import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';
@@ -220,11 +221,23 @@ export function applyFailure(
 export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: number): void {
   state.totals.steps += 1;
   const shape = shapeOf(plan);
-  const expectedMs = state.costs.predictMs(shape);
+  const expectedMs = expectedMsOf(state, plan, shape);
   const isChange = noteTurn(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
   // A change takes time of its own, which would be learned as that of every such step.
   if (isChange && expectedMs !== undefined) return;
   // What guesses cost is learned apart: the cost of a step without them is what they are held against.
   if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
   if (state.speculation !== undefined) noteStep(state.speculation, { ...shape, extraRows: plan.extraRows }, stepMs);
+}
+
+/** What the step takes without a change of adapter, its guesses included; undefined when nobody knows. */
+function expectedMsOf(
+  { costs, speculation }: SchedulerState,
+  { extraRows }: StepPlan,
+  shape: StepShape,
+): number | undefined {
+  const plainMs = costs.predictMs(shape);
+  if (plainMs === undefined || extraRows === 0) return plainMs;
+  const extraMs = speculation?.rowCost.extraMs({ decodeCount: shape.decodeCount, extraRows });
+  return extraMs === undefined ? undefined : plainMs + extraMs;
 }

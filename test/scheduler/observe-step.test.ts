@@ -1,0 +1,55 @@
+// What a step's time is put down to: the step itself, a change of adapter, or guesses; never one of them to another.
+
+import { expect, test } from 'vitest';
+import { cacheSeqId } from '../../src/ids.ts';
+import { createPooledCache } from '../../src/kv/pooled-cache.ts';
+import { observeStep } from '../../src/scheduler/apply-step.ts';
+import { createSequence } from '../../src/scheduler/sequence.ts';
+import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
+import { createSchedulerState, type SchedulerState } from '../../src/scheduler/state.ts';
+import type { StepPlan } from '../../src/scheduler/step-plan.ts';
+import { generateCommand } from './driver.ts';
+
+function createState(): SchedulerState {
+  const proposer = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 64 });
+  return createSchedulerState(
+    {
+      sequencesMax: 4,
+      stepTokensMax: 32,
+      contextTokensMax: 64,
+      itlTargetMs: 0,
+      policy: 'fcfs',
+      preemption: 'recompute',
+      kvBytesPerToken: 1,
+      parkBytesMax: 0,
+      endTokenIds: [],
+      speculation: { proposer, draftTokensMax: 4, extraRowsMax: 16, equalRows: false },
+    },
+    createPooledCache({ blockCount: 16, blockTokens: 4, cacheSeqCount: 4 }),
+  );
+}
+
+const sequence = createSequence(generateCommand({ ids: [1], tokens: [1, 2, 3], outputTokensMax: 9 }), {
+  choiceIndex: 0,
+  arrival: 1,
+  nowMs: 0,
+  cachedAtArrival: 0,
+});
+
+/** One sequence computes its last token and so many guesses. */
+function planOf(adapter: string | undefined, rowCount: number): StepPlan {
+  const proposal = { tokens: new Int32Array(rowCount), evidence: 0 };
+  const draft = rowCount === 0 ? undefined : { proposal, rowCount, drawnCount: 0, hasParted: false };
+  const chunk = { sequence, seq: cacheSeqId(0), from: 2, count: 1 + rowCount, draws: true, draft };
+  return { adapter, chunks: [chunk], parks: [], restores: [], tokenCount: 1 + rowCount, extraRows: rowCount };
+}
+
+test('a change is what a step takes beyond its rows and its guesses', () => {
+  const state = createState();
+  observeStep(state, planOf(undefined, 0), 10);
+  observeStep(state, planOf(undefined, 4), 16);
+  observeStep(state, planOf('a', 4), 21);
+  expect(state.turns.changeMs).toBeCloseTo(5, 6);
+  expect(state.speculation?.rowCost.extraMs({ decodeCount: 1, extraRows: 4 })).toBeCloseTo(6, 6);
+  expect(state.costs.predictMs({ decodeCount: 1, promptTokenCount: 0, promptDepth: 0 })).toBeCloseTo(10, 6);
+});
