@@ -5,7 +5,7 @@ import type { EmbedAnswer, EmbeddingCommand, EmbeddingMessage, EmbedRequest } fr
 import { type OctetErrorBody, octetError } from '../../errors.ts';
 import { type AdmissionLimits, createAdmission } from '../../scheduler/admission.ts';
 import { deadlineExceeded, deadlineOf } from '../../time-limit.ts';
-import { crashesMax } from './quarantine.ts';
+import { noteCrash, type Suspect, suspectOf } from './quarantine.ts';
 
 export interface EmbeddingRequestsPorts {
   readonly send: (command: EmbeddingCommand) => void;
@@ -27,7 +27,7 @@ export interface EmbeddingRequests {
   count(): number;
 }
 
-interface Waiting {
+interface Waiting extends Suspect {
   readonly id: number;
   readonly request: EmbedRequest;
   readonly tokenCount: number;
@@ -36,13 +36,9 @@ interface Waiting {
   missingCount: number;
   /** To the present engine. */
   isSent: boolean;
-  /** Engines that died with it, since it last made progress. */
-  crashCount: number;
   readonly resolve: (answer: EmbedAnswer) => void;
 }
 
-/** From this many deaths on a request is tried without others of its kind. */
-const suspectCrashes = 2;
 /** Node's timers take no more. */
 const timerMsMax = 2 ** 31 - 1;
 
@@ -66,7 +62,8 @@ export function createEmbeddingRequests({ send, mayRun, now, limits }: Embedding
   function resume(): void {
     if (!mayRun()) return;
     const all = [...waiting.values()];
-    const suspect = all.find(({ crashCount }) => crashCount >= suspectCrashes);
+    // Alone among its kind: sequences are tried apart from all of them.
+    const suspect = suspectOf(all);
     for (const entry of suspect === undefined ? all : [suspect]) {
       if (entry.isSent) continue;
       entry.isSent = true;
@@ -134,12 +131,9 @@ export function createEmbeddingRequests({ send, mayRun, now, limits }: Embedding
     resume,
     onLost() {
       const lost = [...waiting.values()].filter(({ isSent }) => isSent);
-      for (const entry of lost) {
-        entry.isSent = false;
-        entry.crashCount += 1;
-      }
+      for (const entry of lost) entry.isSent = false;
       const message = 'This request ended the engine process three times in a row and was given up.';
-      for (const entry of lost) if (entry.crashCount >= crashesMax) fail(entry, octetError('engine_crashed', message));
+      for (const guilty of noteCrash(lost)) fail(guilty, octetError('engine_crashed', message));
     },
     failAll(error) {
       for (const entry of [...waiting.values()]) fail(entry, error);

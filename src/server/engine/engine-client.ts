@@ -49,7 +49,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   const grammarRequests = createGrammarRequests((command) => supervisor.send(command));
   const embeddingRequests = createEmbeddingRequests({
     send: (command) => supervisor.send(command),
-    mayRun: () => supervisor.status().kind === 'ready' && suspect === undefined,
+    mayRun,
     now: options.now,
     limits: options.limits,
   });
@@ -58,6 +58,11 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
   let draining = false;
   /** It is being tried alone: everything else waits here. */
   let suspect: Suspect | undefined;
+
+  /** Behind a suspect everybody waits: it must be alone in the engine to be judged. */
+  function mayRun(): boolean {
+    return supervisor.status().kind === 'ready' && suspect === undefined;
+  }
 
   const isAdmissible = (each: Suspect): boolean => suspect === undefined || suspect === each;
 
@@ -69,6 +74,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     for (const request of requests) if (isAdmissible(request)) grammarRequests.send(request);
     for (const sequence of live.values()) if (isAdmissible(sequence)) send(sequence);
     embeddingRequests.resume();
+  }
+
+  function cancelInEngine(id: SequenceId, reason: CancelReason): void {
+    if (submitted.has(id)) supervisor.send({ kind: 'cancel', sequenceId: id, reason });
   }
 
   function end(sequence: LiveSequence): void {
@@ -193,23 +202,22 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
         createLiveSequence(command, index, { nowMs, onEvent: onSequenceEvent }),
       );
       for (const sequence of sequences) live.set(sequence.id, sequence);
-      // Behind a suspect everybody waits: it must be alone in the engine to be judged.
-      if (supervisor.status().kind === 'ready' && suspect === undefined) {
+      if (mayRun()) {
         for (const sequence of sequences) noteSubmitted(sequence);
         supervisor.send(command);
       }
       return undefined;
     },
-    cancel(id, reason: CancelReason) {
+    cancel(id, reason) {
       const sequence = live.get(id);
       if (sequence === undefined) return;
-      if (submitted.has(id)) supervisor.send({ kind: 'cancel', sequenceId: id, reason });
+      cancelInEngine(id, reason);
       end(sequence);
       if (suspect !== undefined) submitAdmissible();
     },
     prepareGrammar(grammar) {
       const request = grammarRequests.open(grammar);
-      if (supervisor.status().kind === 'ready' && suspect === undefined) grammarRequests.send(request);
+      if (mayRun()) grammarRequests.send(request);
       return request.answer;
     },
     async embed(request) {
@@ -228,8 +236,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
       grammarRequests.failAll(error);
       embeddingRequests.failAll(error);
       for (const sequence of [...live.values()]) {
-        if (submitted.has(sequence.id))
-          supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });
+        cancelInEngine(sequence.id, 'shutdown');
         fail(sequence, error);
       }
     },
@@ -239,8 +246,7 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
         // A living engine fails it itself, with better words; this is for the time without one.
         const { command, deadlineMs } = sequence;
         if (command.timeLimit === undefined || nowMs < deadlineMs + 1000) continue;
-        if (submitted.has(sequence.id))
-          supervisor.send({ kind: 'cancel', sequenceId: sequence.id, reason: 'shutdown' });
+        cancelInEngine(sequence.id, 'shutdown');
         const late = { lateMs: nowMs - deadlineMs, aim: 'for an engine to answer' };
         fail(sequence, deadlineExceeded(command.timeLimit, late));
       }

@@ -16,7 +16,7 @@ export interface SequenceSuspect extends Suspect {
 }
 
 /** Engines that may die under one suspect before it is failed. */
-export const crashesMax = 3;
+const crashesMax = 3;
 /** From this many on it is tried alone. */
 const suspectCrashes = 2;
 /** Tokens beyond the crash point that clear a sequence. */
@@ -36,7 +36,7 @@ export function noteProgress(live: SequenceSuspect): boolean {
 }
 
 /** The one that must be alone in the engine now; undefined where all may be. O(all). */
-export function suspectOf(all: Iterable<Suspect>): Suspect | undefined {
+export function suspectOf<S extends Suspect>(all: Iterable<S>): S | undefined {
   for (const each of all) if (each.crashCount >= suspectCrashes) return each;
   return undefined;
 }
