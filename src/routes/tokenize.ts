@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { OctetErrorBody } from '../errors.ts';
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
 import { tokenId } from '../ids.ts';
 import type { Tokenizer } from '../text-ports.ts';
 import { encodeConversation } from './chat-prompt.ts';
@@ -79,7 +80,7 @@ async function textTokens(fields: TokenizeFields, { tokenizer }: RouteDependenci
 }
 
 async function conversationTokens(body: unknown, dependencies: RouteDependencies): Promise<Checked<Int32Array>> {
-  const parsed = chatSchema.safeParse(body);
+  const parsed = await withRulesPrepared(() => chatSchema.safeParse(body));
   const ending = conversationSchema.safeParse(body);
   const issues = [...(parsed.error?.issues ?? []), ...(ending.error?.issues ?? [])];
   if (!parsed.success || !ending.success) return { kind: 'refused', error: faultsError(faultsOf(issues, body)) };

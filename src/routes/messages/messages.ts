@@ -1,6 +1,7 @@
 // POST /v1/messages and POST /v1/messages/count_tokens: Anthropic's Messages API over the chat machinery.
 
 import type { z } from 'zod';
+import { withRulesPrepared } from '../../grammar/kept-rules.ts';
 import { type ChatFieldNames, createChatPart } from '../chat-part.ts';
 import type { RouteDependencies } from '../dependencies.ts';
 import { type Endpoint, modelFault, type PromptPart } from '../endpoint.ts';
@@ -48,7 +49,7 @@ function withPrefill(prompt: Int32Array, prefill: string, { tokenizer }: RouteDe
 export function createTokenCount(dependencies: RouteDependencies): (body: unknown) => Promise<Checked<object>> {
   const endpoint = messagesEndpoint(dependencies);
   return async (body) => {
-    const checked = check(countSchema, body, conversationFaults);
+    const checked = await withRulesPrepared(() => check(countSchema, body, conversationFaults));
     if (checked.kind === 'refused') return checked;
     const unknownModel = modelFault(checked.value.model, dependencies.model);
     if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
