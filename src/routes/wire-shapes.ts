@@ -60,6 +60,11 @@ function stopReasonField({ stopReason }: ChoiceFinish): object {
   return stopReason === undefined ? {} : { stop_reason: stopReason };
 }
 
+function promptLogprobsField(choice: WholeChoice | undefined): object {
+  const list = choice?.promptLogprobs();
+  return list === undefined ? {} : { prompt_logprobs: list };
+}
+
 export const chatSpelling: OpenAiSpelling = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
@@ -67,7 +72,7 @@ export const chatSpelling: OpenAiSpelling = {
   wholeChoice: (index, choice) => ({
     index,
     message: chatMessage(choice),
-    logprobs: choice.logprobs,
+    logprobs: choice.logprobs(),
     finish_reason: choice.reason,
     ...stopReasonField(choice),
   }),
@@ -127,10 +132,10 @@ export const completionSpelling: OpenAiSpelling = {
   wholeChoice: (index, choice) => ({
     text: choice.text,
     index,
-    logprobs: choice.logprobs,
+    logprobs: choice.logprobs(),
     finish_reason: choice.reason,
     ...stopReasonField(choice),
-    ...(choice.promptLogprobs === undefined ? {} : { prompt_logprobs: choice.promptLogprobs }),
+    ...promptLogprobsField(choice),
   }),
   openingChoice: () => undefined,
   textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
@@ -176,7 +181,6 @@ function tailOf({ systemFingerprint, serviceTier }: AnswerHead): object {
 }
 
 function wholeBody(spelling: OpenAiSpelling, head: AnswerHead, answer: WholeAnswer): object {
-  const promptLogprobs = answer.choices[0]?.promptLogprobs;
   return {
     id: head.id,
     object: spelling.object,
@@ -185,9 +189,7 @@ function wholeBody(spelling: OpenAiSpelling, head: AnswerHead, answer: WholeAnsw
     choices: answer.choices.map((choice, index) => spelling.wholeChoice(index, choice)),
     usage: usageBody(answer.usage),
     ...tailOf(head),
-    ...(spelling.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
-      ? { prompt_logprobs: promptLogprobs }
-      : {}),
+    ...(spelling.promptLogprobsIn === 'answer' ? promptLogprobsField(answer.choices[0]) : {}),
   };
 }
 
