@@ -2,8 +2,8 @@
 
 import type { z } from 'zod';
 import { withRulesPrepared } from '../../grammar/kept-rules.ts';
-import { type ChatFieldNames, createChatPart } from '../chat-part.ts';
-import type { RouteDependencies } from '../dependencies.ts';
+import type { ChatFieldNames, ChatParts } from '../chat-part.ts';
+import type { RouteDependencies, ServedModel } from '../dependencies.ts';
 import { type Endpoint, modelFault, type PromptPart } from '../endpoint.ts';
 import { type Fault, faultsError, faultsOf } from '../faults.ts';
 import type { Checked } from '../request-body.ts';
@@ -17,8 +17,8 @@ const fieldNames: ChatFieldNames = {
   responseFormat: 'output_config.format.schema',
 };
 
-export function messagesEndpoint(dependencies: RouteDependencies): Endpoint<MessagesFields> {
-  const chatPart = createChatPart(dependencies, fieldNames);
+export function messagesEndpoint(dependencies: RouteDependencies, chatParts: ChatParts): Endpoint<MessagesFields> {
+  const chatPart = chatParts(fieldNames);
   return {
     check: (body) => {
       const checked = check(messagesSchema, body, (fields) => [...conversationFaults(fields), ...answerFaults(fields)]);
@@ -46,15 +46,16 @@ function withPrefill(prompt: Int32Array, prefill: string, { tokenizer }: RouteDe
 }
 
 /** Counts the tokens that a message would be answered from. */
-export function createTokenCount(dependencies: RouteDependencies): (body: unknown) => Promise<Checked<object>> {
-  const endpoint = messagesEndpoint(dependencies);
-  return async (body) => {
-    const checked = await withRulesPrepared(() => check(countSchema, body, conversationFaults));
-    if (checked.kind === 'refused') return checked;
-    const unknownModel = modelFault(checked.value.model, dependencies.model);
-    if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
-    return countBody(await endpoint.promptsOf(messagesFields({ ...checked.value, max_tokens: 0 })));
-  };
+export async function countTokens(
+  body: unknown,
+  { promptsOf }: Endpoint<MessagesFields>,
+  model: ServedModel,
+): Promise<Checked<object>> {
+  const checked = await withRulesPrepared(() => check(countSchema, body, conversationFaults));
+  if (checked.kind === 'refused') return checked;
+  const unknownModel = modelFault(checked.value.model, model);
+  if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
+  return countBody(await promptsOf(messagesFields({ ...checked.value, max_tokens: 0 })));
 }
 
 function countBody(part: Checked<PromptPart>): Checked<object> {
