@@ -2,11 +2,13 @@
 
 import type { z } from 'zod';
 import { withRulesPrepared } from '../../grammar/kept-rules.ts';
+import type { Tokenizer } from '../../text-ports.ts';
 import type { ChatFieldNames, ChatParts } from '../chat-part.ts';
 import type { RouteDependencies, ServedModel } from '../dependencies.ts';
 import { type Endpoint, modelFault, type PromptPart } from '../endpoint.ts';
 import { type Fault, faultsError, faultsOf } from '../faults.ts';
 import type { Checked } from '../request-body.ts';
+import { joinTokens, tokenizeText } from '../tokenize-text.ts';
 import { answerFaults, conversationFaults, otherFaults } from './faults.ts';
 import { messagesFormat } from './format.ts';
 import { type MessagesFields, messagesFields } from './mapping.ts';
@@ -17,7 +19,7 @@ const fieldNames: ChatFieldNames = {
   responseFormat: 'output_config.format.schema',
 };
 
-export function messagesEndpoint(dependencies: RouteDependencies, chatParts: ChatParts): Endpoint<MessagesFields> {
+export function messagesEndpoint({ tokenizer }: RouteDependencies, chatParts: ChatParts): Endpoint<MessagesFields> {
   const chatPart = chatParts(fieldNames);
   return {
     check: (body) => {
@@ -28,7 +30,9 @@ export function messagesEndpoint(dependencies: RouteDependencies, chatParts: Cha
       const part = await chatPart(fields);
       if (part.kind === 'refused') return part;
       const { prefill, maxTokens } = fields.own;
-      const prompts = part.value.prompts.map((prompt) => withPrefill(prompt, prefill ?? '', dependencies));
+      const prompts = await Promise.all(
+        part.value.prompts.map((prompt) => withPrefill(prompt, prefill ?? '', tokenizer)),
+      );
       // Clients have to name a limit, and name a generous one: what the context has left is what it means.
       return { kind: 'valid', value: { ...part.value, prompts, requestedTokensMax: maxTokens, isOutputCut: true } };
     },
@@ -36,13 +40,9 @@ export function messagesEndpoint(dependencies: RouteDependencies, chatParts: Cha
   };
 }
 
-function withPrefill(prompt: Int32Array, prefill: string, { tokenizer }: RouteDependencies): Int32Array {
+async function withPrefill(prompt: Int32Array, prefill: string, tokenizer: Tokenizer): Promise<Int32Array> {
   if (prefill === '') return prompt;
-  const tokens = tokenizer.tokenize(prefill, { special: false, bos: false });
-  const both = new Int32Array(prompt.length + tokens.length);
-  both.set(prompt);
-  both.set(tokens, prompt.length);
-  return both;
+  return joinTokens(prompt, await tokenizeText(prefill, tokenizer, { special: false, bos: false }));
 }
 
 /** Counts the tokens that a message would be answered from. */
