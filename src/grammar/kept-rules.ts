@@ -69,11 +69,12 @@ export function createKeptRules(options: KeptRulesOptions): KeptRules {
   function lowerAway(key: string, rule: OutputRule): Promise<Lowered<GrammarSpec>> {
     const known = underway.get(key);
     if (known !== undefined) return known;
-    const lowering = away(rule).then(({ lowered, isLasting }) => {
-      underway.delete(key);
-      if (isLasting) keep(key, measured(key, lowered));
-      return lowered;
-    });
+    const lowering = away(rule)
+      .then(({ lowered, isLasting }) => {
+        if (isLasting) keep(key, measured(key, lowered));
+        return lowered;
+      })
+      .finally(() => underway.delete(key));
     underway.set(key, lowering);
     return lowering;
   }

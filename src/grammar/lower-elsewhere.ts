@@ -62,6 +62,8 @@ export function createLowerElsewhere({ lowerMsMax = lowerMsMaxUsual }: Elsewhere
 /** A thread that has loaded its program: starting is no rule's fault, and does not count. */
 async function startWorker(): Promise<Worker> {
   const worker = new Worker(threadProgram('lower'));
+  // One that was given up may still break: unheard, that would end the process.
+  worker.on('error', () => undefined);
   await once(worker, 'message');
   worker.unref();
   return worker;

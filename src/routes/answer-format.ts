@@ -40,13 +40,14 @@ export interface WholeChoice extends ChoiceFinish {
   readonly text: string;
   /** The output in the order the model wrote it; neighbours differ in kind, unless both are calls. */
   readonly parts: readonly AnswerPart[];
-  readonly logprobs: object | null;
-  readonly promptLogprobs: readonly (object | null)[] | undefined;
+  /** Written when asked for: it takes long, and no wire tells both these and those of the parts. */
+  logprobs(): object | null;
+  promptLogprobs(): readonly (object | null)[] | undefined;
 }
 
 export type AnswerPart =
-  /** `logprobs`: of this text's tokens. */
-  | { readonly kind: 'content'; readonly text: string; readonly logprobs: object | null }
+  /** `logprobs`: of this text's tokens, written when asked for. */
+  | { readonly kind: 'content'; readonly text: string; logprobs(): object | null }
   | { readonly kind: 'reasoning'; readonly text: string }
   | WholeCall;
 

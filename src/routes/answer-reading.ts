@@ -8,6 +8,7 @@ import type { CallFormat, CallShape, ReasoningFormat, ToolSchemas } from '../dia
 import { type TokenId, tokenId } from '../ids.ts';
 import type { Tokenizer } from '../text-ports.ts';
 import { createTokenTexts, type TokenTexts } from './token-text.ts';
+import { joinTokens } from './tokenize-text.ts';
 
 export interface AnswerReading {
   /** A parser for one choice. */
@@ -114,7 +115,7 @@ function createFormatReader(
     };
     const budget = reasoningTokensMax === undefined ? undefined : { tokensMax: reasoningTokensMax, ending };
     return {
-      prompt: leadIn === undefined ? prompt : joined(prompt, leadIn),
+      prompt: leadIn === undefined ? prompt : joinTokens(prompt, leadIn),
       endTokenIds: mayCall ? endTokenIds : [],
       hidesReasoning: isHidden,
       reasoning: reasoning !== undefined && mayThink ? { format: reasoning, isInside } : undefined,
@@ -139,13 +140,6 @@ function controlToken(text: string, tokenizer: Tokenizer): TokenId | undefined {
 function promptEnd(prompt: Int32Array, tokenizer: Tokenizer): string {
   const pieces = Array.from(prompt.subarray(-promptEndTokens), (id) => tokenizer.pieceBytes(tokenId(id), true));
   return new TextDecoder().decode(Buffer.concat(pieces));
-}
-
-function joined(first: Int32Array, second: Int32Array): Int32Array {
-  const both = new Int32Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 /** The schemas of tools by name, as parsers need them. */

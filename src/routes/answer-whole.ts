@@ -8,7 +8,7 @@ import { watchClient } from './client-watch.ts';
 import { sendError } from './error-answer.ts';
 import { type GenerationPlan, startGeneration } from './generation.ts';
 import type { Generation, GenerationSink } from './generation-types.ts';
-import { createReporter } from './reporter.ts';
+import { createReporter, type Reporter } from './reporter.ts';
 import type { ScoredToken } from './score-queue.ts';
 
 /** Resolves when the answer was handed to the reply, or the client left (the reply is hijacked then). */
@@ -44,19 +44,9 @@ export function answerWhole(context: AnswerContext, plan: GenerationPlan): Promi
         at(index).finish = { reason, stopReason };
       },
       onEnd: (usage) => {
-        const choices = returnedIndexes(plan, answers).map((index): WholeChoice => {
-          const promptIndex = Math.floor(index / plan.choiceCount);
-          const { scores, finish, parts } = at(index);
-          return {
-            ...reporter.whole(promptIndex, contentOf(parts), scores),
-            ...finish,
-            parts: parts.map((part): AnswerPart => {
-              if (part.kind !== 'content') return part;
-              return { kind: 'content', ...reporter.output(promptIndex, part.text, part.scores) };
-            }),
-            promptLogprobs: reporter.prompt(promptIndex),
-          };
-        });
+        const choices = returnedIndexes(plan, answers).map((index) =>
+          wholeChoice(at(index), Math.floor(index / plan.choiceCount), reporter),
+        );
         const texts = answers.map(({ parts }) => contentOf(parts));
         logAnswer(context, usage, texts);
         settle(() => void reply.send(format.whole({ choices, usage })));
@@ -79,6 +69,19 @@ function returnedIndexes(
     const scores = answers.slice(first, first + choiceCount).map((answer) => answer.scores);
     return bestChoices(scores, returnedCount).map((index) => first + index);
   });
+}
+
+function wholeChoice({ scores, finish, parts }: GrowingAnswer, promptIndex: number, reporter: Reporter): WholeChoice {
+  return {
+    ...reporter.whole(promptIndex, contentOf(parts), scores),
+    ...finish,
+    parts: parts.map((part): AnswerPart => {
+      if (part.kind !== 'content') return part;
+      const { kind, text } = part;
+      return { kind, text, logprobs: () => reporter.output(promptIndex, text, part.scores).logprobs };
+    }),
+    promptLogprobs: () => reporter.prompt(promptIndex),
+  };
 }
 
 interface GrowingAnswer {

@@ -1,22 +1,22 @@
 // POST /v1/chat/completions.
 
-import { chatFieldNames, createChatPart } from './chat-part.ts';
+import { type ChatParts, chatFieldNames } from './chat-part.ts';
 import { type ChatRequest, chatFieldFaults, chatSchema, otherChatFaults } from './chat-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import type { Endpoint } from './endpoint.ts';
 import { checkBody } from './request-body.ts';
 import { chatSpelling, openAiFormat } from './wire-shapes.ts';
 
-export function chatEndpoint(dependencies: RouteDependencies): Endpoint<ChatRequest> {
+export function chatEndpoint({ tokenizer }: RouteDependencies, chatParts: ChatParts): Endpoint<ChatRequest> {
   const rules = {
     schema: chatSchema,
     otherFaults: otherChatFaults,
     fieldFaults: chatFieldFaults,
-    vocabularySize: dependencies.tokenizer.vocabularySize,
+    vocabularySize: tokenizer.vocabularySize,
   };
   return {
     check: (body) => checkBody(body, rules),
-    promptsOf: createChatPart(dependencies, chatFieldNames),
+    promptsOf: chatParts(chatFieldNames),
     formatOf: (fields, facts) => openAiFormat(chatSpelling, facts, fields),
   };
 }

@@ -28,13 +28,17 @@ export const chatFieldNames: ChatFieldNames = {
 
 export type ChatPart = (fields: ChatRequest) => Promise<Checked<PromptPart>>;
 
-/** Prepares for a served model: what depends on the vocabulary is found once. */
-export function createChatPart(
-  { chatEncoder, dialect, tokenizer }: Pick<RouteDependencies, 'chatEncoder' | 'dialect' | 'tokenizer'>,
-  names: ChatFieldNames,
-): ChatPart {
+/** The part of one wire. */
+export type ChatParts = (names: ChatFieldNames) => ChatPart;
+
+/** Prepares for a served model: what depends on the vocabulary is found once, for all wires. */
+export function createChatParts({
+  chatEncoder,
+  dialect,
+  tokenizer,
+}: Pick<RouteDependencies, 'chatEncoder' | 'dialect' | 'tokenizer'>): ChatParts {
   const prepareReading = createAnswerReader(dialect, tokenizer);
-  return async (fields) => {
+  return (names) => async (fields) => {
     const prompt = await encodeConversation(fields, { chatEncoder, dialect });
     return withRulesPrepared(() => promptPart(fields, { prompt, tools: offeredTools(fields), prepareReading, names }));
   };

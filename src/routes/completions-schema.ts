@@ -20,6 +20,11 @@ export type Prompt =
   /** Shape (length,). */
   | { readonly kind: 'tokens'; readonly tokens: Int32Array };
 
+/** Of all texts in a list, in UTF-16 units. */
+export function textLengthOf(prompts: readonly Prompt[]): number {
+  return prompts.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
+}
+
 const idList = z.array(z.int().min(0).max(0x7fff_ffff)).min(1).max(promptTokensMax);
 
 /** One text or several, as text or as token ids; at most `countMax`. */

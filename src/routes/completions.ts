@@ -3,7 +3,12 @@
 
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import type { Tokenizer } from '../text-ports.ts';
-import { type CompletionRequest, completionsSchema, otherCompletionFaults } from './completions-schema.ts';
+import {
+  type CompletionRequest,
+  completionsSchema,
+  otherCompletionFaults,
+  textLengthOf,
+} from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import { echoTextOf } from './echo.ts';
 import type { Endpoint, PromptPart } from './endpoint.ts';
@@ -11,12 +16,11 @@ import { faultsError } from './faults.ts';
 import { fillInMiddle } from './fill-in-middle.ts';
 import { plainReport } from './report.ts';
 import { type Checked, checkBody } from './request-body.ts';
+import { tokenizeText } from './tokenize-text.ts';
 import { completionSpelling, openAiFormat } from './wire-shapes.ts';
 
 /** OpenAI's default for this endpoint. */
 const defaultTokensMax = 16;
-/** Prompts longer than this in all are tokenized off the JavaScript thread: it takes milliseconds. */
-const inlineLengthMax = 8192;
 const textOptions = { special: true, bos: true } as const;
 
 export function completionsEndpoint({ tokenizer }: RouteDependencies): Endpoint<CompletionRequest> {
@@ -39,13 +43,11 @@ async function promptsOf(fields: CompletionRequest, tokenizer: Tokenizer): Promi
     const rule = 'is not supported: this model has no tokens to fill in the middle with';
     return { kind: 'refused', error: faultsError([{ path: ['suffix'], rule, given: suffix }]) };
   }
-  const suffixTokens = tokenizer.tokenize(suffix, { special: false, bos: false });
+  const suffixTokens = await tokenizeText(suffix, tokenizer, { special: false, bos: false });
   const prompts: Int32Array[] = [];
-  const textLength = fields.prompt.reduce((sum, prompt) => sum + (prompt.kind === 'text' ? prompt.text.length : 0), 0);
-  const tokenize = (text: string): Int32Array | Promise<Int32Array> =>
-    textLength <= inlineLengthMax ? tokenizer.tokenize(text, textOptions) : tokenizer.tokenizeAsync(text, textOptions);
+  const options = { ...textOptions, lengthInAll: textLengthOf(fields.prompt) };
   for (const [index, prompt] of fields.prompt.entries()) {
-    const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenize(prompt.text);
+    const tokens = prompt.kind === 'tokens' ? prompt.tokens : await tokenizeText(prompt.text, tokenizer, options);
     const fault = vocabularyFault(tokens, fields.prompt.length === 1 ? 'prompt' : `prompt.${index}`, tokenizer);
     if (fault !== undefined) return { kind: 'refused', error: fault };
     prompts.push(

@@ -4,15 +4,15 @@
 import type { EmbeddingCapacity } from '../embedding-port.ts';
 import type { EmbeddingEncoder } from '../text-ports.ts';
 import { vocabularyFault } from './completions.ts';
+import { textLengthOf } from './completions-schema.ts';
 import type { RouteDependencies } from './dependencies.ts';
 import { inputFault } from './embedding-run.ts';
 import type { EmbeddingsRequest } from './embeddings-schema.ts';
 import type { Checked } from './request-body.ts';
+import { tokenizeText } from './tokenize-text.ts';
 
 type Edges = EmbeddingEncoder['edges'];
 
-/** Texts longer than this in all are tokenized off the JavaScript thread: it takes milliseconds. */
-const inlineLengthMax = 8192;
 const noEdges: Edges = { before: new Int32Array(0), after: new Int32Array(0) };
 
 export async function tokenizeInputs(
@@ -20,15 +20,12 @@ export async function tokenizeInputs(
   { tokenizer, embeddingEncoder }: RouteDependencies,
   capacity: EmbeddingCapacity,
 ): Promise<Checked<readonly Int32Array[]>> {
-  const textLength = fields.input.reduce((sum, input) => sum + (input.kind === 'text' ? input.text.length : 0), 0);
-  const bare = { special: true, bos: false };
-  const tokenize = (text: string): Int32Array | Promise<Int32Array> =>
-    textLength <= inlineLengthMax ? tokenizer.tokenize(text, bare) : tokenizer.tokenizeAsync(text, bare);
+  const bare = { special: true, bos: false, lengthInAll: textLengthOf(fields.input) };
   const textEdges = fields.add_special_tokens === false ? noEdges : embeddingEncoder.edges;
   const inputs: Int32Array[] = [];
   for (const [index, input] of fields.input.entries()) {
     const path = fields.input.length === 1 ? 'input' : `input.${index}`;
-    const own = input.kind === 'tokens' ? input.tokens : await tokenize(input.text);
+    const own = input.kind === 'tokens' ? input.tokens : await tokenizeText(input.text, tokenizer, bare);
     // Who sends tokens has framed them.
     const edges = input.kind === 'tokens' ? noEdges : textEdges;
     const framed = frame(own, edges, {

@@ -5,22 +5,21 @@ import { accountFields } from './account-fields.ts';
 import { promptListField } from './completions-schema.ts';
 import type { Fault } from './faults.ts';
 import { limitFields } from './output-limits.ts';
+import { commonFields } from './request-fields.ts';
 import { wireText } from './wire-text.ts';
 
 /** OpenAI's limit. */
 const inputCountMax = 2048;
-/** A day: longer than any sensible answer, short enough to be a bound. */
-const timeoutSecondsMax = 86_400;
 const normMax = 1024;
 
 /** Fields of every endpoint that makes vectors. */
 export const embeddingFields = {
-  model: wireText.nullish().describe('An id of /v1/models; the served model where it is left out.'),
+  model: commonFields.model,
   truncate_prompt_tokens: limitFields.truncate_prompt_tokens.describe(
     'Cuts inputs to so many tokens; -1 to as many as the model reads.',
   ),
   user: wireText.nullish().describe('Accepted; of no effect.'),
-  timeout: z.number().gt(0).max(timeoutSecondsMax).nullish().describe('Seconds after which the request fails.'),
+  timeout: commonFields.timeout,
   ...accountFields,
 };
 

@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { assertNever } from '../assert.ts';
 import type { OctetErrorBody } from '../errors.ts';
+import { fieldOf } from './wire-text.ts';
 
 /** One thing wrong: `path` must be ... , but was `given`. */
 export interface Fault {
@@ -55,12 +56,7 @@ function shorten(text: string): string {
 }
 
 function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
-  let value = body;
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    value = Object.getOwnPropertyDescriptor(value, key)?.value;
-  }
-  return value;
+  return path.reduce(fieldOf, body);
 }
 
 function ruleOf(issue: z.core.$ZodIssue): string {

@@ -62,7 +62,7 @@ export function createPendingChoices(
     events += textEvent(index, promptIndex, choice);
     if (finish !== undefined) events += writer.finishing(index, finish);
     choice.hasOpened = true;
-    choice.earlier = [];
+    if (earlier.length > 0) choice.earlier = [];
     choice.text = '';
     if (scores.length > 0) choice.scores = [];
     choice.finish = undefined;

@@ -3,6 +3,7 @@
 import { must } from '../assert.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
 import type { AnswerContext } from './answer-context.ts';
+import type { WholeChoice } from './answer-format.ts';
 import { echoEntries } from './echo.ts';
 import type { GenerationPlan } from './generation.ts';
 import { promptLogprobsList } from './logprobs-wire.ts';
@@ -22,7 +23,7 @@ export interface Reporter {
   /** What stands in front of each answer to a prompt; undefined where nothing does. */
   echo(promptIndex: number): ReportedText | undefined;
   /** Both in one. */
-  whole(promptIndex: number, text: string, scores: readonly ScoredToken[]): ReportedText;
+  whole(promptIndex: number, text: string, scores: readonly ScoredToken[]): Pick<WholeChoice, 'text' | 'logprobs'>;
   /** vLLM's `prompt_logprobs`; undefined where they were not asked for. */
   prompt(promptIndex: number): readonly (object | null)[] | undefined;
   takePromptScores(promptIndex: number, scores: readonly TokenLogprobs[]): void;
@@ -63,7 +64,7 @@ export function createReporter({ dependencies, format }: AnswerContext, plan: Ge
     },
     whole: (promptIndex, text, scores) => ({
       text: (echoText(promptIndex) ?? '') + text,
-      logprobs: logprobsOf([...promptEntries(promptIndex), ...outputEntries(promptIndex, scores)]),
+      logprobs: () => logprobsOf([...promptEntries(promptIndex), ...outputEntries(promptIndex, scores)]),
     }),
     prompt(promptIndex) {
       if (report.promptTopCount === undefined) return undefined;

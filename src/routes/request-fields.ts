@@ -1,4 +1,4 @@
-// The fields that chat and text completions share, with their ranges.
+// The fields that endpoints that generate share, with their ranges.
 // Why a range on each: a value that the sampler or the scheduler cannot honour is refused at the door, by name.
 
 import { z } from 'zod';
@@ -70,7 +70,7 @@ function fail(context: z.RefinementCtx, message: string): never[] {
   return [];
 }
 
-/** Those of every endpoint; how the output's form is asked for differs. */
+/** Without those that ask for the output's form: responses have their own. */
 export const commonFields = {
   model: wireText.nullish().describe('An id of /v1/models; the served model where it is left out.'),
   temperature: number(0, 2).describe('0 takes the most likely token. Default: 1.'),

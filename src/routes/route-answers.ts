@@ -3,6 +3,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { chatEndpoint } from './chat-completions.ts';
+import { createChatParts } from './chat-part.ts';
 import { completionsEndpoint } from './completions.ts';
 import type { MetricsText, RouteDependencies, VersionFacts } from './dependencies.ts';
 import { createDocument } from './document/openapi.ts';
@@ -12,7 +13,7 @@ import { serveEmbeddings } from './embeddings.ts';
 import { modelFault, serveEndpoint } from './endpoint.ts';
 import { sendChecked, sendError } from './error-answer.ts';
 import { readinessOf } from './health.ts';
-import { createTokenCount, messagesEndpoint } from './messages/messages.ts';
+import { countTokens, messagesEndpoint } from './messages/messages.ts';
 import { modelBody, modelListBody } from './models.ts';
 import { precisionBody } from './precision.ts';
 import { serveRerank } from './rerank.ts';
@@ -62,18 +63,19 @@ function operationAnswers({ dependencies, metricsText, version }: RouteSettings)
 }
 
 function generationAnswers(dependencies: RouteDependencies) {
-  const { metrics } = dependencies;
+  const { metrics, model } = dependencies;
   const texts = createTokenTexts(dependencies.tokenizer);
-  const chat = chatEndpoint(dependencies);
+  const chatParts = createChatParts(dependencies);
+  const chat = chatEndpoint(dependencies, chatParts);
   const completions = completionsEndpoint(dependencies);
-  const messages = messagesEndpoint(dependencies);
-  const countTokens = createTokenCount(dependencies);
+  const messages = messagesEndpoint(dependencies, chatParts);
   return {
     'POST /v1/chat/completions': (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, chat),
     'POST /v1/completions': (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, completions),
     'POST /v1/messages': (request, reply) => serveEndpoint({ dependencies, texts, request, reply }, messages),
-    'POST /v1/messages/count_tokens': async ({ body }, reply) => sendChecked(reply, await countTokens(body), metrics),
-    ...responseAnswers(dependencies, texts),
+    'POST /v1/messages/count_tokens': async ({ body }, reply) =>
+      sendChecked(reply, await countTokens(body, messages, model), metrics),
+    ...responseAnswers(dependencies, texts, chatParts),
   } satisfies Partial<Answers>;
 }
 

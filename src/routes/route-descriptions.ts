@@ -1,5 +1,5 @@
 // Every route by method and path: what the router, the API's document and the tests go by.
-// Why names as keys: register-routes.ts has an answer for each of them, so that neither can be without the other.
+// Why names as keys: route-answers.ts has an answer for each of them, so that neither can be without the other.
 
 import { chatDescription } from './chat-description.ts';
 import { completionsDescription } from './completions-description.ts';

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify';
 import { type OctetErrorBody, octetError } from '../errors.ts';
 import { givenText } from './faults.ts';
+import { fieldOf } from './wire-text.ts';
 
 /** `url` may end in `/*`, or have segments `:id`. */
 export function isAt(path: string, url: string): boolean {
@@ -13,8 +14,7 @@ export function isAt(path: string, url: string): boolean {
 
 /** What a part of a path stands for; that of `*` may contain slashes, as model ids do. */
 export function paramOf(params: unknown, name: '*' | 'id'): string {
-  if (typeof params !== 'object' || params === null) return '';
-  return String(Object.getOwnPropertyDescriptor(params, name)?.value ?? '');
+  return String(fieldOf(params, name) ?? '');
 }
 
 /** `allow`: the methods of the path; undefined where there is no such path. */

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { OctetErrorBody } from '../errors.ts';
+import { withRulesPrepared } from '../grammar/kept-rules.ts';
 import { tokenId } from '../ids.ts';
 import type { Tokenizer } from '../text-ports.ts';
 import { encodeConversation } from './chat-prompt.ts';
@@ -12,12 +13,11 @@ import { modelFault } from './endpoint.ts';
 import { type Fault, faultsError, faultsOf } from './faults.ts';
 import type { Checked } from './request-body.ts';
 import { createTokenNames } from './token-names.ts';
+import { tokenizeText } from './tokenize-text.ts';
 import { boundedArray, wireText } from './wire-text.ts';
 
 /** Enough for any context; far below what would block the process. */
 const tokensMax = 4_194_304;
-/** Longer texts are tokenized off the JavaScript thread: it takes milliseconds. */
-const inlineLengthMax = 8192;
 
 /** How the prompt of a conversation ends; vLLM's names. */
 const endingFields = {
@@ -73,13 +73,11 @@ async function textTokens(fields: TokenizeFields, { tokenizer }: RouteDependenci
     special: fields.parse_special ?? true,
     bos: isContent ? (fields.add_special ?? false) : (fields.add_special_tokens ?? true),
   };
-  const value =
-    text.length <= inlineLengthMax ? tokenizer.tokenize(text, options) : await tokenizer.tokenizeAsync(text, options);
-  return { kind: 'valid', value };
+  return { kind: 'valid', value: await tokenizeText(text, tokenizer, options) };
 }
 
 async function conversationTokens(body: unknown, dependencies: RouteDependencies): Promise<Checked<Int32Array>> {
-  const parsed = chatSchema.safeParse(body);
+  const parsed = await withRulesPrepared(() => chatSchema.safeParse(body));
   const ending = conversationSchema.safeParse(body);
   const issues = [...(parsed.error?.issues ?? []), ...(ending.error?.issues ?? [])];
   if (!parsed.success || !ending.success) return { kind: 'refused', error: faultsError(faultsOf(issues, body)) };

@@ -25,7 +25,7 @@ const sampler = rule(only(0), 'this sampler is not supported');
 const isTextOnly = (value: unknown): boolean =>
   absent(value) || (Array.isArray(value) && value.every((entry) => entry === 'text'));
 
-/** Fields of both endpoints, by name. */
+/** Fields of chats, completions and responses, by name. */
 const common: Readonly<Record<string, UnsupportedRule>> = {
   guided_whitespace_pattern: rule(absent, 'white space in JSON is one space or a line break'),
   json_schema: grammar,

@@ -1,22 +1,11 @@
 // The routes that make vectors and ranks, described.
 
 import { embeddingList, nativeEmbeddingList, rankingAnswer, scoreList } from './answers/vectors.ts';
-import { bodyErrors, jsonAnswer, type RouteDescription } from './document/types.ts';
+import { engineErrors, jsonAnswer, type RouteDescription } from './document/types.ts';
 import { embeddingsSchema, nativeEmbeddingsFields } from './embeddings-schema.ts';
 import { rerankSchema, scoreSchema } from './rerank-schema.ts';
 
-const vectors = { tag: 'Vectors', needsKey: true } as const;
-const errors = [
-  ...bodyErrors,
-  'context_length_exceeded',
-  'model_not_found',
-  'deadline_exceeded',
-  'queue_full',
-  'engine_crashed',
-  'kernel_failed',
-  'engine_unavailable',
-  'shutting_down',
-] as const;
+const vectors = { tag: 'Vectors', needsKey: true, errors: engineErrors } as const;
 const texts = ['Paris is in France.', 'Apples are red.'];
 
 export const embeddingsDescription: RouteDescription = {
@@ -27,7 +16,6 @@ export const embeddingsDescription: RouteDescription = {
     examples: { texts: { summary: 'Two texts', value: { input: texts } } },
   },
   answers: jsonAnswer('A vector for each input.', embeddingList),
-  errors,
 };
 
 export const nativeEmbeddingsDescription: RouteDescription = {
@@ -38,7 +26,6 @@ export const nativeEmbeddingsDescription: RouteDescription = {
     examples: { texts: { summary: 'Two texts', value: { content: texts } } },
   },
   answers: jsonAnswer('A vector for each input, or one for each token.', nativeEmbeddingList),
-  errors,
 };
 
 export const rerankDescription: RouteDescription = {
@@ -50,7 +37,6 @@ export const rerankDescription: RouteDescription = {
     examples: { texts: { summary: 'Two documents', value: { query: 'Where is Paris?', documents: texts } } },
   },
   answers: jsonAnswer('The documents, best first.', rankingAnswer),
-  errors,
 };
 
 export const scoreDescription: RouteDescription = {
@@ -62,5 +48,4 @@ export const scoreDescription: RouteDescription = {
     examples: { texts: { summary: 'One text with each of two', value: { text_1: 'Where is Paris?', text_2: texts } } },
   },
   answers: jsonAnswer('A score for each pair.', scoreList),
-  errors,
 };

@@ -1,6 +1,6 @@
 // OpenAI's answers: the whole bodies and the pieces of streams, for chat and for text completions.
 // Why chunks are cut into constant parts: of each chunk only the text changes, and thousands of streams get one per
-// step; so the rest is made to JSON once per choice.
+// step; so the rest is made to JSON once per choice, for content and for reasoning.
 // Source: OpenAI's CreateChatCompletionResponse, CreateChatCompletionStreamResponse, CreateCompletionResponse.
 
 import { randomUUID } from 'node:crypto';
@@ -31,8 +31,11 @@ interface AnswerHead {
   readonly serviceTier: 'default' | undefined;
 }
 
+/** What a chunk's text may be. */
+type TextKind = 'content' | 'reasoning';
+
 /** What a chunk of these two endpoints may tell besides text. */
-type PieceDelta = Extract<StreamPiece, { readonly kind: 'reasoning' | 'call-started' | 'call-arguments' }>;
+type PieceDelta = Extract<StreamPiece, { readonly kind: 'call-started' | 'call-arguments' }>;
 
 /** One endpoint's spelling. */
 export interface OpenAiSpelling {
@@ -42,8 +45,8 @@ export interface OpenAiSpelling {
   wholeChoice(index: number, choice: WholeChoice): object;
   /** The choice of a stream's first chunk, or undefined when the endpoint sends none. */
   openingChoice(index: number): object | undefined;
-  /** JSON of a text chunk's choice, before and after the text. */
-  textChoiceParts(index: number): readonly [before: string, after: string];
+  /** JSON of a text chunk's choice, before and after the text; endpoints without reasoning are never asked for its. */
+  textChoiceParts(index: number, kind: TextKind): readonly [before: string, after: string];
   /** The choice of a text chunk that has log-probabilities. */
   scoredChoice(index: number, text: string, logprobs: object): object;
   /** The choice of a chunk that tells something besides text; endpoints without such answers are never asked. */
@@ -60,6 +63,11 @@ function stopReasonField({ stopReason }: ChoiceFinish): object {
   return stopReason === undefined ? {} : { stop_reason: stopReason };
 }
 
+function promptLogprobsField(choice: WholeChoice | undefined): object {
+  const list = choice?.promptLogprobs();
+  return list === undefined ? {} : { prompt_logprobs: list };
+}
+
 export const chatSpelling: OpenAiSpelling = {
   idPrefix: 'chatcmpl-',
   object: 'chat.completion',
@@ -67,7 +75,7 @@ export const chatSpelling: OpenAiSpelling = {
   wholeChoice: (index, choice) => ({
     index,
     message: chatMessage(choice),
-    logprobs: choice.logprobs,
+    logprobs: choice.logprobs(),
     finish_reason: choice.reason,
     ...stopReasonField(choice),
   }),
@@ -77,7 +85,10 @@ export const chatSpelling: OpenAiSpelling = {
     logprobs: null,
     finish_reason: null,
   }),
-  textChoiceParts: (index) => [`{"index":${index},"delta":{"content":`, '},"logprobs":null,"finish_reason":null}'],
+  textChoiceParts: (index, kind) => [
+    `{"index":${index},"delta":{"${kind === 'content' ? 'content' : 'reasoning_content'}":`,
+    '},"logprobs":null,"finish_reason":null}',
+  ],
   pieceChoice: (index, piece) => ({ index, delta: pieceDelta(piece), logprobs: null, finish_reason: null }),
   scoredChoice: (index, content, logprobs) => ({ index, delta: { content }, logprobs, finish_reason: null }),
   finishingChoice: (index, finish) => ({
@@ -112,7 +123,6 @@ function wireCall({ id, name, arguments: text }: Omit<WholeCall, 'kind'>): objec
 }
 
 function pieceDelta(piece: PieceDelta): object {
-  if (piece.kind === 'reasoning') return { reasoning_content: piece.text };
   const call =
     piece.kind === 'call-started'
       ? wireCall({ id: piece.id, name: piece.name, arguments: '' })
@@ -127,10 +137,10 @@ export const completionSpelling: OpenAiSpelling = {
   wholeChoice: (index, choice) => ({
     text: choice.text,
     index,
-    logprobs: choice.logprobs,
+    logprobs: choice.logprobs(),
     finish_reason: choice.reason,
     ...stopReasonField(choice),
-    ...(choice.promptLogprobs === undefined ? {} : { prompt_logprobs: choice.promptLogprobs }),
+    ...promptLogprobsField(choice),
   }),
   openingChoice: () => undefined,
   textChoiceParts: (index) => ['{"text":', `,"index":${index},"logprobs":null,"finish_reason":null}`],
@@ -176,7 +186,6 @@ function tailOf({ systemFingerprint, serviceTier }: AnswerHead): object {
 }
 
 function wholeBody(spelling: OpenAiSpelling, head: AnswerHead, answer: WholeAnswer): object {
-  const promptLogprobs = answer.choices[0]?.promptLogprobs;
   return {
     id: head.id,
     object: spelling.object,
@@ -185,9 +194,7 @@ function wholeBody(spelling: OpenAiSpelling, head: AnswerHead, answer: WholeAnsw
     choices: answer.choices.map((choice, index) => spelling.wholeChoice(index, choice)),
     usage: usageBody(answer.usage),
     ...tailOf(head),
-    ...(spelling.promptLogprobsIn === 'answer' && promptLogprobs !== undefined
-      ? { prompt_logprobs: promptLogprobs }
-      : {}),
+    ...(spelling.promptLogprobsIn === 'answer' ? promptLogprobsField(answer.choices[0]) : {}),
   };
 }
 
@@ -215,26 +222,31 @@ function createChunkWriter(spelling: OpenAiSpelling, head: AnswerHead, includeUs
   }).slice(0, -1);
   const before = `data: ${start},"choices":[`;
   const after = includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
-  const textParts: (readonly [string, string])[] = [];
+  const textParts: Record<TextKind, (readonly [string, string])[]> = { content: [], reasoning: [] };
   const chunk = (choice: object | undefined): string =>
     choice === undefined ? '' : before + JSON.stringify(choice) + after;
 
-  function partsOf(index: number): readonly [string, string] {
-    const [left, right] = spelling.textChoiceParts(index);
+  function partsOf(index: number, kind: TextKind): readonly [string, string] {
+    const [left, right] = spelling.textChoiceParts(index, kind);
     const parts = [before + left, right + after] as const;
-    textParts[index] = parts;
+    textParts[kind][index] = parts;
     return parts;
+  }
+
+  function textChunk(index: number, kind: TextKind, text: string): string {
+    const [left, right] = textParts[kind][index] ?? partsOf(index, kind);
+    return left + JSON.stringify(text) + right;
   }
 
   return {
     opening: (index) => chunk(spelling.openingChoice(index)),
-    text: (index, text) => {
-      const [left, right] = textParts[index] ?? partsOf(index);
-      return left + JSON.stringify(text) + right;
+    text: (index, text) => textChunk(index, 'content', text),
+    piece: (index, piece) => {
+      if (piece.kind === 'reasoning') return textChunk(index, 'reasoning', piece.text);
+      // What ends or breaks a call is told by what follows.
+      const isTold = piece.kind !== 'call-finished' && piece.kind !== 'call-broken';
+      return isTold ? chunk(spelling.pieceChoice(index, piece)) : '';
     },
-    // What ends or breaks a call is told by what follows.
-    piece: (index, piece) =>
-      piece.kind === 'call-finished' || piece.kind === 'call-broken' ? '' : chunk(spelling.pieceChoice(index, piece)),
     scored: (index, text, logprobs) => chunk(spelling.scoredChoice(index, text, logprobs)),
     finishing: (index, finish) => chunk(spelling.finishingChoice(index, finish)),
     ending: (usage) => {

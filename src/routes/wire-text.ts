@@ -28,6 +28,12 @@ export function boundedArray<T extends z.ZodType>(entry: T, bounds: { readonly m
   }, z.array(entry).min(min).max(max));
 }
 
+/** An own field of a parsed body; undefined where there is none. */
+export function fieldOf(value: unknown, key: PropertyKey): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, key)?.value;
+}
+
 /** A field that is read by hand, because a union's complaints would not help: `shape` tells the API's document what it takes. */
 export function readByHand<T extends z.ZodType>(field: T, shape: z.ZodType): T {
   const { $schema: _, ...json } = z.toJSONSchema(shape, { io: 'input' });

@@ -229,11 +229,11 @@ export function answerAllScored(engine: FakeEngine, text: string): void {
 }
 
 /** Makes the engine answer every command with the same text, cut at `outputTokensMax`, one byte a token. */
-export function answerAllWith(engine: FakeEngine, text: string): void {
+export function answerAllWith(engine: FakeEngine, text: string, cachedTokenCount?: number): void {
   engine.onCommand((command) => {
     for (const { sequenceId: id } of command.choices) {
       const tokens = byteTokens(text);
-      engine.start(id);
+      engine.start(id, cachedTokenCount);
       engine.tokens(id, tokens.slice(0, command.outputTokensMax));
       engine.finish(id, tokens.length > command.outputTokensMax ? 'length' : 'stop');
     }

@@ -1,6 +1,7 @@
 // Lowered rules are kept by their text, within a length.
 
 import { expect, test } from 'vitest';
+import { must } from '../../src/assert.ts';
 import { createKeptRules, type LowerRule } from '../../src/grammar/kept-rules.ts';
 import { createLowerElsewhere } from '../../src/grammar/lower-elsewhere.ts';
 import type { OutputRule } from '../../src/grammar/types.ts';
@@ -67,6 +68,20 @@ test('what a reader lacks is lowered elsewhere, once for all who read at the sam
   expect(away).toEqual(['a', 'b', 'late', 'late', 'x'.repeat(80), 'y'.repeat(80)]);
   await expect(prepared(() => Promise.reject(new Error('its own')))).rejects.toThrow('its own');
   expect(() => lower(rule('z'))).toThrow('lowered on this thread');
+});
+
+test('a rule that could not be lowered elsewhere is tried again when it is asked for next', async () => {
+  const outcomes = [
+    Promise.reject(new Error('the thread broke')),
+    Promise.resolve({ lowered: { kind: 'refused' as const, faults: [] }, isLasting: true }),
+  ];
+  const { prepared, lower } = createKeptRules({
+    lengthMax: 100,
+    lowerElsewhere: () => must(outcomes.shift(), 'two tries'),
+  });
+  const read = () => prepared(() => lower(rule('a')).kind);
+  await expect(read()).rejects.toThrow('the thread broke');
+  expect(await read()).toBe('refused');
 });
 
 test('a rule that takes too long elsewhere is refused with the limit, and holds nobody up', async () => {

@@ -28,12 +28,7 @@ const ids = { id: expect.stringMatching(/^chatcmpl-[0-9a-f]{32}$/), created: exp
 describe('POST /v1/chat/completions', () => {
   it("answers with OpenAI's chat.completion", async () => {
     const { engine } = await open();
-    engine.onCommand(({ choices: [choice] }) => {
-      const id = must(choice, 'one choice').sequenceId;
-      engine.start(id, 7);
-      engine.tokens(id, byteTokens('Hé 👋'));
-      engine.finish(id);
-    });
+    answerAllWith(engine, 'Hé 👋', 7);
     const { status, headers, text } = await chat({ model: testModel });
     expect(status).toBe(200);
     expect(headers['content-type']).toBe('application/json; charset=utf-8');

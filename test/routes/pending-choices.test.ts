@@ -18,7 +18,7 @@ const writer: StreamWriter = {
 const reporter: Reporter = {
   output: (_, text) => ({ text, logprobs: null }),
   echo: () => undefined,
-  whole: (_, text) => ({ text, logprobs: null }),
+  whole: (_, text) => ({ text, logprobs: () => null }),
   prompt: () => undefined,
   takePromptScores: () => undefined,
   isReady: () => true,

@@ -93,11 +93,10 @@ export const bodyErrors = [
   'internal_error',
 ] as const satisfies readonly ErrorCode[];
 
-/** What any route that generates may answer. */
-export const generationErrors = [
+/** What any route that asks the engine may answer. */
+export const engineErrors = [
   ...bodyErrors,
   'context_length_exceeded',
-  'grammar_failed',
   'model_not_found',
   'deadline_exceeded',
   'queue_full',
@@ -106,3 +105,6 @@ export const generationErrors = [
   'engine_unavailable',
   'shutting_down',
 ] as const satisfies readonly ErrorCode[];
+
+/** What any route that generates may answer. */
+export const generationErrors = [...engineErrors, 'grammar_failed'] as const satisfies readonly ErrorCode[];

@@ -2,7 +2,7 @@
 // Source: ContentBlockParam of @anthropic-ai/sdk; blocks of what Octet does not have are refused by name.
 
 import { z } from 'zod';
-import { boundedArray, readByHand, surrogateRule, wireText } from '../wire-text.ts';
+import { boundedArray, fieldOf, readByHand, surrogateRule, wireText } from '../wire-text.ts';
 
 const blockCountMax = 1024;
 
@@ -44,7 +44,7 @@ export function knownKind<T extends z.ZodType>(
     .superRefine((value, context) => {
       const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
       if (!isObject) return context.addIssue({ code: 'custom', message: 'must be an object' });
-      const kind: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
+      const kind = fieldOf(value, key);
       if (typeof kind === 'string' && known.includes(kind)) return;
       const reason = typeof kind === 'string' && refused && Object.hasOwn(refused, kind) ? refused[kind] : undefined;
       const message = reason === undefined ? `must be one of ${names}` : `is not supported: ${reason}`;

@@ -146,19 +146,33 @@ function event(type: string, fields: object): string {
   return `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
 }
 
+const deltaNames = {
+  content: ['text_delta', 'text'],
+  reasoning: ['thinking_delta', 'thinking'],
+  call: ['input_json_delta', 'partial_json'],
+} as const;
+
+/** A block's deltas, up to their text. */
+function deltaStart({ place, head }: Block): string {
+  const [type, field] = deltaNames[head.kind];
+  return `event: content_block_delta\ndata: {"type":"content_block_delta","index":${place},"delta":{"type":"${type}","${field}":`;
+}
+
+/** Of thousands of deltas only the text changes, so that what stands before it is made once for each block. */
 function blockEvents({ hidesThinking }: OwnFields): BlockSpelling {
-  const delta = (index: number, fields: object): string => event('content_block_delta', { index, delta: fields });
+  let start = '';
   const signature = ({ place, head, text }: Block): string => {
     if (head.kind !== 'reasoning') return '';
-    return delta(place, { type: 'signature_delta', signature: hidesThinking ? hiddenSignature(text) : shownSignature });
+    const delta = { type: 'signature_delta', signature: hidesThinking ? hiddenSignature(text) : shownSignature };
+    return event('content_block_delta', { index: place, delta });
   };
   return {
-    opened: ({ place, head }) => event('content_block_start', { index: place, content_block: emptyBlock(head) }),
-    grown: ({ place, head }, added) => {
-      if (head.kind === 'content') return delta(place, { type: 'text_delta', text: added });
-      if (head.kind === 'call') return delta(place, { type: 'input_json_delta', partial_json: added });
-      return hidesThinking ? '' : delta(place, { type: 'thinking_delta', thinking: added });
+    opened: (block) => {
+      start = deltaStart(block);
+      return event('content_block_start', { index: block.place, content_block: emptyBlock(block.head) });
     },
+    grown: ({ head }, added) =>
+      hidesThinking && head.kind === 'reasoning' ? '' : `${start}${JSON.stringify(added)}}}\n\n`,
     // A call that broke stays as far as it was told; its text follows, and the message does not end with `tool_use`.
     closed: (block) => signature(block) + event('content_block_stop', { index: block.place }),
   };

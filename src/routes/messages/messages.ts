@@ -1,11 +1,14 @@
 // POST /v1/messages and POST /v1/messages/count_tokens: Anthropic's Messages API over the chat machinery.
 
 import type { z } from 'zod';
-import { type ChatFieldNames, createChatPart } from '../chat-part.ts';
-import type { RouteDependencies } from '../dependencies.ts';
+import { withRulesPrepared } from '../../grammar/kept-rules.ts';
+import type { Tokenizer } from '../../text-ports.ts';
+import type { ChatFieldNames, ChatParts } from '../chat-part.ts';
+import type { RouteDependencies, ServedModel } from '../dependencies.ts';
 import { type Endpoint, modelFault, type PromptPart } from '../endpoint.ts';
 import { type Fault, faultsError, faultsOf } from '../faults.ts';
 import type { Checked } from '../request-body.ts';
+import { joinTokens, tokenizeText } from '../tokenize-text.ts';
 import { answerFaults, conversationFaults, otherFaults } from './faults.ts';
 import { messagesFormat } from './format.ts';
 import { type MessagesFields, messagesFields } from './mapping.ts';
@@ -16,8 +19,8 @@ const fieldNames: ChatFieldNames = {
   responseFormat: 'output_config.format.schema',
 };
 
-export function messagesEndpoint(dependencies: RouteDependencies): Endpoint<MessagesFields> {
-  const chatPart = createChatPart(dependencies, fieldNames);
+export function messagesEndpoint({ tokenizer }: RouteDependencies, chatParts: ChatParts): Endpoint<MessagesFields> {
+  const chatPart = chatParts(fieldNames);
   return {
     check: (body) => {
       const checked = check(messagesSchema, body, (fields) => [...conversationFaults(fields), ...answerFaults(fields)]);
@@ -27,7 +30,9 @@ export function messagesEndpoint(dependencies: RouteDependencies): Endpoint<Mess
       const part = await chatPart(fields);
       if (part.kind === 'refused') return part;
       const { prefill, maxTokens } = fields.own;
-      const prompts = part.value.prompts.map((prompt) => withPrefill(prompt, prefill ?? '', dependencies));
+      const prompts = await Promise.all(
+        part.value.prompts.map((prompt) => withPrefill(prompt, prefill ?? '', tokenizer)),
+      );
       // Clients have to name a limit, and name a generous one: what the context has left is what it means.
       return { kind: 'valid', value: { ...part.value, prompts, requestedTokensMax: maxTokens, isOutputCut: true } };
     },
@@ -35,25 +40,22 @@ export function messagesEndpoint(dependencies: RouteDependencies): Endpoint<Mess
   };
 }
 
-function withPrefill(prompt: Int32Array, prefill: string, { tokenizer }: RouteDependencies): Int32Array {
+async function withPrefill(prompt: Int32Array, prefill: string, tokenizer: Tokenizer): Promise<Int32Array> {
   if (prefill === '') return prompt;
-  const tokens = tokenizer.tokenize(prefill, { special: false, bos: false });
-  const both = new Int32Array(prompt.length + tokens.length);
-  both.set(prompt);
-  both.set(tokens, prompt.length);
-  return both;
+  return joinTokens(prompt, await tokenizeText(prefill, tokenizer, { special: false, bos: false }));
 }
 
 /** Counts the tokens that a message would be answered from. */
-export function createTokenCount(dependencies: RouteDependencies): (body: unknown) => Promise<Checked<object>> {
-  const endpoint = messagesEndpoint(dependencies);
-  return async (body) => {
-    const checked = check(countSchema, body, conversationFaults);
-    if (checked.kind === 'refused') return checked;
-    const unknownModel = modelFault(checked.value.model, dependencies.model);
-    if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
-    return countBody(await endpoint.promptsOf(messagesFields({ ...checked.value, max_tokens: 0 })));
-  };
+export async function countTokens(
+  body: unknown,
+  { promptsOf }: Endpoint<MessagesFields>,
+  model: ServedModel,
+): Promise<Checked<object>> {
+  const checked = await withRulesPrepared(() => check(countSchema, body, conversationFaults));
+  if (checked.kind === 'refused') return checked;
+  const unknownModel = modelFault(checked.value.model, model);
+  if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };
+  return countBody(await promptsOf(messagesFields({ ...checked.value, max_tokens: 0 })));
 }
 
 function countBody(part: Checked<PromptPart>): Checked<object> {

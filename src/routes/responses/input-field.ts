@@ -3,7 +3,7 @@
 // Source: OpenAI's ResponseInputItem. Images, files, audio and items of tools that run elsewhere are refused by name.
 
 import { z } from 'zod';
-import { boundedArray, readByHand, wireText } from '../wire-text.ts';
+import { boundedArray, fieldOf, readByHand, wireText } from '../wire-text.ts';
 import { inputShape, itemCountMax, partCountMax } from './input-shape.ts';
 import {
   type AnswerMessage,
@@ -177,9 +177,4 @@ function read<S extends z.ZodType, T>(
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) context.addIssue({ ...issue, path: [...path, ...issue.path] });
   return fallback;
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
 }

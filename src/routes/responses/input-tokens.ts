@@ -1,6 +1,7 @@
 // POST /v1/responses/input_tokens: how many tokens a request's prompt has, without answering it.
 // Source: OpenAI's InputTokenCountResponse.
 
+import { withRulesPrepared } from '../../grammar/kept-rules.ts';
 import type { ServedModel } from '../dependencies.ts';
 import { type Endpoint, modelFault } from '../endpoint.ts';
 import type { Checked } from '../request-body.ts';
@@ -12,7 +13,7 @@ export async function countInputTokens(
   { check, promptsOf }: Endpoint<ResponsesRequest>,
   model: ServedModel,
 ): Promise<Checked<object>> {
-  const request = check(body);
+  const request = await withRulesPrepared(() => check(body));
   if (request.kind === 'refused') return request;
   const unknownModel = modelFault(request.value.model ?? model.ids[0], model);
   if (unknownModel !== undefined) return { kind: 'refused', error: unknownModel };

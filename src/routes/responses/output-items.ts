@@ -53,10 +53,10 @@ export function outputItems(
   parts: readonly AnswerPart[],
   { status, sealsReasoning }: ItemOptions & { readonly status: ItemStatus },
 ): readonly OutputItem[] {
-  const all: readonly AnswerPart[] = parts.length > 0 ? parts : [{ kind: 'content', text: '', logprobs: null }];
+  const all: readonly AnswerPart[] = parts.length > 0 ? parts : [{ kind: 'content', text: '', logprobs: () => null }];
   return all.map((part, index) => {
     const text = part.kind === 'call' ? part.arguments : part.text;
-    const logprobs = part.kind === 'content' ? logprobList(part.logprobs) : [];
+    const logprobs = part.kind === 'content' ? logprobList(part.logprobs()) : [];
     const own = index === all.length - 1 ? status : 'completed';
     return outputItem(itemIdOf(part), part, { text, logprobs, status: own, sealsReasoning });
   });

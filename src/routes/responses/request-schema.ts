@@ -64,7 +64,6 @@ export const responsesFields = z.object({
     .nullish()
     .describe('`auto` leaves out what is oldest where the context is too short. Default: disabled.'),
   top_logprobs: topCountField.describe('Likely tokens listed beside each, where `include` asks for any.'),
-  stream_options: commonFields.stream_options,
   stream: commonFields.stream.describe('Answers with server-sent events.'),
   metadata: commonFields.metadata.describe('At most 16 entries, which answers repeat.'),
   store: z.boolean().nullish().describe('Whether the response is kept, to be gone on with. Default: true.'),

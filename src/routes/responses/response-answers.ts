@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ChatParts } from '../chat-part.ts';
 import { keyNameOf } from '../credentials.ts';
 import type { RouteDependencies } from '../dependencies.ts';
 import { serveEndpoint } from '../endpoint.ts';
@@ -15,9 +16,9 @@ import type { StoreView } from './resolve-input.ts';
 import { createResponsesEndpoint } from './responses-endpoint.ts';
 
 /** A key's responses are nobody else's; without keys everybody is one. */
-export function responseAnswers(dependencies: RouteDependencies, texts: TokenTexts) {
+export function responseAnswers(dependencies: RouteDependencies, texts: TokenTexts, chatParts: ChatParts) {
   const { keyRing, metrics, model, responses: store } = dependencies;
-  const endpoint = createResponsesEndpoint(dependencies);
+  const endpoint = createResponsesEndpoint(dependencies, chatParts);
   // A request without a name is alone: what is kept must never be told to another by mistake.
   const ownerOf = ({ headers }: FastifyRequest): string =>
     keyRing === undefined ? '' : (keyNameOf(headers, keyRing) ?? randomUUID());

@@ -1,6 +1,6 @@
 // POST /v1/responses: the body is mapped to that of a chat, its conversation taken from the store where it goes on with one.
 
-import { createChatPart } from '../chat-part.ts';
+import type { ChatParts } from '../chat-part.ts';
 import type { RouteDependencies } from '../dependencies.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { checkBody } from '../request-body.ts';
@@ -19,14 +19,14 @@ const fieldNames = {
 /** The endpoint for requests of one owner. */
 export type ResponsesEndpoint = (owner: string) => Endpoint<ResponsesRequest>;
 
-export function createResponsesEndpoint(dependencies: RouteDependencies): ResponsesEndpoint {
+export function createResponsesEndpoint(dependencies: RouteDependencies, chatParts: ChatParts): ResponsesEndpoint {
   const rules = {
     schema: responsesSchema,
     otherFaults: otherResponsesFaults,
     fieldFaults: responsesFieldFaults,
     vocabularySize: dependencies.tokenizer.vocabularySize,
   };
-  const chatPart = createChatPart(dependencies, fieldNames);
+  const chatPart = chatParts(fieldNames);
   const { engine, responses: store } = dependencies;
 
   return (owner) => ({

@@ -87,12 +87,7 @@ function contentOf(events: readonly MessageEvent[]): object[] {
 describe('a message', () => {
   it('has its text, why it ended and what it took', async () => {
     const { engine } = await open();
-    engine.onCommand(({ choices: [choice] }) => {
-      const id = must(choice, 'one choice').sequenceId;
-      engine.start(id, 5);
-      engine.tokens(id, byteTokens('hi there'));
-      engine.finish(id, 'stop');
-    });
+    answerAllWith(engine, 'hi there', 5);
     expect(await message()).toMatchObject({
       model: testModel,
       content: [{ type: 'text', text: 'hi there' }],
@@ -197,12 +192,7 @@ describe('a message', () => {
 describe('a stream', () => {
   it('opens, grows and closes its blocks one after another', async () => {
     const { engine } = await open({ dialect: thinking });
-    engine.onCommand(({ choices: [choice] }) => {
-      const id = must(choice, 'one choice').sequenceId;
-      engine.start(id, 4);
-      engine.tokens(id, byteTokens(`<think>\nhm\n</think>\n\nWait.\n${call}`));
-      engine.finish(id, 'stop');
-    });
+    answerAllWith(engine, `<think>\nhm\n</think>\n\nWait.\n${call}`, 4);
     const { status, headers, text } = await post({ tools: [weather], stream: true });
     expect([status, headers['content-type']]).toEqual([200, 'text/event-stream; charset=utf-8']);
     const events = messageEvents(text);
