@@ -12,7 +12,8 @@ import { loadModel } from '../src/llama/model.ts';
 import { metadataValue, readGguf } from '../src/precision/gguf/read.ts';
 import { scalarEntry } from '../src/precision/gguf/values.ts';
 import { writeGguf } from '../src/precision/gguf/write.ts';
-import { choiceFlag, countFlag, describeFlags, parseFlags, textFlag } from './flags.ts';
+import { startCommand } from './command.ts';
+import { choiceFlag, countFlag, textFlag } from './flags.ts';
 import { createRandom } from './random.ts';
 import { median } from './statistics.ts';
 
@@ -30,12 +31,10 @@ const names = ['one', 'two'] as const;
 const matrices = /^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$/;
 
 export async function main(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(shape, argv);
-  if (parsed.kind !== 'flags') {
-    console.log(parsed.kind === 'help' ? describeFlags(shape) : parsed.faults.join('\n'));
-    return parsed.kind === 'help' ? 0 : 2;
-  }
-  const { flags } = parsed;
+  const title = 'octet bench adapters: cost of changing adapters between two steps';
+  const start = startCommand({ title, flags: shape }, argv);
+  if (start.kind === 'ended') return start.status;
+  const { flags } = start;
   const folder = mkdtempSync(join(tmpdir(), 'octet-bench-adapters-'));
   try {
     const files = names.map((name) => ({ name, path: join(folder, `${name}.gguf`), scale: 1 }));

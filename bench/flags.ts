@@ -55,6 +55,15 @@ export function switchFlag(meaning: string) {
   return z.boolean().default(false).meta({ description: meaning, isSwitch: true });
 }
 
+/** Of commands that keep results: where, under which name, and whether. */
+export function resultsFlags(name: string) {
+  return {
+    name: textFlag(name, 'of the results file'),
+    resultsDirectory: textFlag('bench/results', 'where results are kept'),
+    noResults: switchFlag('keep no results file'),
+  };
+}
+
 /** Reads `argv` by `shape`; an option's key `promptTokens` is the flag `--prompt-tokens`. */
 export function parseFlags<Shape extends z.ZodRawShape>(
   shape: Shape,

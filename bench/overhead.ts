@@ -2,13 +2,15 @@
 // Why from the server's own histograms: only it knows when the native calls began and ended.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { countFlag, describeFlags, numberFlag, parseFlags, textFlag } from './flags.ts';
+import { startCommand } from './command.ts';
+import { countFlag, numberFlag, parseFlags, textFlag } from './flags.ts';
 import { alternate } from './load/alternate.ts';
 import { loadFlags } from './load/flags.ts';
 import { buildScenario } from './load/scenario.ts';
 import { alignTable } from './load/table.ts';
 import { openTarget } from './load/target.ts';
-import { sumOfSamples } from './prometheus-text.ts';
+import { requireSum } from './prometheus-text.ts';
+import { scrape } from './scrape.ts';
 
 /** Totals since the server started, in seconds. */
 export interface StepTotals {
@@ -33,16 +35,12 @@ const overheadFlags = {
 
 /** Runs the command; returns the exit status. */
 export async function overheadCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(overheadFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench overhead: step time outside decode and sampling\n\n${describeFlags(overheadFlags)}`);
-    return 0;
-  }
-  if (parsed.kind === 'faults') {
-    console.error(parsed.faults.join('\n'));
-    return 2;
-  }
-  const { flags } = parsed;
+  const start = startCommand(
+    { title: 'octet bench overhead: step time outside decode and sampling', flags: overheadFlags },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  const { flags } = start;
   if (flags.streams > 0) await sendLoad({ ...flags, requests: flags.streams });
   const before = readStepTotals(await scrape(flags.url));
   await (flags.streams === 0 ? sleep(flags.seconds * 1000) : sendLoad(flags));
@@ -53,16 +51,11 @@ export async function overheadCommand(argv: readonly string[]): Promise<number> 
 
 /** Reads the totals out of a metrics text. Throws an Error that names the metric which is missing. */
 export function readStepTotals(text: string): StepTotals {
-  const read = (name: string): number => {
-    const value = sumOfSamples(text, name);
-    if (value === undefined) throw new Error(`/metrics has no ${name}`);
-    return value;
-  };
   return {
-    stepCount: read('octet_step_seconds_count'),
-    stepSeconds: read('octet_step_seconds_sum'),
-    decodeSeconds: read('octet_step_decode_seconds_sum'),
-    sampleSeconds: read('octet_step_sample_seconds_sum'),
+    stepCount: requireSum(text, 'octet_step_seconds_count'),
+    stepSeconds: requireSum(text, 'octet_step_seconds_sum'),
+    decodeSeconds: requireSum(text, 'octet_step_decode_seconds_sum'),
+    sampleSeconds: requireSum(text, 'octet_step_sample_seconds_sum'),
   };
 }
 
@@ -107,10 +100,4 @@ async function sendLoad(wish: LoadWish): Promise<void> {
     key: process.env['OCTET_BENCH_KEY'] ?? '',
   });
   await alternate([target], buildScenario(flags), { flags, onRun: () => {} });
-}
-
-async function scrape(url: string): Promise<string> {
-  const response = await fetch(`${url.replace(/\/$/, '')}/metrics`);
-  if (!response.ok) throw new Error(`${url}/metrics answered ${response.status}`);
-  return response.text();
 }

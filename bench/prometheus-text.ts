@@ -19,3 +19,10 @@ export function sumOfSamples(text: string, name: string): number | undefined {
   }
   return total;
 }
+
+/** The same sum; throws an Error that names the metric which is missing. */
+export function requireSum(text: string, name: string): number {
+  const sum = sumOfSamples(text, name);
+  if (sum === undefined) throw new Error(`/metrics has no ${name}`);
+  return sum;
+}

@@ -6,8 +6,9 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { startCommand } from './command.ts';
 import { type Crowd, openCrowd } from './crowd.ts';
-import { countFlag, describeFlags, numberFlag, parseFlags, switchFlag, textFlag } from './flags.ts';
+import { countFlag, numberFlag, resultsFlags, textFlag } from './flags.ts';
 import { alignTable } from './load/table.ts';
 import { openTarget } from './load/target.ts';
 import { describeCircumstances, writeResults } from './results.ts';
@@ -26,9 +27,7 @@ const waitingFlags = {
   seconds: countFlag(10, { min: 1, max: 3600 }, 'how long each path is measured'),
   settleSeconds: numberFlag(2, { min: 0, max: 600 }, 'rest between opening the connections and measuring'),
   key: textFlag('', 'API key, or OCTET_BENCH_KEY in the environment'),
-  name: textFlag('http', 'of the results file'),
-  resultsDirectory: textFlag('bench/results', 'where results are kept'),
-  noResults: switchFlag('keep no results file'),
+  ...resultsFlags('http'),
 };
 
 type WaitingFlags = z.output<z.ZodObject<typeof waitingFlags>>;
@@ -38,18 +37,12 @@ export type PathLatency = z.output<typeof autocannonReport> & { readonly path: s
 
 /** Runs the command; the exit status is 1 when connections were refused or probes failed. */
 export async function httpCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(waitingFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(
-      `octet bench http: latency of small requests while many streams wait\n\n${describeFlags(waitingFlags)}`,
-    );
-    return 0;
-  }
-  if (parsed.kind === 'faults') {
-    console.error(parsed.faults.join('\n'));
-    return 2;
-  }
-  const { flags } = parsed;
+  const start = startCommand(
+    { title: 'octet bench http: latency of small requests while many streams wait', flags: waitingFlags },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  const { flags } = start;
   const circumstances = describeCircumstances(['http', ...argv]);
   const target = await openTarget({
     name: 'octet',

@@ -2,6 +2,7 @@
 // memory bandwidth sets. Every figure of a server can then be read as a share of both.
 
 import { availableParallelism } from 'node:os';
+import type { z } from 'zod';
 import { type KvTypes, kvTypeBytes, parseKvTypes } from '../../src/kv-types.ts';
 import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
@@ -9,7 +10,8 @@ import { measureCacheCost } from '../../src/llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { readGguf } from '../../src/precision/gguf/read.ts';
 import { greedySampling, type SamplingParams } from '../../src/sampling-params.ts';
-import { choiceFlag, countFlag, describeFlags, numberFlag, parseFlags, textFlag } from '../flags.ts';
+import { startCommand } from '../command.ts';
+import { choiceFlag, countFlag, numberFlag, textFlag } from '../flags.ts';
 import { median, sum } from '../statistics.ts';
 import { measureBandwidth } from './bandwidth.ts';
 import { type LoopTimes, runDecodeLoop } from './decode-loop.ts';
@@ -29,21 +31,16 @@ const ceilingFlags = {
   topP: numberFlag(1, { min: 0.01, max: 1 }, 'of the draws'),
 };
 
-type CeilingFlags = Extract<ReturnType<typeof parseFlags<typeof ceilingFlags>>, { kind: 'flags' }>['flags'];
+type CeilingFlags = z.output<z.ZodObject<typeof ceilingFlags>>;
 
 /** Runs the command; returns the exit status. */
 export async function ceilingCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(ceilingFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench ceiling: the kernels' own limit\n\n${describeFlags(ceilingFlags)}`);
-    return 0;
-  }
-  const faults = parsed.kind === 'faults' ? parsed.faults : findFaults(parsed.flags);
-  if (parsed.kind === 'faults' || faults.length > 0) {
-    console.error(faults.join('\n'));
-    return 2;
-  }
-  await measureCeilings(parsed.flags);
+  const start = startCommand(
+    { title: "octet bench ceiling: the kernels' own limit", flags: ceilingFlags, findFaults },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  await measureCeilings(start.flags);
   return 0;
 }
 

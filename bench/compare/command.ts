@@ -4,7 +4,9 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { choiceFlag, countFlag, describeFlags, numberFlag, parseFlags, textFlag } from '../flags.ts';
+import type { z } from 'zod';
+import { startCommand } from '../command.ts';
+import { choiceFlag, countFlag, numberFlag, textFlag } from '../flags.ts';
 import { type ComparedScenario, comparedScenarios, traceName, traceScenario } from './scenarios.ts';
 import { type RunningServer, startLlamaServer, startOctet } from './servers.ts';
 import { comparedResults, comparisonTable, scenarioRows } from './table.ts';
@@ -27,22 +29,17 @@ const compareFlags = {
   resultsDirectory: textFlag('bench/results', 'where results are kept'),
 };
 
-type CompareFlags = Extract<ReturnType<typeof parseFlags<typeof compareFlags>>, { kind: 'flags' }>['flags'];
+type CompareFlags = z.output<z.ZodObject<typeof compareFlags>>;
 
 /** Runs the command; returns the exit status. */
 export async function compareCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(compareFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench compare: Octet against llama-server\n\n${describeFlags(compareFlags)}`);
-    return 0;
-  }
-  const faults = parsed.kind === 'faults' ? parsed.faults : findFaults(parsed.flags);
-  if (parsed.kind === 'faults' || faults.length > 0) {
-    console.error(faults.join('\n'));
-    return 2;
-  }
+  const start = startCommand(
+    { title: 'octet bench compare: Octet against llama-server', flags: compareFlags, findFaults },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
   const rows: string[] = [];
-  for (const scenario of chosen(parsed.flags)) rows.push(...(await compareOne(scenario, parsed.flags)));
+  for (const scenario of chosen(start.flags)) rows.push(...(await compareOne(scenario, start.flags)));
   console.log(`\n${comparisonTable(rows)}`);
   return 0;
 }

@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 import { packageRoot } from '../../src/server/package-root.ts';
-import { countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
+import { startCommand } from '../command.ts';
+import { countFlag, textFlag } from '../flags.ts';
 import { type CopyingShape, headSize, writeCopyingModel } from './write-model.ts';
 
 const flags = {
@@ -15,17 +16,12 @@ const flags = {
 };
 
 export async function copyingModelCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(flags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench copying-model: writes a model that repeats what it read\n\n${describeFlags(flags)}`);
-    return 0;
-  }
-  const faults = parsed.kind === 'faults' ? parsed.faults : findFaults(parsed.flags);
-  if (parsed.kind === 'faults' || faults.length > 0) {
-    console.error(faults.join('\n'));
-    return 2;
-  }
-  const { to, vocabulary, ...shape } = parsed.flags;
+  const start = startCommand(
+    { title: 'octet bench copying-model: writes a model that repeats what it read', flags, findFaults },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  const { to, vocabulary, ...shape } = start.flags;
   const bytes = await writeCopyingModel(to, vocabulary || join(packageRoot(), 'models/octet-demo-f16.gguf'), shape);
   console.log(`${to}: ${bytes} bytes`);
   return 0;

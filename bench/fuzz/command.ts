@@ -2,7 +2,8 @@
 // The exit status is 1 when an answer is not as described, a request hangs, or something is held at the end.
 
 import type { z } from 'zod';
-import { countFlag, describeFlags, parseFlags, switchFlag, textFlag } from '../flags.ts';
+import { startCommand } from '../command.ts';
+import { countFlag, resultsFlags, textFlag } from '../flags.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
 import { leftoversOf, type Memory, memoryOf } from './leftovers.ts';
 import { type FuzzReport, fuzz } from './run.ts';
@@ -14,9 +15,7 @@ const fuzzFlags = {
   concurrency: countFlag(16, { min: 1, max: 1000 }, 'requests at once'),
   seconds: countFlag(60, { min: 1, max: 3600 }, 'a request that is unanswered for so long hangs'),
   url: textFlag('', 'a server that runs already; empty starts one'),
-  name: textFlag('fuzz', 'of the results file'),
-  resultsDirectory: textFlag('bench/results', 'where results are kept'),
-  noResults: switchFlag('keep no results file'),
+  ...resultsFlags('fuzz'),
 };
 
 type FuzzFlags = z.output<z.ZodObject<typeof fuzzFlags>>;
@@ -26,16 +25,12 @@ const growthBytesMax = 64 * 2 ** 20;
 const shownFaultsMax = 20;
 
 export async function fuzzCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(fuzzFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench fuzz: requests drawn from the API's document\n\n${describeFlags(fuzzFlags)}`);
-    return 0;
-  }
-  if (parsed.kind === 'faults') {
-    console.error(parsed.faults.join('\n'));
-    return 2;
-  }
-  const { flags } = parsed;
+  const start = startCommand(
+    { title: "octet bench fuzz: requests drawn from the API's document", flags: fuzzFlags },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  const { flags } = start;
   const circumstances = describeCircumstances(['fuzz', ...argv]);
   const server = flags.url === '' ? await startFuzzedServer([]) : undefined;
   try {

@@ -2,16 +2,18 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sumOfSamples } from '../prometheus-text.ts';
+import { scrape } from '../scrape.ts';
 
-const mustBeZero = [
+/** What is zero once nothing runs, waits, is parked or held. */
+export const heldSeries = [
   'octet_sequences_running',
   'octet_sequences_waiting',
   'octet_waiting_tokens',
   'octet_parked_sequences',
   'octet_parked_bytes',
   'octet_kv_blocks{state="held"}',
-  'octet_engine_restarts_total',
-];
+] as const;
+const mustBeZero = [...heldSeries, 'octet_engine_restarts_total'];
 const patienceMs = 20_000;
 const readIntervalMs = 5500;
 
@@ -25,7 +27,7 @@ export interface Memory {
 export async function leftoversOf(url: string): Promise<readonly string[]> {
   const endMs = performance.now() + patienceMs;
   while (true) {
-    const text = await metricsText(url);
+    const text = await scrape(url);
     const values = mustBeZero.map((name) => [name, sumOfSamples(text, name)] as const);
     const left = values.filter(([, value]) => value !== 0).map(([name, value]) => `${name} ${value}`);
     if (left.length === 0 || performance.now() > endMs) return left;
@@ -37,15 +39,11 @@ export async function leftoversOf(url: string): Promise<readonly string[]> {
 export async function memoryOf(url: string): Promise<Memory> {
   await leftoversOf(url);
   await sleep(readIntervalMs);
-  const text = await metricsText(url);
+  const text = await scrape(url);
   const value = (name: string): number => sumOfSamples(text, name) ?? Number.NaN;
   return {
     serverBytes: value('process_resident_memory_bytes'),
     engineBytes: value('octet_engine_resident_memory_bytes'),
     openFileCount: value('process_open_fds'),
   };
-}
-
-async function metricsText(url: string): Promise<string> {
-  return (await fetch(`${url}/metrics`)).text();
 }

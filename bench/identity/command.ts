@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 import { packageRoot } from '../../src/server/package-root.ts';
-import { countFlag, describeFlags, parseFlags, textFlag } from '../flags.ts';
+import { startCommand } from '../command.ts';
+import { countFlag, textFlag } from '../flags.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
 import { measureIdentity } from './measure.ts';
 
@@ -20,16 +21,9 @@ const combinations = [
 
 /** The exit status is 0 when every text is the same or parts at a near tie, 1 when one does not. */
 export async function identityCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(flags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench identity: texts with guesses against texts without\n\n${describeFlags(flags)}`);
-    return 0;
-  }
-  if (parsed.kind === 'faults') {
-    console.error(parsed.faults.join('\n'));
-    return 2;
-  }
-  const { requests, threads, ...place } = parsed.flags;
+  const start = startCommand({ title: 'octet bench identity: texts with guesses against texts without', flags }, argv);
+  if (start.kind === 'ended') return start.status;
+  const { requests, threads, ...place } = start.flags;
   const circumstances = describeCircumstances(['identity', ...argv]);
   const runs = [];
   for (const [drawing, layout] of combinations) {

@@ -8,6 +8,7 @@ import { loadLibraries } from '../../src/llama/libraries.ts';
 import { loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import { assembleEngine } from '../../src/server/engine/assemble-engine.ts';
+import { plainEngine } from '../plain-engine.ts';
 import { judgeParting, type Parting } from './judge.ts';
 import { type Drawing, type IdentityRequest, identityRequest } from './requests.ts';
 import { type IdentityRun, runRequests } from './run.ts';
@@ -92,26 +93,14 @@ async function runOnce(
 ): Promise<IdentityRun> {
   const parts = await assembleEngine(
     {
+      ...plainEngine,
       modelPath,
-      gpu: 'off',
-      gpuLayers: 0,
       threads,
       kvTypes: 'q8_0',
       kvLayout: layout,
-      kvBlocks: 0,
-      kvMemoryBytes: 0,
-      blockTokens: 16,
       contextTokens,
       sequencesMax,
-      stepTokensMax: 512,
-      microBatchTokens: 512,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'auto',
-      parkBytesMax: 0,
-      grammarTimeoutMs: 1000,
       speculation,
-      nice: 0,
     },
     { log: () => undefined, onProgress: () => undefined },
   );

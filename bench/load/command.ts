@@ -1,6 +1,6 @@
 // `load`: drives one server, or two in turn, with the load that the flags describe, prints the comparison, keeps the raw times.
 
-import { describeFlags, parseFlags } from '../flags.ts';
+import { startCommand } from '../command.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
 import { percentiles } from '../statistics.ts';
 import { alternate, type Side } from './alternate.ts';
@@ -16,17 +16,12 @@ import type { RequestRecord, RunRecord, Target } from './types.ts';
 
 /** Runs the command; the exit status is 0 when requests were answered, 1 when none were, 2 when the flags are at fault. */
 export async function loadCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(loadFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench load: drives any OpenAI-compatible server\n\n${describeFlags(loadFlags)}`);
-    return 0;
-  }
-  const faults = parsed.kind === 'faults' ? parsed.faults : findConflicts(parsed.flags);
-  if (parsed.kind === 'faults' || faults.length > 0) {
-    console.error(faults.join('\n'));
-    return 2;
-  }
-  return drive(parsed.flags, ['load', ...argv]);
+  const start = startCommand(
+    { title: 'octet bench load: drives any OpenAI-compatible server', flags: loadFlags, findFaults: findConflicts },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  return drive(start.flags, ['load', ...argv]);
 }
 
 async function drive(flags: LoadFlags, argv: readonly string[]): Promise<number> {

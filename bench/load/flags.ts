@@ -2,7 +2,7 @@
 // Why one flat list: a benchmark is quoted by its command line, so everything that shapes the load is on it.
 
 import type { z } from 'zod';
-import { choiceFlag, countFlag, numberFlag, switchFlag, textFlag } from '../flags.ts';
+import { choiceFlag, countFlag, numberFlag, resultsFlags, switchFlag, textFlag } from '../flags.ts';
 
 const tokensBounds = { min: 1, max: 1_000_000 };
 
@@ -68,9 +68,7 @@ export const loadFlags = {
   ),
   timeoutSeconds: numberFlag(600, { min: 0.1, max: 86_400 }, 'a request that has not ended by then has failed'),
   noKeepAlive: switchFlag('open a connection per request'),
-  name: textFlag('load', 'of the results file'),
-  resultsDirectory: textFlag('bench/results', 'where results are kept'),
-  noResults: switchFlag('keep no results file'),
+  ...resultsFlags('load'),
 };
 
 export type LoadFlags = z.output<z.ZodObject<typeof loadFlags>>;

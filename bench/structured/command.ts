@@ -4,13 +4,15 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import OpenAI from 'openai';
-import { countFlag, describeFlags, parseFlags, switchFlag, textFlag } from '../flags.ts';
+import { startCommand } from '../command.ts';
+import { countFlag, resultsFlags, textFlag } from '../flags.ts';
 import { readSchema } from '../load/schema.ts';
 import { alignTable } from '../load/table.ts';
 import { describeTarget, openTarget } from '../load/target.ts';
 import type { Target } from '../load/types.ts';
-import { sumOfSamples } from '../prometheus-text.ts';
+import { requireSum } from '../prometheus-text.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
+import { scrape } from '../scrape.ts';
 import { median } from '../statistics.ts';
 import { measureFirstTokens } from './first-token.ts';
 import { isRight, readProbes } from './tool-probes.ts';
@@ -21,9 +23,7 @@ const structuredFlags = {
   schema: textFlag('bench/schemas/people.json', 'file with the JSON schema of the answers'),
   repeats: countFlag(20, { min: 1, max: 10_000 }, 'requests of each kind'),
   probes: textFlag('test/fixtures/probes/tools.jsonl', 'file with tool probes, one a line; empty asks none'),
-  name: textFlag('structured', 'of the results file'),
-  resultsDirectory: textFlag('bench/results', 'where results are kept'),
-  noResults: switchFlag('keep no results file'),
+  ...resultsFlags('structured'),
 };
 
 /** Masks since the server started. */
@@ -35,24 +35,20 @@ export interface MaskTotals {
 
 /** Runs the command; returns the exit status. */
 export async function structuredCommand(argv: readonly string[]): Promise<number> {
-  const parsed = parseFlags(structuredFlags, argv);
-  if (parsed.kind === 'help') {
-    console.log(`octet bench structured: structured output and tools\n\n${describeFlags(structuredFlags)}`);
-    return 0;
-  }
-  if (parsed.kind === 'faults') {
-    console.error(parsed.faults.join('\n'));
-    return 2;
-  }
-  const { flags } = parsed;
+  const start = startCommand(
+    { title: 'octet bench structured: structured output and tools', flags: structuredFlags },
+    argv,
+  );
+  if (start.kind === 'ended') return start.status;
+  const { flags } = start;
   const circumstances = describeCircumstances(['structured', ...argv]);
   const key = flags.key || (process.env['OCTET_BENCH_KEY'] ?? '');
   const target = await openTarget({ name: 'octet', url: flags.url, api: 'chat', model: '', key });
   const schema = readSchema(flags.schema);
   const salt = randomUUID().slice(0, 8);
-  const before = readMaskTotals(await scrape(target));
+  const before = readMaskTotals(await scrape(target.url.href));
   const firstTokenMs = await measureFirstTokens({ target, schema, repeats: flags.repeats, salt });
-  const masks = differenceOf(before, readMaskTotals(await scrape(target)));
+  const masks = differenceOf(before, readMaskTotals(await scrape(target.url.href)));
   const probes = flags.probes === '' ? undefined : await askProbes(target, flags.probes);
   console.log(formatFigures({ firstTokenMs, masks, probes }));
   if (flags.noResults) return 0;
@@ -62,21 +58,12 @@ export async function structuredCommand(argv: readonly string[]): Promise<number
   return 0;
 }
 
-async function scrape({ url }: Target): Promise<string> {
-  return (await fetch(new URL('/metrics', url))).text();
-}
-
 /** Throws an Error that names the metric which is missing. */
 export function readMaskTotals(text: string): MaskTotals {
-  const read = (name: string): number => {
-    const value = sumOfSamples(text, name);
-    if (value === undefined) throw new Error(`/metrics has no ${name}`);
-    return value;
-  };
   return {
-    rowCount: read('octet_grammar_masked_rows_total'),
-    threadSeconds: read('octet_grammar_mask_seconds_sum'),
-    waitSeconds: read('octet_grammar_mask_wait_seconds_sum'),
+    rowCount: requireSum(text, 'octet_grammar_masked_rows_total'),
+    threadSeconds: requireSum(text, 'octet_grammar_mask_seconds_sum'),
+    waitSeconds: requireSum(text, 'octet_grammar_mask_wait_seconds_sum'),
   };
 }
 

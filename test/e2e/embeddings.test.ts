@@ -1,10 +1,11 @@
 // Vectors through OpenAI's own client from the real server: whole, in batches, beside a stream, across an engine's death.
 
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import reference from '../fixtures/embeddings/reference.json' with { type: 'json' };
 import { rankingModelPath } from '../ranking-models.ts';
 import { openStream, textOf } from './client.ts';
+import { openClient } from './openai.ts';
 import { type RunningServer, serverForTest, startServer } from './server.ts';
 
 const model = 'octet-demo-f16';
@@ -17,8 +18,6 @@ beforeAll(async () => {
   client = openClient(server.url);
 });
 afterAll(() => server.stop());
-
-const openClient = (url: string) => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 
 function cosine(a: readonly number[], b: readonly number[]): number {
   const dot = (x: readonly number[], y: readonly number[]) =>

@@ -1,6 +1,6 @@
 // Log-probabilities through the real server, against the same model's native logits in this process; through crashes too.
 
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { assert, must } from '../../src/assert.ts';
@@ -10,6 +10,7 @@ import { loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import { metric } from './metrics.ts';
+import { openClient } from './openai.ts';
 import { demoModel, type RunningServer, startServer } from './server.ts';
 import { eventually } from './waiting.ts';
 
@@ -25,7 +26,7 @@ let loaded: LlamaModel;
 let kernel: NativeKernel;
 beforeAll(async () => {
   server = await startServer(['--kv', 'f16']);
-  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  client = openClient(server.url);
   loaded = await loadModel({
     libraries: loadLibraries({ gpu: 'off', log: () => undefined }),
     path: demoModel,

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { must } from '../../src/assert.ts';
 import { messageAnswer } from '../../src/routes/answers/messages.ts';
 import { messageEvents } from '../fakes/messages-wire.ts';
+import { type DemoTool, stockTool, timerTool } from './demo-tools.ts';
 import { idle, metric, metricReaches } from './metrics.ts';
 import { type RunningServer, serverForTest, startServer } from './server.ts';
 import { writeThinkingModel } from './thinking-model.ts';
@@ -21,26 +22,8 @@ const isolated = (): object => ({ cache_salt: randomUUID() });
 const capital: Anthropic.MessageParam[] = [{ role: 'user', content: 'What is the capital of France?' }];
 const story: Anthropic.MessageParam[] = [{ role: 'user', content: 'Tell me a story about a fox and a lamp.' }];
 const question: Anthropic.MessageParam = { role: 'user', content: 'What is the stock level of bucket?' };
-const stock: Anthropic.Tool = {
-  name: 'check_stock',
-  description: 'How many pieces of an item are in stock',
-  input_schema: {
-    type: 'object',
-    properties: { product: { type: 'string', description: 'Item name' } },
-    required: ['product'],
-    additionalProperties: false,
-  },
-};
-const timer: Anthropic.Tool = {
-  name: 'set_timer',
-  description: 'Start a timer for some minutes',
-  input_schema: {
-    type: 'object',
-    properties: { minutes: { type: 'integer' } },
-    required: ['minutes'],
-    additionalProperties: false,
-  },
-};
+const stock = inputTool(stockTool);
+const timer = inputTool(timerTool);
 const tools = [stock, timer];
 
 let server: RunningServer;
@@ -50,6 +33,10 @@ beforeAll(async () => {
   client = openClient(server.url);
 });
 afterAll(() => server.stop());
+
+function inputTool({ name, description, parameters }: DemoTool): Anthropic.Tool {
+  return { name, description, input_schema: parameters };
+}
 
 function openClient(baseURL: string, apiKey = key): Anthropic {
   return new Anthropic({ baseURL, apiKey, maxRetries: 0 });

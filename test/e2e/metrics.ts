@@ -1,5 +1,6 @@
 // The server's metrics as a test reads them, and the one state that every test must leave behind: nothing held.
 
+import { heldSeries } from '../../bench/fuzz/leftovers.ts';
 import { eventually } from './waiting.ts';
 
 /** Value by series, as written: `octet_kv_blocks{state="held"}`. */
@@ -32,21 +33,12 @@ export function metricReaches(url: string, series: string, isReached: (value: nu
   return eventually(`${series} reaches the value`, async () => isReached(await metric(url, series)));
 }
 
-const mustBeZero = [
-  'octet_sequences_running',
-  'octet_sequences_waiting',
-  'octet_waiting_tokens',
-  'octet_parked_sequences',
-  'octet_parked_bytes',
-  'octet_kv_blocks{state="held"}',
-] as const;
-
 /** Resolves with the metrics once nothing runs, waits, is parked or held. */
 export async function idle(url: string): Promise<Metrics> {
   let metrics = await readMetrics(url);
   await eventually('nothing runs, waits or is held', async () => {
     metrics = await readMetrics(url);
-    return mustBeZero.every((series) => valueIn(metrics, series) === 0);
+    return heldSeries.every((series) => valueIn(metrics, series) === 0);
   });
   return metrics;
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openClient } from './openai.ts';
 import { chatText } from './prompts.ts';
 import { type RunningServer, serverForTest, startServer } from './server.ts';
 
@@ -20,10 +21,6 @@ beforeAll(async () => {
   client = openClient(server.url);
 });
 afterAll(() => server.stop());
-
-function openClient(url: string, apiKey = 'none'): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
-}
 
 describe('chat completions', () => {
   test('answers whole', async () => {

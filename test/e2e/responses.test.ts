@@ -5,6 +5,8 @@ import { zodTextFormat } from 'openai/helpers/zod';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../src/assert.ts';
+import { stockTool } from './demo-tools.ts';
+import { openClient } from './openai.ts';
 import { type RunningServer, serverForTest, startServer } from './server.ts';
 
 const model = 'octet-demo-f16';
@@ -13,14 +15,8 @@ const capital = 'What is the capital of France?';
 const story = 'Tell me a story about a fox and a lamp.';
 const stock: OpenAI.Responses.FunctionTool = {
   type: 'function',
-  name: 'check_stock',
-  description: 'How many pieces of an item are in stock',
-  parameters: {
-    type: 'object',
-    properties: { product: { type: 'string', description: 'Item name' } },
-    required: ['product'],
-    additionalProperties: false,
-  },
+  ...stockTool,
+  parameters: { ...stockTool.parameters },
   strict: true,
 };
 
@@ -31,10 +27,6 @@ beforeAll(async () => {
   client = openClient(server.url);
 });
 afterAll(() => server.stop());
-
-function openClient(url: string, apiKey = 'none'): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
-}
 
 function callIn({ output }: OpenAI.Responses.Response): OpenAI.Responses.ResponseFunctionToolCall {
   return must(

@@ -2,41 +2,19 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRight, readProbes, type ToolProbe } from '../../bench/structured/tool-probes.ts';
 import { must } from '../../src/assert.ts';
+import { type DemoTool, stockTool, timerTool } from './demo-tools.ts';
+import { openClient } from './openai.ts';
 import { type RunningServer, root, serverForTest, startServer } from './server.ts';
 import { writeThinkingModel } from './thinking-model.ts';
 
 const model = 'octet-demo-f16';
 const greedy = { model, temperature: 0 };
-const stock: OpenAI.ChatCompletionTool = {
-  type: 'function',
-  function: {
-    name: 'check_stock',
-    description: 'How many pieces of an item are in stock',
-    parameters: {
-      type: 'object',
-      properties: { product: { type: 'string', description: 'Item name' } },
-      required: ['product'],
-      additionalProperties: false,
-    },
-  },
-};
-const timer: OpenAI.ChatCompletionTool = {
-  type: 'function',
-  function: {
-    name: 'set_timer',
-    description: 'Start a timer for some minutes',
-    parameters: {
-      type: 'object',
-      properties: { minutes: { type: 'integer' } },
-      required: ['minutes'],
-      additionalProperties: false,
-    },
-  },
-};
+const stock = functionTool(stockTool);
+const timer = functionTool(timerTool);
 const question = { role: 'user' as const, content: 'What is the stock level of bucket?' };
 const chitchat = { role: 'user' as const, content: 'What is the capital of France?' };
 
@@ -48,8 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-function openClient(url: string): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+function functionTool(tool: DemoTool): OpenAI.ChatCompletionFunctionTool {
+  return { type: 'function', function: { ...tool, parameters: { ...tool.parameters } } };
 }
 
 function callOf(message: OpenAI.ChatCompletionMessage | undefined): OpenAI.ChatCompletionMessageFunctionToolCall {

@@ -8,6 +8,7 @@ import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from '../scheduler/driver.ts';
+import { plainOptions } from '../scheduler/pooled-rig.ts';
 
 test('the loop tells who starts before the step that computes them', async () => {
   const heard: string[] = [];
@@ -20,7 +21,10 @@ test('the loop tells who starts before the step that computes them', async () =>
       return real.decode(tokenCount);
     },
   };
-  const scheduler = createScheduler(schedulerOptions, cache);
+  const scheduler = createScheduler(
+    { ...plainOptions, sequencesMax: 4, stepTokensMax: 16, contextTokensMax: 32 },
+    cache,
+  );
   const loop = createEngineLoop({
     scheduler,
     cache,
@@ -36,15 +40,3 @@ test('the loop tells who starts before the step that computes them', async () =>
   await loop.run();
   expect(heard.slice(0, 2)).toEqual(['sequence-started', 'decode']);
 });
-
-const schedulerOptions = {
-  sequencesMax: 4,
-  stepTokensMax: 16,
-  contextTokensMax: 32,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'recompute',
-  kvBytesPerToken: 1,
-  parkBytesMax: 0,
-  endTokenIds: [],
-} as const;

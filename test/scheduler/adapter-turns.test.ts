@@ -2,7 +2,6 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import {
   type AdapterName,
   type AdapterTurns,
@@ -10,9 +9,8 @@ import {
   nextAdapter,
   noteTurn,
 } from '../../src/scheduler/adapter-turns.ts';
-import { createScheduler } from '../../src/scheduler/scheduler.ts';
-import { createFakeKernel } from '../fakes/kernel.ts';
-import { checkRig, generateCommand, Journal, type Rig, step } from './driver.ts';
+import { checkRig, generateCommand, type Rig, step } from './driver.ts';
+import { buildPooledRig } from './pooled-rig.ts';
 
 const turnStepsMax = 8;
 
@@ -90,25 +88,7 @@ describe('turns', () => {
   });
 });
 
-function buildRig(sequencesMax: number): Rig {
-  const cache = createPooledCache({ blockCount: 64, blockTokens: 4, cacheSeqCount: 16 });
-  const kernel = createFakeKernel({ cellCount: 256, cacheSeqCount: 16, vocabularySize: 50, batchTokensMax: 32 });
-  const scheduler = createScheduler(
-    {
-      sequencesMax,
-      stepTokensMax: 32,
-      contextTokensMax: 256,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'auto',
-      kvBytesPerToken: 4,
-      parkBytesMax: 1000,
-      endTokenIds: [],
-    },
-    cache,
-  );
-  return { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
-}
+const buildRig = (sequencesMax: number): Rig => buildPooledRig({ sequencesMax, blockCount: 64, cacheSeqCount: 16 });
 
 describe('a scheduler with adapters', () => {
   const command = (id: number, adapter: string | undefined, outputTokensMax: number) =>

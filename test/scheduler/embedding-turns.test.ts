@@ -8,6 +8,7 @@ import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
+import { plainOptions } from './pooled-rig.ts';
 
 const stepMs = 20;
 const tokenMs = 0.5;
@@ -51,7 +52,7 @@ function openLoop() {
     },
   });
   const loop = createEngineLoop({
-    scheduler: createScheduler(schedulerOptions, cache),
+    scheduler: createScheduler({ ...plainOptions, sequencesMax: 4, stepTokensMax: 16, contextTokensMax: 64 }, cache),
     cache,
     kernel,
     embeddings,
@@ -85,15 +86,3 @@ test('without sequences the loop sleeps until there is an input, and makes its v
   await running;
   expect(heard).toEqual(['pass 30', 'embedded']);
 });
-
-const schedulerOptions = {
-  sequencesMax: 4,
-  stepTokensMax: 16,
-  contextTokensMax: 64,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'recompute',
-  kvBytesPerToken: 1,
-  parkBytesMax: 0,
-  endTokenIds: [],
-} as const;

@@ -13,6 +13,7 @@ import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import type { TimeLimit } from '../../src/time-limit.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { type CommandWish, generateCommand } from './driver.ts';
+import { plainOptions } from './pooled-rig.ts';
 
 const endToken = 0;
 const grammar: GrammarSpec = { kind: 'ebnf', text: 'root ::= ...' };
@@ -77,14 +78,10 @@ function rigWith(masks: SequenceMasks | undefined, blockCount = 64) {
   const cache = createPooledCache({ blockCount, blockTokens: 4, cacheSeqCount: 8, hashSeed: 1 });
   const scheduler = createScheduler(
     {
+      ...plainOptions,
       sequencesMax: 8,
       stepTokensMax: 64,
       contextTokensMax: 60,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'recompute',
-      kvBytesPerToken: 4,
-      parkBytesMax: 0,
       endTokenIds: [tokenId(endToken)],
     },
     cache,

@@ -2,22 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../bench/random.ts';
 import { createCostModel } from '../../src/scheduler/cost-model.ts';
 import { type ChunkQuestion, promptTokensWithin } from '../../src/scheduler/prompt-budget.ts';
-
-/** A machine that takes 5 ms a step, 0.5 ms a decoding sequence; a chunk costs 6 ms and 0.2 ms a token. */
-function trueMs(decodeCount: number, promptTokenCount: number): number {
-  return 5 + 0.5 * decodeCount + (promptTokenCount === 0 ? 0 : 6 + promptTokenCount * 0.2);
-}
-
-function learned() {
-  const model = createCostModel();
-  for (let round = 0; round < 400; round++) {
-    const decodeCount = 1 + (round % 16);
-    model.observe({ decodeCount, promptTokenCount: 0, promptDepth: 0 }, trueMs(decodeCount, 0));
-    const promptTokenCount = 2 ** (3 + (round % 8));
-    model.observe({ decodeCount, promptTokenCount, promptDepth: 0 }, trueMs(decodeCount, promptTokenCount));
-  }
-  return model;
-}
+import { learnedCosts, trueMs } from './learned-costs.ts';
 
 const question: ChunkQuestion = {
   decodeCount: 8,
@@ -30,7 +15,12 @@ const question: ChunkQuestion = {
 
 describe('prompt tokens within the inter-token target', () => {
   it('chooses a chunk that meets an explicit target, whatever waits', () => {
-    const count = promptTokensWithin(learned(), { ...question, itlTargetMs: 40, queueMs: 60_000, promptCount: 50 });
+    const count = promptTokensWithin(learnedCosts(), {
+      ...question,
+      itlTargetMs: 40,
+      queueMs: 60_000,
+      promptCount: 50,
+    });
     expect(trueMs(8, count)).toBeLessThan(41);
     expect(count).toBeGreaterThan(64);
   });
@@ -49,14 +39,14 @@ describe('prompt tokens within the inter-token target', () => {
 
   it('without a target gives more to prompts the more of them wait: one stream does not hold up thirty', () => {
     const ask = (decodeCount: number, promptCount: number) =>
-      promptTokensWithin(learned(), { ...question, decodeCount, promptCount, budgetTokens: 1e6 });
+      promptTokensWithin(learnedCosts(), { ...question, decodeCount, promptCount, budgetTokens: 1e6 });
     expect(ask(1, 31)).toBeGreaterThan(10 * ask(1, 1));
     expect(ask(64, 1)).toBe(ask(64, 8));
     expect(ask(16, 8)).toBeGreaterThan(2 * ask(16, 1));
   });
 
   it('without a target gives prompts more the longer the queue has waited, within a limit', () => {
-    const ask = (queueMs: number) => promptTokensWithin(learned(), { ...question, queueMs, budgetTokens: 1e6 });
+    const ask = (queueMs: number) => promptTokensWithin(learnedCosts(), { ...question, queueMs, budgetTokens: 1e6 });
     expect(ask(10_000)).toBeGreaterThan(3 * ask(0));
     expect(ask(1e9)).toBe(ask(1e10));
     expect(trueMs(8, ask(1e9))).toBeLessThan(70 * trueMs(8, 0));
@@ -66,12 +56,12 @@ describe('prompt tokens within the inter-token target', () => {
     const unknown = createCostModel();
     expect(promptTokensWithin(unknown, { ...question, decodeCount: 0, budgetTokens: 512 })).toBe(512);
     expect(promptTokensWithin(unknown, { ...question, budgetTokens: 512 })).toBe(64);
-    expect(promptTokensWithin(learned(), { ...question, itlTargetMs: 1 })).toBe(4);
-    expect(promptTokensWithin(learned(), { ...question, decodeCount: 20, budgetTokens: 20 })).toBe(0);
+    expect(promptTokensWithin(learnedCosts(), { ...question, itlTargetMs: 1 })).toBe(4);
+    expect(promptTokensWithin(learnedCosts(), { ...question, decodeCount: 20, budgetTokens: 20 })).toBe(0);
   });
 
   it('lets what one chunk size learns of a deeper context count for the others', () => {
-    const model = learned();
+    const model = learnedCosts();
     const before = promptTokensWithin(model, { ...question, itlTargetMs: 40 });
     // Ten steps with chunks of 16 tokens, each token 1 ms dearer than it was.
     for (let round = 0; round < 10; round++) {
@@ -83,7 +73,7 @@ describe('prompt tokens within the inter-token target', () => {
   });
 
   it('follows a machine that becomes slower', () => {
-    const model = learned();
+    const model = learnedCosts();
     for (let round = 0; round < 200; round++) {
       const decodeCount = 1 + (round % 16);
       model.observe({ decodeCount, promptTokenCount: 0, promptDepth: 0 }, 3 * trueMs(decodeCount, 0));
@@ -94,7 +84,7 @@ describe('prompt tokens within the inter-token target', () => {
       2.8 * trueMs(8, 0),
     );
     expect(promptTokensWithin(model, { ...question, itlTargetMs: 80 })).toBeLessThan(
-      promptTokensWithin(learned(), { ...question, itlTargetMs: 80 }) / 2,
+      promptTokensWithin(learnedCosts(), { ...question, itlTargetMs: 80 }) / 2,
     );
   });
 

@@ -1,37 +1,11 @@
 // Prompts that are scored: within the rows that may have logits, whatever is cached, and from where a client has them.
 
 import { expect, it } from 'vitest';
-import { createPooledCache } from '../../src/kv/pooled-cache.ts';
-import { createScheduler } from '../../src/scheduler/scheduler.ts';
-import { createFakeKernel } from '../fakes/kernel.ts';
-import { type CommandWish, checkRig, expectedLogprobs, generateCommand, Journal, type Rig, step } from './driver.ts';
+import { type CommandWish, checkRig, expectedLogprobs, generateCommand, type Rig, step } from './driver.ts';
+import { buildPooledRig } from './pooled-rig.ts';
 
-function openRig(scoredRowsMax: number): Rig {
-  const kernel = createFakeKernel({
-    cellCount: 64,
-    cacheSeqCount: 4,
-    vocabularySize: 50,
-    batchTokensMax: 32,
-    outputRowsMax: 2 + scoredRowsMax,
-  });
-  const cache = createPooledCache({ blockCount: 16, blockTokens: 4, cacheSeqCount: 4 });
-  const scheduler = createScheduler(
-    {
-      sequencesMax: 2,
-      stepTokensMax: 32,
-      scoredRowsMax,
-      contextTokensMax: 64,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'auto',
-      kvBytesPerToken: 4,
-      parkBytesMax: 1000,
-      endTokenIds: [],
-    },
-    cache,
-  );
-  return { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
-}
+const openRig = (scoredRowsMax: number): Rig =>
+  buildPooledRig({ sequencesMax: 2, blockCount: 16, cacheSeqCount: 4, scoredRowsMax });
 
 async function run(rig: Rig, wish: CommandWish, promptScoredCount = 0): Promise<number> {
   const logprobs = { outputTopCount: 1, promptTopCount: 2, promptScoredCount };

@@ -1,6 +1,7 @@
 // Vectors and scores of the native side against those of llama-server on the same files, however the inputs are cut and mixed.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plainEngine } from '../../../bench/plain-engine.ts';
 import { must } from '../../../src/assert.ts';
 import type { Embedder, Pooling } from '../../../src/embedding-port.ts';
 import { createEmbedder } from '../../../src/llama/embedding/embedder.ts';
@@ -26,33 +27,12 @@ async function planFor(
 ): Promise<EmbeddingPlan> {
   const measured = await loadTestModel(path, 'measure');
   try {
-    const configuration = { ...engineFacts, modelPath: path, embedding: { pooling, inputTokensMax } };
+    const configuration = { ...plainEngine, modelPath: path, embedding: { pooling, inputTokensMax } };
     return must(await planEmbedding(configuration, measured, memoryBytes), 'vectors are wished');
   } finally {
     measured.dispose();
   }
 }
-
-const engineFacts = {
-  gpu: 'off',
-  gpuLayers: 0,
-  threads: 1,
-  kvTypes: 'f16',
-  kvLayout: 'auto',
-  kvBlocks: 0,
-  kvMemoryBytes: 0,
-  blockTokens: 16,
-  contextTokens: 0,
-  sequencesMax: 1,
-  stepTokensMax: 512,
-  microBatchTokens: 512,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'auto',
-  parkBytesMax: 0,
-  grammarTimeoutMs: 1000,
-  nice: 0,
-} as const;
 
 async function open(model: LlamaModel, path: string, pooling: Pooling | 'auto'): Promise<Opened> {
   const plan = await planFor(path, pooling);

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { plainEngine } from '../../../bench/plain-engine.ts';
 import { evaluate } from '../../../src/precision/evaluate/evaluate.ts';
 import { openPartialResults } from '../../../src/precision/evaluate/partial-results.ts';
 import { type EvaluationWish, preparePlan } from '../../../src/precision/evaluate/prepare-plan.ts';
@@ -60,25 +61,11 @@ const prepare = (wish: EvaluationWish, warn: (text: string) => void = () => unde
 const openEngine: Parameters<typeof evaluate>[1]['openEngine'] = ({ path: modelPath, kvTypes, sequencesMax }) =>
   openLocalEngine(
     {
+      ...plainEngine,
       modelPath,
-      gpu: 'off',
-      gpuLayers: 0,
-      threads: 1,
       kvTypes: `${kvTypes.k}:${kvTypes.v}`,
-      kvLayout: 'auto',
-      kvBlocks: 0,
       kvMemoryBytes: 64 * 2 ** 20,
-      blockTokens: 16,
-      contextTokens: 0,
       sequencesMax,
-      stepTokensMax: 512,
-      microBatchTokens: 512,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'auto',
-      parkBytesMax: 0,
-      grammarTimeoutMs: 10_000,
-      nice: 0,
     },
     { log: () => undefined, onProgress: () => undefined },
   );
