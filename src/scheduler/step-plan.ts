@@ -59,6 +59,7 @@ export function removeChunk(plan: StepPlan, sequence: Sequence): void {
   const index = plan.chunks.findIndex((chunk) => chunk.sequence === sequence);
   const [removed] = index < 0 ? [] : plan.chunks.splice(index, 1);
   plan.tokenCount -= removed?.count ?? 0;
+  plan.extraRows -= removed?.draft?.rowCount ?? 0;
   const restoreIndex = plan.restores.findIndex((restore) => restore.sequence === sequence);
   if (restoreIndex >= 0) plan.restores.splice(restoreIndex, 1);
 }

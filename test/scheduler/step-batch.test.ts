@@ -5,7 +5,7 @@ import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
 import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
 import { denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
-import type { StepPlan } from '../../src/scheduler/step-plan.ts';
+import { removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
 
@@ -136,4 +136,14 @@ describe('writeBatch', () => {
     expect(rows.fillers).toEqual([]);
     expect(rows.lastRows).toEqual(denseLastRows(plan));
   });
+});
+
+it('a sequence that is taken out of a plan takes its guesses along', () => {
+  const plan = guessingPlan([
+    { seq: 0, guesses: [5, 6] },
+    { seq: 1, guesses: [7] },
+  ]);
+  const [first] = plan.chunks;
+  if (first !== undefined) removeChunk(plan, first.sequence);
+  expect(plan).toMatchObject({ tokenCount: 2, extraRows: 1 });
 });
