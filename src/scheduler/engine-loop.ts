@@ -1,8 +1,8 @@
 // The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
 // Why events are posted after the next decode was submitted: the kernels then never wait for the server process. But a step
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
-// This file and the two lanes beside it (grammar-gate.ts, embedding-lane.ts) are the folder's asynchronous ones; they still know
-// the kernel and the clock as arguments alone.
+// This file and the lanes beside it (grammar-gate.ts, embedding-lane.ts, speculation/draft-lane.ts) are the folder's asynchronous
+// ones; they still know the kernel and the clock as arguments alone.
 
 import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
@@ -12,6 +12,7 @@ import type { EmbeddingLane } from './embedding-lane.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
+import type { DraftLane } from './speculation/draft-lane.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
 import type { StepPlan } from './step-plan.ts';
 
@@ -20,6 +21,8 @@ export interface EngineLoopPorts extends PerformPorts {
   readonly masks?: SequenceMasks | undefined;
   /** Undefined where no vectors are made. */
   readonly embeddings?: EmbeddingLane | undefined;
+  /** Undefined where no draft model guesses. */
+  readonly drafts?: DraftLane | undefined;
   /** Sends what happened since the last call. */
   readonly post: (report: StepReport) => void;
   /** A law of scheduler or cache was found broken while idle. */
@@ -72,7 +75,8 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     // Planning may have failed a sequence: then there is more to plan before resting.
     if (scheduler.hasWork()) return;
     performOps(ports);
-    const faults = scheduler.check();
+    ports.drafts?.sweep();
+    const faults = [...scheduler.check(), ...(ports.drafts?.check() ?? [])];
     if (faults.length > 0) ports.onFault(faults);
     await wake.wait();
   }
@@ -105,6 +109,16 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     };
   }
 
+  /** Before a step is planned: what the draft model guesses must be there by then. News are posted while it computes. */
+  async function draft(drafts: DraftLane): Promise<void> {
+    const wishes = scheduler.planDraftRound();
+    if (wishes.length === 0) return;
+    stepStartedMs = now();
+    const computing = drafts.compute(wishes);
+    post();
+    scheduler.tried(await computing);
+  }
+
   /** One pass between two steps, no longer than the step before it while sequences wait for the next. */
   async function embed(lane: EmbeddingLane): Promise<void> {
     stepStartedMs = now();
@@ -133,6 +147,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     },
     async run() {
       while (!stopped) {
+        if (ports.drafts !== undefined) await draft(ports.drafts);
         const plan = scheduler.plan(now());
         if (plan !== undefined) await step(plan);
         else if (!embeddings?.hasWork()) await rest();
@@ -150,7 +165,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
   };
 }
 
-function statsOf({ scheduler, masks }: EngineLoopPorts, gate: GrammarGate): EngineStats {
+function statsOf({ scheduler, masks, drafts }: EngineLoopPorts, gate: GrammarGate): EngineStats {
   const stats = scheduler.stats();
   const { preparingCount, ...grammars } = masks?.stats() ?? noGrammars;
   const gated = gate.waiting();
@@ -161,6 +176,7 @@ function statsOf({ scheduler, masks }: EngineLoopPorts, gate: GrammarGate): Engi
     waitingCount: stats.waitingCount + deferredCount,
     waitingTokenCount: stats.waitingTokenCount + gated.tokenCount,
     deferredCount,
+    draftMs: drafts?.spentMs() ?? 0,
   };
 }
 

@@ -2,7 +2,7 @@
 // Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
 
 import type { EngineCapacity } from '../capacity-port.ts';
-import type { EngineStats } from '../ports.ts';
+import type { EngineStats, ProposerCounts } from '../ports.ts';
 import { createRateWindow } from './metrics-rate.ts';
 import { one, type Sample } from './metrics-series.ts';
 
@@ -24,6 +24,7 @@ const engineCounters = [
   'draftCount',
   'draftTokenCount',
   'acceptedTokenCount',
+  'draftMs',
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
@@ -33,6 +34,7 @@ export type EngineRecord = ReturnType<typeof createEngineRecord>;
 
 export function createEngineRecord() {
   const pastAcceptedByPosition: number[] = [];
+  const pastDraftsBy: readonly ProposerCounts[] = [];
   const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
     stats: undefined,
     capacity: undefined,
@@ -43,6 +45,8 @@ export function createEngineRecord() {
     past: new Map<EngineCounter, number>(),
     /** Of those: accepted guesses by place. */
     pastAcceptedByPosition,
+    /** And guessed tokens by who guessed them. */
+    pastDraftsBy,
     /** The engine that runs now. */
     present,
     restartCount: 0,
@@ -70,6 +74,20 @@ export function acceptedByPosition({ pastAcceptedByPosition: past, present }: En
   return Array.from({ length }, (_, position) => (past[position] ?? 0) + (now[position] ?? 0));
 }
 
+/** Guessed tokens by who guessed them, over all restarts. */
+export function draftsBy({ pastDraftsBy, present }: EngineRecord): readonly ProposerCounts[] {
+  const sums = new Map<string, ProposerCounts>();
+  for (const counts of [...pastDraftsBy, ...(present.stats?.draftsBy ?? [])]) {
+    const { draftTokenCount = 0, acceptedTokenCount = 0 } = sums.get(counts.proposer) ?? {};
+    sums.set(counts.proposer, {
+      proposer: counts.proposer,
+      draftTokenCount: draftTokenCount + counts.draftTokenCount,
+      acceptedTokenCount: acceptedTokenCount + counts.acceptedTokenCount,
+    });
+  }
+  return [...sums.values()];
+}
+
 /** What an engine tells after a step; totals below the last ones are those of another engine. */
 export function recordStats(engine: EngineRecord, stats: EngineStats, nowMs: number): void {
   if (stats.stepCount < (engine.present.stats?.stepCount ?? 0)) keepTotals(engine);
@@ -91,5 +109,6 @@ export function recordRestart(engine: EngineRecord): void {
 function keepTotals(engine: EngineRecord): void {
   for (const counter of engineCounters) engine.past.set(counter, engineTotal(engine, counter));
   engine.pastAcceptedByPosition = acceptedByPosition(engine);
+  engine.pastDraftsBy = draftsBy(engine);
   engine.present.stats = undefined;
 }

@@ -14,6 +14,7 @@ import {
   type Sample,
   type Series,
 } from './metrics-series.ts';
+import { speculationSeries } from './metrics-speculation.ts';
 
 /** Everything under octet_. `nowMs` is read for the rates. */
 export function octetSeries(record: MetricsRecord, options: { modelName: string; nowMs: () => number }): Series[] {
@@ -25,6 +26,7 @@ export function octetSeries(record: MetricsRecord, options: { modelName: string;
     ...queueSeries(record),
     ...cacheSeries(record),
     ...stepSeries(record),
+    ...speculationSeries(record),
     ...engineSeries(record, options.modelName),
     ...httpSeries(record),
   ];

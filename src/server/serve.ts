@@ -41,6 +41,7 @@ import { prepareServedWeights, type ServedWeightsParts } from './serve-weights.t
 import type { SettingSources } from './settings.ts';
 import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
+import { guessesByDraft } from './settings-speculation.ts';
 import { createShutdown } from './shutdown.ts';
 
 const expireIntervalMs = 1000;
@@ -81,12 +82,13 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
     warn: (text) => logger.warn(text),
   });
+  const draftPath = guessesByDraft(settings.speculative) ? await findModel(settings.draft, logger) : undefined;
   const model = servedModel(modelName, settings.lora);
   const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
   const isEncoder = isEncoderOnly(vocabulary.shape);
-  const served = { modelPath, adapters, precision: precisionBefore(settings, choice.label), isEncoder };
+  const served = { modelPath, adapters, draftPath, precision: precisionBefore(settings, choice.label), isEncoder };
   const supervisor = createEngineSupervisor(settings, {
     served,
     logger,
@@ -126,6 +128,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
 interface Served {
   modelPath: string;
   readonly adapters: readonly EngineAdapter[];
+  readonly draftPath: string | undefined;
   precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;

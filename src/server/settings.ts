@@ -10,6 +10,7 @@ import type { SettingFault } from './settings-faults.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 import { defaultModel, type Settings, settingsSchema } from './settings-schema.ts';
 import { fromText, type GivenValue, type GivenValues, readEnvironment, readSettingsFile } from './settings-sources.ts';
+import { guessesByDraft } from './settings-speculation.ts';
 
 /** Setting name -> where its value came from: `default`, `flag --port`, `environment OCTET_PORT`, `file octet.json`. */
 export type SettingSources = Readonly<Record<string, string>>;
@@ -93,7 +94,7 @@ function settingNamed(name: string): SettingDescription {
 
 /** Rules that span settings, checked even while other settings are at fault. */
 function conflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  return [...cacheConflicts(values), ...weightsConflicts(values)];
+  return [...cacheConflicts(values), ...weightsConflicts(values), ...draftConflicts(values)];
 }
 
 function cacheConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
@@ -108,6 +109,16 @@ function weightsConflicts(values: Readonly<Record<string, unknown>>): SettingFau
   if (!wish.success || wish.data.weights !== 'file' || wish.data.imatrix === '') return [];
   const reason = 'weights that are served as the file is are not made with an importance matrix';
   return [{ kind: 'conflict', names: ['weights', 'imatrix'], reason }];
+}
+
+function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
+  if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
+  const reason =
+    wish.data.draft === ''
+      ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`
+      : `--draft ${wish.data.draft} guesses only with --speculative draft or lookup,draft. Given: --speculative ${wish.data.speculative}`;
+  return [{ kind: 'usage', reason }];
 }
 
 /** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */

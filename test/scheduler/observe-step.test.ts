@@ -38,7 +38,7 @@ const sequence = createSequence(generateCommand({ ids: [1], tokens: [1, 2, 3], o
 
 /** One sequence computes its last token and so many guesses. */
 function planOf(adapter: string | undefined, rowCount: number): StepPlan {
-  const proposal = { tokens: new Int32Array(rowCount), evidence: 0 };
+  const proposal = { by: 'draft' as const, tokens: new Int32Array(rowCount), evidence: 0 };
   const draft = rowCount === 0 ? undefined : { proposal, rowCount, drawnCount: 0, hasParted: false };
   const chunk = { sequence, seq: cacheSeqId(0), from: 2, count: 1 + rowCount, draws: true, draft };
   return { adapter, chunks: [chunk], parks: [], restores: [], tokenCount: 1 + rowCount, extraRows: rowCount };

@@ -10,6 +10,9 @@ import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { KvCache } from '../../src/kv/types.ts';
 import type { LogprobsWish } from '../../src/sampling-params.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { createDraftCosts } from '../../src/scheduler/speculation/draft-costs.ts';
+import { createDraftLane, type DraftLane } from '../../src/scheduler/speculation/draft-lane.ts';
+import { joinProposers } from '../../src/scheduler/speculation/join-proposers.ts';
 import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
 import type { Proposer } from '../../src/scheduler/speculation/types.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
@@ -40,7 +43,10 @@ interface Shape {
   readonly preemption: 'auto' | 'park' | 'recompute';
   /** Rows of a step that may have logits of a prompt. */
   readonly scoredRowsMax: number;
-  readonly proposer: 'none' | 'lookup' | 'oracle';
+  readonly proposer: 'none' | 'lookup' | 'oracle' | 'draft' | 'both';
+  /** Cells and ids of the draft model's cache. */
+  readonly draftCellCount: number;
+  readonly draftSeqCount: number;
 }
 
 const shapes: fc.Arbitrary<Shape> = fc
@@ -54,7 +60,9 @@ const shapes: fc.Arbitrary<Shape> = fc
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
-    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const),
+    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const, 'draft' as const, 'both' as const),
+    draftCellCount: fc.integer({ min: 6, max: 60 }),
+    draftSeqCount: fc.integer({ min: 1, max: 4 }),
   })
   .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
 
@@ -121,17 +129,54 @@ const oracle: Proposer = {
         chain = chainOf(chain, token);
         return token;
       });
-      return { tokens: guessed, evidence: 0 };
+      return { by: 'lookup', tokens: guessed, evidence: 0 };
     },
   }),
 };
 
-function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
-  // A cache that cannot be cut takes no guesses.
-  if (proposer === 'none' || layout === 'plain') return undefined;
+/** A cache that cannot be cut takes no guesses. */
+function guesses({ proposer, layout }: Shape): boolean {
+  return proposer !== 'none' && layout !== 'plain';
+}
+
+/** A model that thinks like the fake one without an adapter, and is wrong about those with one. */
+function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefined {
+  if (!guesses(shape) || (shape.proposer !== 'draft' && shape.proposer !== 'both')) return undefined;
+  return createDraftLane({
+    kernel: createFakeKernel({
+      cellCount: shape.draftCellCount,
+      cacheSeqCount: shape.draftSeqCount,
+      vocabularySize,
+      batchTokensMax: 8,
+      outputRowsMax: 6,
+      onDecode: (tokenCount) => {
+        clock.nowMs += 0.02 + tokenCount / 1000;
+      },
+    }),
+    costs: createDraftCosts(0.02),
+    contextTokensMax: 1000,
+    vocabularySize,
+    endTokenIds: endTokens,
+    now: () => clock.nowMs,
+    warn: (text) => {
+      throw new Error(text);
+    },
+  });
+}
+
+function proposersOf({ proposer }: Shape, drafts: DraftLane | undefined) {
   const lookup = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 8 });
+  if (drafts === undefined) return { proposer: proposer === 'lookup' ? lookup : oracle };
+  return proposer === 'draft' ? drafts : joinProposers(lookup, drafts, { sureEvidence: 2 });
+}
+
+function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
+  const { layout, scoredRowsMax } = shape;
+  if (!guesses(shape)) return undefined;
+  const { proposer, drafter } = { drafter: undefined, ...proposersOf(shape, drafts) };
   return {
-    proposer: proposer === 'lookup' ? lookup : oracle,
+    proposer,
+    drafter,
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
@@ -141,6 +186,8 @@ function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
 function buildRig(shape: Shape): Rig {
   const perSequence = shape.layout === 'per-sequence';
   const cache = buildCache(shape);
+  const clock = { nowMs: 0 };
+  const drafts = draftLaneOf(shape, clock);
   const kernel = createFakeKernel({
     cellCount: perSequence ? slabTokens(shape) * shape.cacheSeqCount : shape.blockCount * shape.blockTokens,
     cacheSeqCount: shape.cacheSeqCount,
@@ -152,7 +199,7 @@ function buildRig(shape: Shape): Rig {
     layout: perSequence ? 'per-sequence' : 'pooled',
     // A row more costs next to nothing: guesses pay whenever they may come true.
     onDecode: (tokenCount) => {
-      rig.nowMs += 1 + tokenCount / 100;
+      clock.nowMs += 1 + tokenCount / 100;
     },
   });
   const scheduler = createScheduler(
@@ -167,12 +214,11 @@ function buildRig(shape: Shape): Rig {
       kvBytesPerToken: 4,
       parkBytesMax: 60,
       endTokenIds: kernel.limits.endTokenIds,
-      speculation: speculationOf(shape),
+      speculation: speculationOf(shape, drafts),
     },
     cache,
   );
-  const rig: Rig = { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
-  return rig;
+  return Object.assign(clock, { scheduler, cache, kernel, drafts, journal: new Journal() });
 }
 
 async function runAll(
@@ -214,7 +260,7 @@ async function runAll(
 }
 
 describe('scheduler laws', () => {
-  const guessed = { draftTokens: 0, accepted: 0 };
+  const guessed = { draftTokens: 0, accepted: 0, byDraft: 0 };
 
   it('gives every sequence one end and the text it has alone, and leaves nothing behind', async () => {
     await fc.assert(
@@ -237,18 +283,21 @@ describe('scheduler laws', () => {
           );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
-        const { parkedBytes, draftTokenCount, acceptedTokenCount } = rig.scheduler.stats();
+        const { parkedBytes, draftTokenCount, acceptedTokenCount, draftsBy } = rig.scheduler.stats();
         expect(parkedBytes).toBe(0);
         guessed.draftTokens += draftTokenCount;
         guessed.accepted += acceptedTokenCount;
+        guessed.byDraft += draftsBy.find(({ proposer }) => proposer === 'draft')?.acceptedTokenCount ?? 0;
         rig.cache.clear();
         await step(rig);
         expect(rig.kernel.usedCells()).toBe(0);
+        expect(rig.drafts?.heldCount() ?? 0).toBe(0);
       }),
       { interruptAfterTimeLimit: timeLimitMs, numRuns: 2000, markInterruptAsFailure: false },
     );
     // Guesses were computed, and came true and did not.
     expect(guessed.accepted).toBeGreaterThan(100);
+    expect(guessed.byDraft).toBeGreaterThan(100);
     expect(guessed.draftTokens - guessed.accepted).toBeGreaterThan(100);
   });
 });

@@ -35,7 +35,7 @@ function guessingPlan(wishes: readonly { readonly seq: number; readonly guesses:
     appendToken(chunk.sequence, tokenId(4));
     writeAhead(chunk.sequence, guesses);
     const draft = {
-      proposal: { tokens: guesses, evidence: 0 },
+      proposal: { by: 'draft' as const, tokens: guesses, evidence: 0 },
       rowCount: guesses.length,
       drawnCount: 0,
       hasParted: false,

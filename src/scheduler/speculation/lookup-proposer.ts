@@ -42,5 +42,5 @@ function continuation(
   for (let index = 0; index < countMax; index++) {
     guessed[index] = must(index < period ? tokens[next + index] : guessed[index - period], 'a token that followed');
   }
-  return { tokens: guessed, evidence: length - matchTokensMin };
+  return { by: 'lookup', tokens: guessed, evidence: length - matchTokensMin };
 }

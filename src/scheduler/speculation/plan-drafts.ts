@@ -15,7 +15,7 @@ import { createFollower, type Follower, type Speculation } from './speculation.t
 import type { Proposal } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
-const plainEvery = 32;
+export const plainEvery = 32;
 
 interface Candidate {
   readonly index: number;
@@ -28,7 +28,7 @@ interface Candidate {
 export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
   if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
-  const question = questionOf(state, speculation, plan);
+  const question = questionOf(state, speculation, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
   if (question !== undefined && !couldPay(question, speculation.options.draftTokensMax)) return;
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
@@ -44,12 +44,12 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
   return count === 1 && draws && scored === undefined && sequence.siblings.length === 0;
 }
 
-function questionOf(
+/** What guesses of a step of decoding sequences cost; undefined before anything comparable was seen. */
+export function questionOf(
   state: SchedulerState,
   { options, rowCost, costs }: Speculation,
-  { chunks, tokenCount }: StepPlan,
+  { decodeCount, tokenCount }: { readonly decodeCount: number; readonly tokenCount: number },
 ): Omit<RowQuestion, 'candidates'> | undefined {
-  const decodeCount = chunks.length;
   const plainMs = costs.plainMs(decodeCount);
   if (plainMs === undefined || rowCost.extraMs({ decodeCount, extraRows: 1 }) === undefined) return undefined;
   return {
@@ -78,12 +78,12 @@ function candidateOf(
   const proposal = follower.proposer.propose(sequence, rowsMax);
   if (proposal === undefined) return [];
   const others = speculation.experience[proposal.evidence] ?? createTally();
-  const rate = acceptanceRate(follower.own, others);
+  const rate = acceptanceRate(follower.own[proposal.by], others);
   return [{ index, proposal, rate, rowsMax: Math.min(rowsMax, proposal.tokens.length) }];
 }
 
 /** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */
-function roomOf({ options }: SchedulerState, { command, generatedCount, tokenCount }: Sequence): number {
+export function roomOf({ options }: SchedulerState, { command, generatedCount, tokenCount }: Sequence): number {
   return Math.min(command.outputTokensMax - generatedCount, options.contextTokensMax - tokenCount) - 1;
 }
 

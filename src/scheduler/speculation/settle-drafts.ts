@@ -46,8 +46,9 @@ export function takeBackGuesses({ cache }: SchedulerState, sequence: Sequence): 
   if (sequence.state === 'running') cache.cut(leaseOf(sequence), sequence.computedCount);
 }
 
-function count({ totals }: Speculation, { rowCount }: Draft, acceptedCount: number): void {
+function count(speculation: Speculation, { proposal, rowCount }: Draft, acceptedCount: number): void {
   if (rowCount === 0) return;
+  const totals = speculation.totals[proposal.by];
   totals.draftCount += 1;
   totals.draftTokenCount += rowCount;
   totals.acceptedTokenCount += acceptedCount;
@@ -63,6 +64,6 @@ function learn(
 ): void {
   if (follower === undefined) return;
   const others = experience[draft.proposal.evidence] ?? createTally();
-  learnFrom({ own: follower.own, others }, { accepted: matchedCount, parted: draft.hasParted });
+  learnFrom({ own: follower.own[draft.proposal.by], others }, { accepted: matchedCount, parted: draft.hasParted });
   noteMisses(follower, matchedCount === 0);
 }

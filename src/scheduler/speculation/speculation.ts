@@ -1,13 +1,23 @@
 // Speculation as the scheduler holds it: what it may spend, what it has learned, what it has counted.
 // Why absent rather than switched off: without it no other file of the scheduler behaves otherwise than it did.
 
+import type { SchedulerStats } from '../../ports.ts';
 import type { StepShape } from '../cost-model.ts';
 import { createExperience, createOwnRecord, type Experience, type OwnRecord } from './acceptance.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
-import type { Proposer, SequenceProposer, SpeculationTotals } from './types.ts';
+import {
+  type Drafter,
+  type Proposer,
+  type ProposerName,
+  proposerNames,
+  type SequenceProposer,
+  type SpeculationTotals,
+} from './types.ts';
 
 export interface SpeculationOptions {
   readonly proposer: Proposer;
+  /** Makes what the proposer answers, where that takes computing. */
+  readonly drafter?: Drafter | undefined;
   /** Guesses computed for one sequence in one step. */
   readonly draftTokensMax: number;
   /** Rows of one step that may have logits beyond one for each sequence. */
@@ -21,7 +31,9 @@ export interface Speculation {
   readonly experience: Experience;
   readonly rowCost: RowCost;
   readonly costs: StepCosts;
-  readonly totals: SpeculationTotals;
+  readonly totals: Readonly<Record<ProposerName, SpeculationTotals>>;
+  /** Milliseconds that may be spent on finding out whether the drafter's guesses would come true. */
+  trialMs: number | undefined;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
 }
@@ -29,7 +41,8 @@ export interface Speculation {
 /** What speculation knows of one sequence. */
 export interface Follower {
   readonly proposer: SequenceProposer;
-  readonly own: OwnRecord;
+  /** How each proposer's guesses fared. */
+  readonly own: Readonly<Record<ProposerName, OwnRecord>>;
   /** Guesses in a row of which no token came true. */
   missCount: number;
   /** Steps in which it is not asked for a guess. */
@@ -42,18 +55,24 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     experience: createExperience(options.proposer.evidenceLevels),
     rowCost: createRowCost(costs),
     costs,
-    totals: {
-      draftCount: 0,
-      draftTokenCount: 0,
-      acceptedTokenCount: 0,
-      acceptedByPosition: new Array(options.draftTokensMax).fill(0),
-    },
+    totals: { lookup: createTotals(options), draft: createTotals(options) },
+    trialMs: undefined,
     stepsSincePlain: 0,
   };
 }
 
+function createTotals({ draftTokensMax }: SpeculationOptions): SpeculationTotals {
+  return {
+    draftCount: 0,
+    draftTokenCount: 0,
+    acceptedTokenCount: 0,
+    acceptedByPosition: new Array(draftTokensMax).fill(0),
+  };
+}
+
 export function createFollower({ options }: Speculation): Follower {
-  return { proposer: options.proposer.follow(), own: createOwnRecord(), missCount: 0, restSteps: 0 };
+  const own = { lookup: createOwnRecord(), draft: createOwnRecord() };
+  return { proposer: options.proposer.follow(), own, missCount: 0, restSteps: 0 };
 }
 
 /** Misses in a row before a sequence is asked less often. */
@@ -83,4 +102,28 @@ export function noteStep(
   speculation.stepsSincePlain += 1;
   const plainMs = costs.plainMs(decodeCount);
   if (plainMs !== undefined) rowCost.observe({ decodeCount, extraRows }, stepMs - plainMs);
+}
+
+type DraftCounts = Pick<
+  SchedulerStats,
+  'draftCount' | 'draftTokenCount' | 'acceptedTokenCount' | 'acceptedByPosition' | 'draftsBy'
+>;
+
+/** The counts of all proposers together, and of each. */
+export function sumTotals(speculation: Speculation | undefined): DraftCounts {
+  const all = speculation === undefined ? [] : proposerNames.map((name) => speculation.totals[name]);
+  const sum = (of: (totals: SpeculationTotals) => number): number => all.reduce((total, each) => total + of(each), 0);
+  return {
+    draftCount: sum(({ draftCount }) => draftCount),
+    draftTokenCount: sum(({ draftTokenCount }) => draftTokenCount),
+    acceptedTokenCount: sum(({ acceptedTokenCount }) => acceptedTokenCount),
+    acceptedByPosition: Array.from({ length: speculation?.options.draftTokensMax ?? 0 }, (_, position) =>
+      sum(({ acceptedByPosition }) => acceptedByPosition[position] ?? 0),
+    ),
+    draftsBy: proposerNames.flatMap((proposer) => {
+      const totals = speculation?.totals[proposer];
+      if (totals === undefined || totals.draftCount === 0) return [];
+      return [{ proposer, draftTokenCount: totals.draftTokenCount, acceptedTokenCount: totals.acceptedTokenCount }];
+    }),
+  };
 }

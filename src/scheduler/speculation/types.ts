@@ -2,8 +2,12 @@
 // Why one port: text found again in the sequence itself, a small model and a model's own heads differ only in where guesses
 // come from. A proposer that must compute does so before the step is planned, and answers here from what it has.
 
+export const proposerNames = ['lookup', 'draft'] as const;
+export type ProposerName = (typeof proposerNames)[number];
+
 /** Tokens that may follow a sequence. */
 export interface Proposal {
+  readonly by: ProposerName;
   /** Shape (>= 1,): most probable continuation, in order. */
   readonly tokens: Int32Array;
   /** How much speaks for it, 0 to `evidenceLevels - 1`: guesses of one level are judged together. */
@@ -14,6 +18,8 @@ export interface Proposal {
 export interface SequenceProposer {
   /** At most `countMax` >= 1 tokens that may follow `tokens[0, tokenCount)`; undefined without a guess. */
   propose(sequence: GrowingTokens, countMax: number): Proposal | undefined;
+  /** Whether it will propose something good enough that no drafter need compute. */
+  isSure?(sequence: GrowingTokens): boolean;
 }
 
 export interface GrowingTokens {
@@ -39,7 +45,32 @@ export interface Draft {
   hasParted: boolean;
 }
 
-/** Counts since the engine started. */
+/** A proposer that computes: the loop lets it work before a step is planned, for those that the policy names. */
+export interface Drafter {
+  readonly costs: DraftCosts;
+  /** Longest sequence that it reads, its own guesses included. */
+  readonly tokensMax: number;
+  /** Sequences that it guesses for at once. */
+  readonly sequencesMax: number;
+  /** Tokens that it reads in one go. */
+  readonly readTokensMax: number;
+  /** Evidence of its proposals. */
+  readonly evidence: number;
+  /** Tokens of a sequence that it has yet to read. */
+  missingCount(sequence: GrowingTokens): number;
+  /** Whether it has given up. */
+  isOff(): boolean;
+}
+
+/** What a drafter's work costs; `plainMs` is a step of the target, against which it is estimated before it was measured. */
+export interface DraftCosts {
+  /** Milliseconds of one more guess for each of so many sequences. */
+  guessMs(sequenceCount: number, plainMs: number): number;
+  /** Milliseconds of a token that is read. */
+  readMs(plainMs: number): number;
+}
+
+/** Counts of one proposer since the engine started. */
 export interface SpeculationTotals {
   draftCount: number;
   draftTokenCount: number;

@@ -20,11 +20,15 @@ import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
+import type { DraftLane } from '../../scheduler/speculation/draft-lane.ts';
+import { joinProposers } from '../../scheduler/speculation/join-proposers.ts';
 import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
 import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
-import type { EngineConfiguration } from './engine-configuration.ts';
+import type { EngineConfiguration, SpeculationConfiguration } from './engine-configuration.ts';
+import { openDraft } from './open-draft.ts';
 import { openLane } from './open-lane.ts';
+import { type DraftPlan, planDraft } from './plan-draft.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
 
 export interface AssembledEngine {
@@ -34,6 +38,8 @@ export interface AssembledEngine {
   readonly masks: SequenceMasks;
   /** Undefined where no vectors are made. */
   readonly embeddings: EmbeddingLane | undefined;
+  /** Undefined where no draft model guesses. */
+  readonly drafts: DraftLane | undefined;
   readonly capacity: EngineCapacity;
   /** Frees the context and the weights; the loop must have ended. */
   dispose(): void;
@@ -44,6 +50,8 @@ export interface AssemblyPorts {
   readonly onProgress: (fraction: number) => void;
   /** Gets the answers to requests for vectors; without it none are made. */
   readonly post?: (message: EngineMessage) => void;
+  /** Milliseconds of a monotonic clock; undefined takes the usual one. */
+  readonly now?: () => number;
 }
 
 /** Loads and builds it all; throws an Error whose message is meant for the operator. */
@@ -51,7 +59,7 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  const { libraries, model, adapters, sizes } = await load(configuration, ports);
+  const { libraries, model, adapters, sizes, drafts } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
@@ -62,6 +70,7 @@ export async function assembleEngine(
   const options = schedulerOptions(configuration, kernel.limits, {
     contextTokensMax,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
+    drafts,
   });
   const scheduler = createScheduler(options, cache);
   const tokenizer = createTokenizer(model);
@@ -81,10 +90,12 @@ export async function assembleEngine(
     scheduler,
     masks,
     embeddings,
+    drafts,
     capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
     dispose() {
       masks.dispose();
       embeddings?.dispose();
+      drafts?.dispose();
       kernel.dispose();
       model.dispose();
     },
@@ -96,6 +107,7 @@ interface Loaded {
   readonly model: LlamaModel;
   readonly adapters: LoadedAdapters;
   readonly sizes: Sizes;
+  readonly drafts: DraftLane | undefined;
 }
 
 /** Plans the sizes, then loads the weights and what is put on them. */
@@ -113,7 +125,8 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
   const measured = await loadModel({ ...file, load: 'measure' });
-  const sizes = await planSizes(configuration, measured);
+  const draftPlan = await measureDraft(configuration, measured);
+  const sizes = await planSizes(configuration, measured, draftPlan === undefined ? {} : { reserved: [draftPlan.row] });
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
@@ -122,7 +135,44 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   isQuiet = true;
   const adapters = await loadAdapters(model, configuration.adapters ?? []);
   isQuiet = false;
-  return { libraries, model, adapters, sizes };
+  const drafts = await loadDraft(configuration, { plan: draftPlan, target: model, ports });
+  return { libraries, model, adapters, sizes, drafts };
+}
+
+/** Undefined where no draft model is wished for, or where its guesses could not be taken back. */
+async function measureDraft(
+  { speculation, gpuLayers, ...configuration }: EngineConfiguration,
+  target: LlamaModel,
+): Promise<DraftPlan | undefined> {
+  const wish = speculation?.draft;
+  if (wish === undefined || prefixSharing(target.shape).kind === 'none') return undefined;
+  const { libraries } = target;
+  const draft = await loadModel({
+    libraries,
+    path: wish.modelPath,
+    load: 'measure',
+    gpuLayers: gpuLayers === 0 ? 0 : -1,
+  });
+  try {
+    return await planDraft({ ...configuration, gpuLayers }, wish, { target, draft });
+  } finally {
+    draft.dispose();
+  }
+}
+
+interface DraftParts {
+  readonly plan: DraftPlan | undefined;
+  readonly target: LlamaModel;
+  readonly ports: AssemblyPorts;
+}
+
+async function loadDraft(
+  { speculation, gpuLayers }: EngineConfiguration,
+  { plan, target, ports }: DraftParts,
+): Promise<DraftLane | undefined> {
+  if (speculation?.draft === undefined || plan === undefined) return undefined;
+  const now = ports.now ?? (() => performance.now());
+  return openDraft(speculation.draft, { plan, target, gpuLayers, now, warn: (text) => ports.log('warn', text) });
 }
 
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */
@@ -133,7 +183,12 @@ function isPoolingWarning(text: string): boolean {
 function schedulerOptions(
   configuration: EngineConfiguration,
   limits: KernelLimits,
-  sizes: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'>,
+  {
+    drafts,
+    ...sizes
+  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'> & {
+    readonly drafts: DraftLane | undefined;
+  },
 ): SchedulerOptions {
   const sequencesMax = Math.min(configuration.sequencesMax, limits.cacheSeqCount);
   // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
@@ -148,28 +203,37 @@ function schedulerOptions(
     preemption: configuration.preemption,
     parkBytesMax: configuration.parkBytesMax,
     endTokenIds: limits.endTokenIds,
-    speculation: speculationOf(configuration, limits, scoredRowsMax),
+    speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax }),
   };
 }
-
-/** Longer matches than the shortest that are told apart. */
-const matchLevels = 8;
 
 /** Undefined where none is wanted, or where wrong guesses could not be taken back. */
 function speculationOf(
   { speculation }: EngineConfiguration,
   limits: KernelLimits,
-  extraRowsMax: number,
+  { drafts, extraRowsMax }: { readonly drafts: DraftLane | undefined; readonly extraRowsMax: number },
 ): SpeculationOptions | undefined {
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
-  const { draftTokensMax, matchTokensMin, windowTokens } = speculation;
-  const matchTokensMax = matchTokensMin + matchLevels;
-  return {
-    proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
-    draftTokensMax,
-    extraRowsMax,
-    equalRows: limits.layout === 'per-sequence',
-  };
+  const proposers = proposersOf(speculation, drafts);
+  if (proposers === undefined) return undefined;
+  const { draftTokensMax } = speculation;
+  return { ...proposers, draftTokensMax, extraRowsMax, equalRows: limits.layout === 'per-sequence' };
+}
+
+/** Longer matches than the shortest that are told apart. */
+const matchLevels = 8;
+/** Matches so much longer than the shortest are surer than a draft model's guess. */
+const sureLevel = 3;
+
+function proposersOf(
+  { lookup }: SpeculationConfiguration,
+  drafts: DraftLane | undefined,
+): Pick<SpeculationOptions, 'proposer' | 'drafter'> | undefined {
+  if (lookup === undefined)
+    return drafts === undefined ? undefined : { proposer: drafts.proposer, drafter: drafts.drafter };
+  const matchTokensMax = lookup.matchTokensMin + matchLevels;
+  const proposer = createLookupProposer({ ...lookup, matchTokensMax });
+  return drafts === undefined ? { proposer } : joinProposers(proposer, drafts, { sureEvidence: sureLevel });
 }
 
 function createCache(kernel: Kernel, sizes: Sizes): KvCache {

@@ -1,0 +1,241 @@
+// A draft model at work between the target's steps: reads what the sequences grew by, and guesses on, all sequences in one batch.
+// Why a kernel of its own behind the same port: a smaller model with its own cache is all it is; the loop never lets both compute
+// at once, since they share cores.
+// Why it draws with the target's own parameters, seed and position: a draw is a function of those and of the logits, so that a draft
+// model that thinks like the target draws like it, at any temperature. To the target such a guess is no random thing: it is taken
+// exactly where the target's own draw is the same token, and where it is not, that draw is what goes on. This is the rejection
+// sampling of speculative decoding for a proposal that is certain (q = 1 for the guess: it is kept with chance p(guess), and what is
+// drawn otherwise is p without the guess), so what is drawn has the target's distribution, and even is the token that it would be.
+// Source: Coupling without Communication and Drafter-Invariant Speculative Decoding (M. Daliri et al., 2024).
+
+import { must } from '../../assert.ts';
+import type { DecodeOutcome, Kernel, SampleRow } from '../../kernel-port.ts';
+import { sampleRow } from '../apply-step.ts';
+import { type Sequence, writeAhead } from '../sequence.ts';
+import { createDraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
+import type { LearnedDraftCosts } from './draft-costs.ts';
+import type { DraftWish, Trial } from './plan-round.ts';
+import type { Drafter, Proposer } from './types.ts';
+
+export interface DraftLaneOptions {
+  /** Of the draft model: pooled, as many ids as sequences are guessed for at once. */
+  readonly kernel: Kernel;
+  readonly costs: LearnedDraftCosts;
+  /** Longest sequence that the draft model was made for. */
+  readonly contextTokensMax: number;
+  /** Tokens that both models know. */
+  readonly vocabularySize: number;
+  readonly endTokenIds: readonly number[];
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  readonly warn: (text: string) => void;
+}
+
+export interface DraftLane {
+  /** Answers what was guessed. */
+  readonly proposer: Proposer;
+  readonly drafter: Drafter;
+  /** Reads and guesses; what was guessed is proposed until the sequence grows. Rejects only on a bug. */
+  compute(wishes: readonly DraftWish[]): Promise<readonly Trial[]>;
+  /** Milliseconds of all rounds so far. */
+  spentMs(): number;
+  /** Lets go of sequences that have ended. */
+  sweep(): void;
+  /** Positions that its cache holds. */
+  heldCount(): number;
+  /** Laws that do not hold, in words. */
+  check(): readonly string[];
+  dispose(): void;
+}
+
+/** One sequence in a round. */
+interface Part {
+  readonly wish: DraftWish;
+  readonly sequence: Sequence;
+  readonly entry: DraftEntry;
+}
+
+/** A row of which a token is drawn, and what it is for. */
+interface DrawnRow {
+  readonly part: Part;
+  readonly row: SampleRow;
+  /** The token of the sequence that it is held against; undefined where it is a guess. */
+  readonly known: number | undefined;
+}
+
+/** Failures in a row after which it gives up. */
+const failuresMax = 3;
+
+export function createDraftLane(options: DraftLaneOptions): DraftLane {
+  const { kernel, costs, now } = options;
+  const { limits, batch } = kernel;
+  const cells = createDraftCells(kernel);
+  const endTokens = new Set<number>(options.endTokenIds);
+  let round = 0;
+  let failureCount = 0;
+  let spentMs = 0;
+
+  function open(wish: DraftWish): Part[] {
+    const { sequence } = wish;
+    if (sequence.tokens.subarray(0, sequence.tokenCount).some((token) => token >= limits.vocabularySize)) return [];
+    const entry = cells.open(sequence, round);
+    return entry === undefined ? [] : [{ wish, sequence, entry }];
+  }
+
+  function writeRow(row: number, { sequence, entry }: Part, position: number): void {
+    batch.tokens[row] = must(sequence.tokens[position], 'a token for each position');
+    batch.positions[row] = position;
+    batch.cacheSeqs[row] = entry.seq;
+    batch.outputs[row] = 0;
+  }
+
+  /** Rows of what the parts have to read, as far as batch and cache have room; those that only need a token come first. */
+  function writeReads(parts: readonly Part[]): { readonly rowCount: number; readonly drawn: readonly DrawnRow[] } {
+    const drawn: DrawnRow[] = [];
+    let rowCount = 0;
+    const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
+    for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
+      const { entry, wish } = part;
+      const from = entry.heldCount;
+      const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
+      if (count < 1 || !cells.reserve(count, round)) continue;
+      for (let position = from; position < from + count; position++) {
+        writeRow(rowCount, part, position);
+        const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });
+        if (draw !== undefined) {
+          batch.outputs[rowCount] = 1;
+          drawn.push(draw);
+        }
+        rowCount += 1;
+      }
+      entry.heldCount += count;
+    }
+    return { rowCount, drawn };
+  }
+
+  async function decode(rowCount: number): Promise<boolean> {
+    const outcome = await kernel.decode(rowCount);
+    if (outcome.kind === 'done') {
+      failureCount = 0;
+      return true;
+    }
+    noteFailure(outcome);
+    return false;
+  }
+
+  /** What the cache holds is unknown then; without it everything is read again. */
+  function noteFailure(outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void {
+    cells.clear();
+    failureCount += 1;
+    if (failureCount < failuresMax) return;
+    options.warn(`the draft model guesses no more: ${outcome.kind === 'failed' ? outcome.reason : outcome.kind}`);
+  }
+
+  /** Whether the guess was taken: nothing is guessed beyond what ends a sequence. */
+  function take({ sequence, entry }: Part, token: number): boolean {
+    const { stopTokenIds } = sequence.command;
+    if (
+      token < 0 ||
+      token >= options.vocabularySize ||
+      endTokens.has(token) ||
+      stopTokenIds.some((stop) => stop === token)
+    )
+      return false;
+    entry.guesses.push(token);
+    return true;
+  }
+
+  async function read(parts: readonly Part[]): Promise<{ readonly guessing: Part[]; readonly trials: Trial[] }> {
+    const startedMs = now();
+    const { rowCount, drawn } = writeReads(parts);
+    if (rowCount === 0 || !(await decode(rowCount))) return { guessing: [], trials: [] };
+    const tokens = await kernel.sample(drawn.map(({ row }) => row));
+    // One or two tokens of each sequence are no more than a guess is.
+    if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
+    else costs.observeGuess(parts.length, now() - startedMs);
+    const guessing: Part[] = [];
+    const hits = new Map<Sequence, boolean[]>();
+    for (const [index, { part, known }] of drawn.entries()) {
+      const token = must(tokens[index], 'one draw per row');
+      if (known !== undefined) hits.set(part.sequence, [...(hits.get(part.sequence) ?? []), token === known]);
+      else if (take(part, token)) guessing.push(part);
+    }
+    return { guessing, trials: [...hits].map(([sequence, found]) => ({ sequence, hits: found })) };
+  }
+
+  /** One more guess for each; answers those that have one and want more. */
+  async function guess(parts: readonly Part[]): Promise<Part[]> {
+    const wanting = parts.filter(
+      ({ sequence, entry, wish }) => sequence.state === 'running' && entry.guesses.length < wish.guessCount,
+    );
+    if (wanting.length === 0 || !cells.reserve(wanting.length, round)) return [];
+    const startedMs = now();
+    const rows = wanting.map((part, index) => {
+      const { sequence, entry } = part;
+      writeAhead(sequence, Int32Array.from(entry.guesses));
+      writeRow(index, part, sequence.tokenCount + entry.guesses.length - 1);
+      batch.outputs[index] = 1;
+      return sampleRow(sequence, index, entry.guesses.length);
+    });
+    if (!(await decode(wanting.length))) return [];
+    for (const { entry } of wanting) entry.heldCount += 1;
+    const tokens = await kernel.sample(rows);
+    costs.observeGuess(wanting.length, now() - startedMs);
+    return wanting.filter((part, index) => take(part, must(tokens[index], 'one draw per row')));
+  }
+
+  return {
+    proposer: {
+      evidenceLevels: 1,
+      follow: () => ({
+        propose(sequence, countMax) {
+          const entry = cells.find(sequence);
+          if (entry === undefined || entry.guesses.length === 0 || entry.guessedAt !== sequence.tokenCount)
+            return undefined;
+          return { by: 'draft', tokens: Int32Array.from(entry.guesses.slice(0, countMax)), evidence: 0 };
+        },
+      }),
+    },
+    drafter: {
+      costs,
+      tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
+      sequencesMax: limits.cacheSeqCount,
+      readTokensMax: limits.batchTokensMax,
+      evidence: 0,
+      missingCount(sequence) {
+        const entry = cells.find(sequence);
+        return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
+      },
+      isOff: () => failureCount >= failuresMax,
+    },
+    async compute(wishes) {
+      const startedMs = now();
+      round += 1;
+      cells.sweep();
+      const { guessing, trials } = await read(wishes.flatMap(open));
+      for (let parts = guessing; parts.length > 0; ) parts = await guess(parts);
+      spentMs += now() - startedMs;
+      return trials;
+    },
+    spentMs: () => spentMs,
+    sweep: cells.sweep,
+    heldCount: cells.heldCount,
+    check: cells.check,
+    dispose: kernel.dispose,
+  };
+}
+
+/** The draw of a row: the first guess after a sequence's last token, or in a trial one that is held against its next token. */
+function drawnRow(
+  part: Part,
+  { batchIndex, position, room }: { readonly batchIndex: number; readonly position: number; readonly room: number },
+): DrawnRow | undefined {
+  const { sequence, wish } = part;
+  const ahead = position + 1 - sequence.tokenCount;
+  const row = (): SampleRow => sampleRow(sequence, batchIndex, ahead);
+  if (room < 1) return undefined;
+  if (ahead === 0) return wish.guessCount > 0 ? { part, row: row(), known: undefined } : undefined;
+  // Only output tells: a prompt was written by others.
+  if (!wish.isTrial || sequence.generatedCount + ahead < 0) return undefined;
+  return { part, row: row(), known: must(sequence.tokens[position + 1], 'a token after those before the last') };
+}

@@ -1,0 +1,159 @@
+// Whom the draft model guesses for before the next step, and how far: decided before it computes, because its guesses cost.
+// Why only where the next step reads no prompt: then no guesses are computed (plan-drafts.ts), and drafting would be wasted.
+// Why trials: what guesses would come to is known only of those that were made. Where they do not pay, a small share of the time goes
+// into reading what the sequences wrote since, each token held against the draft model's own guess of it: many answers at once,
+// for the price of reading.
+
+import { adapterOfStep } from '../plan-step.ts';
+import { type Sequence, uncomputedCount } from '../sequence.ts';
+import type { SchedulerState } from '../state.ts';
+import { acceptanceRate, createTally, learnFrom } from './acceptance.ts';
+import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
+import { plainEvery, questionOf, roomOf } from './plan-drafts.ts';
+import { createFollower, type Speculation } from './speculation.ts';
+import type { Drafter } from './types.ts';
+
+export interface DraftWish {
+  readonly sequence: Sequence;
+  /** Guesses to make once all its tokens are read; 0 only reads. */
+  readonly guessCount: number;
+  /** Tokens to read at most. */
+  readonly readCount: number;
+  /** Whether output that is read is held against guesses of it. */
+  readonly isTrial: boolean;
+}
+
+/** Tokens of one sequence that were held against guesses of them, in order. */
+export interface Trial {
+  readonly sequence: Sequence;
+  readonly hits: readonly boolean[];
+}
+
+/** Share of the time that trials take, and how many plain steps' worth of it there is at first, and may be saved. */
+const trialShare = 0.03;
+const trialStepsFirst = 16;
+const trialStepsMax = 32;
+/** Tokens of output from which a trial is worth it, and that one takes at most. */
+const trialTokensMin = 12;
+const trialTokensMax = 32;
+/** Even beside the quickest steps so many tokens are read at once. */
+const readTokensMin = 16;
+
+/** Nothing to be drafted is an empty list. O(running). */
+export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
+  const { speculation } = state;
+  const drafter = speculation?.options.drafter;
+  if (speculation === undefined || drafter === undefined || drafter.isOff()) return [];
+  const decoding = decodersOfNextStep(state);
+  if (decoding.length === 0 || speculation.stepsSincePlain >= plainEvery) return [];
+  const target = questionOf(state, speculation, { decodeCount: decoding.length, tokenCount: decoding.length });
+  if (target === undefined) return [];
+  const question = withDrafting(target, drafter);
+  if (!couldPay(question, speculation.options.draftTokensMax)) return [];
+  const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
+  const counts = chooseRows({ ...question, candidates });
+  const readCount = readCountOf(drafter, question.plainMs);
+  const wishes = candidates.flatMap(({ sequence }, index): DraftWish[] => {
+    const guessCount = counts[index] ?? 0;
+    return guessCount > 0 && isWorthReading(sequence, { drafter, question })
+      ? [{ sequence, guessCount, readCount, isTrial: false }]
+      : [];
+  });
+  const chosen = wishes.slice(0, drafter.sequencesMax);
+  if (chosen.length > 0) return chosen;
+  const sequences = candidates.map(({ sequence }) => sequence);
+  return planTrial(speculation, { drafter, question, sequences });
+}
+
+/** What became of trials. */
+export function noteTrials({ speculation }: SchedulerState, trials: readonly Trial[]): void {
+  const drafter = speculation?.options.drafter;
+  if (speculation === undefined || drafter === undefined) return;
+  const others = speculation.experience[drafter.evidence] ?? createTally();
+  for (const { sequence, hits } of trials) {
+    const { own } = followerOf(speculation, sequence);
+    for (const hit of hits) learnFrom({ own: own.draft, others }, { accepted: hit ? 1 : 0, parted: !hit });
+  }
+}
+
+/** The sequences of the next step if it only decodes; none where it will read a prompt. */
+function decodersOfNextStep(state: SchedulerState): readonly Sequence[] {
+  const { running, queue, options } = state;
+  if (running.length === 0 || (queue.peek() !== undefined && running.length < options.sequencesMax)) return [];
+  const adapter = adapterOfStep(state);
+  const next = running.filter(({ command }) => command.adapter === adapter);
+  return next.every((sequence) => uncomputedCount(sequence) === 1 && sequence.siblings.length === 0) ? next : [];
+}
+
+type Question = Omit<RowQuestion, 'candidates'>;
+
+/** The same question where each row costs a guess as well: one after another, each for all sequences. */
+function withDrafting(question: Question, { costs }: Drafter): Question {
+  const { decodeCount, plainMs, extraMs } = question;
+  const guessMs = costs.guessMs(decodeCount, plainMs);
+  return { ...question, extraMs: (rows) => extraMs(rows) + Math.ceil(rows / decodeCount) * guessMs };
+}
+
+interface Asked {
+  readonly speculation: Speculation;
+  readonly drafter: Drafter;
+  readonly sequence: Sequence;
+}
+
+function candidateOf(
+  state: SchedulerState,
+  { speculation, drafter, sequence }: Asked,
+): { readonly sequence: Sequence; readonly rate: number; readonly rowsMax: number }[] {
+  if (sequence.command.grammar !== undefined) return [];
+  const { draftTokensMax } = speculation.options;
+  const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
+  const { own, restSteps, proposer } = followerOf(speculation, sequence);
+  if (rowsMax < 1 || restSteps > 0 || proposer.isSure?.(sequence) === true) return [];
+  const others = speculation.experience[drafter.evidence] ?? createTally();
+  return [{ sequence, rate: acceptanceRate(own.draft, others), rowsMax }];
+}
+
+function followerOf(speculation: Speculation, sequence: Sequence) {
+  sequence.follower ??= createFollower(speculation);
+  return sequence.follower;
+}
+
+/** Tokens that are read in about the time of a step: streams beside it wait no longer than that. */
+function readCountOf({ costs, readTokensMax }: Drafter, plainMs: number): number {
+  return Math.min(Math.max(Math.floor(plainMs / costs.readMs(plainMs)), readTokensMin), readTokensMax);
+}
+
+/** A prompt that is long beside the output that may still come is not read: at best guesses save half of what that takes. */
+function isWorthReading(
+  sequence: Sequence,
+  { drafter, question }: { readonly drafter: Drafter; readonly question: Question },
+): boolean {
+  const { plainMs, decodeCount } = question;
+  const outputLeft = sequence.command.outputTokensMax - sequence.generatedCount;
+  const savedMs = (outputLeft * plainMs) / decodeCount / 2;
+  return drafter.missingCount(sequence) * drafter.costs.readMs(plainMs) < savedMs;
+}
+
+interface TrialQuestion {
+  readonly drafter: Drafter;
+  readonly question: Question;
+  readonly sequences: readonly Sequence[];
+}
+
+/** One sequence to read a little of, where the time saved for it suffices: the one of which least is to be read in vain. */
+function planTrial(speculation: Speculation, { drafter, question, sequences }: TrialQuestion): readonly DraftWish[] {
+  const { plainMs } = question;
+  const savedMs = (speculation.trialMs ?? trialStepsFirst * plainMs) + trialShare * plainMs;
+  speculation.trialMs = Math.min(savedMs, trialStepsMax * plainMs);
+  const readMs = drafter.costs.readMs(plainMs);
+  const readCount = Math.min(Math.floor(speculation.trialMs / readMs), trialTokensMax, drafter.readTokensMax);
+  if (readCount < trialTokensMin) return [];
+  const missing = new Map(sequences.map((sequence) => [sequence, drafter.missingCount(sequence)]));
+  const vain = (sequence: Sequence): number => Math.max((missing.get(sequence) ?? 0) - sequence.generatedCount, 0);
+  const [chosen] = sequences
+    .filter((sequence) => sequence.generatedCount >= trialTokensMin && (missing.get(sequence) ?? 0) > trialTokensMin)
+    .sort((a, b) => vain(a) - vain(b));
+  if (chosen === undefined) return [];
+  speculation.trialMs -= readCount * readMs;
+  return [{ sequence: chosen, guessCount: 0, readCount, isTrial: true }];
+}
