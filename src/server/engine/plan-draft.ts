@@ -15,7 +15,7 @@ import { availableBytes } from './plan-sizes.ts';
 export interface DraftPlan {
   readonly kernel: Omit<KernelOptions, 'model'>;
   readonly row: CapacityRow;
-  /** Weights of the draft model, as a share of the target's. */
+  /** What one of its steps is thought to cost of the target's, before it was measured. */
   readonly costShare: number;
 }
 
@@ -27,6 +27,8 @@ const kvTypes = { k: 'f16', v: 'f16' } as const;
 /** Sequences that are guessed for at once: with more in a step guesses hardly ever pay. */
 const sequencesAtOnce = 64;
 const batchTokens = 256;
+/** However large its file: what is not known is tried, and then known. */
+const costShareMax = 0.25;
 /** Rows with logits beyond one for each sequence: tokens of a trial (plan-round.ts). */
 const trialRows = 32;
 
@@ -64,8 +66,9 @@ export async function planDraft(
   const detail =
     `weights ${formatBytes(draft.weightBytes)}, f16 KV of ${formatCount(cellCount)} tokens ${formatBytes(cacheBytes)}, ` +
     `buffers ${formatBytes(computeBytes + outputBytes)}`;
+  const costShare = Math.min(draft.weightBytes / target.weightBytes, costShareMax);
   const bytes = draft.weightBytes + computeBytes + outputBytes + cacheBytes;
-  return { kernel, row: { part: 'draft model', bytes, detail }, costShare: draft.weightBytes / target.weightBytes };
+  return { kernel, row: { part: 'draft model', bytes, detail }, costShare };
 }
 
 function faultsOf(target: LlamaModel, draft: LlamaModel): readonly string[] {
