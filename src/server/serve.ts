@@ -31,6 +31,7 @@ import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
+import { findDraft } from './find-draft.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -41,7 +42,6 @@ import { prepareServedWeights, type ServedWeightsParts } from './serve-weights.t
 import type { SettingSources } from './settings.ts';
 import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
-import { guessesByDraft } from './settings-speculation.ts';
 import { createShutdown } from './shutdown.ts';
 
 const expireIntervalMs = 1000;
@@ -82,7 +82,11 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
     warn: (text) => logger.warn(text),
   });
-  const draftPath = guessesByDraft(settings.speculative) ? await findModel(settings.draft, logger) : undefined;
+  const draftPath = await findDraft(settings, {
+    vocabulary,
+    find: (source) => findModel(source, logger),
+    loadVocabulary: (path) => loadVocabulary(path, logger),
+  });
   const model = servedModel(modelName, settings.lora);
   const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);

@@ -28,8 +28,8 @@ import type { SchedulerOptions } from '../../scheduler/state.ts';
 import type { EngineConfiguration, SpeculationConfiguration } from './engine-configuration.ts';
 import { openDraft } from './open-draft.ts';
 import { openLane } from './open-lane.ts';
-import { type DraftPlan, planDraft } from './plan-draft.ts';
-import { planSizes, type Sizes } from './plan-sizes.ts';
+import { type DraftPlan, draftGpuLayers, planDraft } from './plan-draft.ts';
+import { availableBytes, planSizes, type Sizes } from './plan-sizes.ts';
 
 export interface AssembledEngine {
   readonly kernel: Kernel;
@@ -125,7 +125,7 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
   const measured = await loadModel({ ...file, load: 'measure' });
-  const draftPlan = await measureDraft(configuration, measured);
+  const draftPlan = await planDraft(configuration, measured, availableBytes(configuration, libraries));
   const sizes = await planSizes(configuration, measured, draftPlan === undefined ? {} : { reserved: [draftPlan.row] });
   measured.dispose();
   isQuiet = false;
@@ -139,27 +139,6 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   return { libraries, model, adapters, sizes, drafts };
 }
 
-/** Undefined where no draft model is wished for, or where its guesses could not be taken back. */
-async function measureDraft(
-  { speculation, gpuLayers, ...configuration }: EngineConfiguration,
-  target: LlamaModel,
-): Promise<DraftPlan | undefined> {
-  const wish = speculation?.draft;
-  if (wish === undefined || prefixSharing(target.shape).kind === 'none') return undefined;
-  const { libraries } = target;
-  const draft = await loadModel({
-    libraries,
-    path: wish.modelPath,
-    load: 'measure',
-    gpuLayers: gpuLayers === 0 ? 0 : -1,
-  });
-  try {
-    return await planDraft({ ...configuration, gpuLayers }, wish, { target, draft });
-  } finally {
-    draft.dispose();
-  }
-}
-
 interface DraftParts {
   readonly plan: DraftPlan | undefined;
   readonly target: LlamaModel;
@@ -167,12 +146,14 @@ interface DraftParts {
 }
 
 async function loadDraft(
-  { speculation, gpuLayers }: EngineConfiguration,
+  configuration: EngineConfiguration,
   { plan, target, ports }: DraftParts,
 ): Promise<DraftLane | undefined> {
-  if (speculation?.draft === undefined || plan === undefined) return undefined;
+  const draft = configuration.speculation?.draft;
+  if (draft === undefined || plan === undefined) return undefined;
   const now = ports.now ?? (() => performance.now());
-  return openDraft(speculation.draft, { plan, target, gpuLayers, now, warn: (text) => ports.log('warn', text) });
+  const gpuLayers = draftGpuLayers(configuration);
+  return openDraft(draft, { plan, target, gpuLayers, now, warn: (text) => ports.log('warn', text) });
 }
 
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */

@@ -10,7 +10,7 @@ import type { DraftPlan } from './plan-draft.ts';
 export interface OpenDraftParts {
   readonly plan: DraftPlan;
   readonly target: LlamaModel;
-  /** Layers on the GPU, of the target: with any, all of the draft model's are there. */
+  /** Of the draft model, on the GPU. */
   readonly gpuLayers: number;
   readonly now: () => number;
   readonly warn: (text: string) => void;
@@ -18,9 +18,8 @@ export interface OpenDraftParts {
 
 /** Loads it; throws with llama.cpp's own words when it cannot. `dispose` of the lane frees everything. */
 export async function openDraft({ modelPath }: DraftConfiguration, parts: OpenDraftParts): Promise<DraftLane> {
-  const { plan, target, now, warn } = parts;
+  const { plan, target, gpuLayers, now, warn } = parts;
   const { libraries } = target;
-  const gpuLayers = parts.gpuLayers === 0 ? 0 : -1;
   const model = await loadModel({ libraries, path: modelPath, load: 'weights', gpuLayers });
   const kernel = await createKernel({ model, ...plan.kernel });
   const lane = createDraftLane({

@@ -6,11 +6,10 @@ import { formatBytes, formatCount } from '../../format.ts';
 import { bytesPerToken, type CapacityRow } from '../../kv/capacity.ts';
 import type { KernelOptions } from '../../llama/kernel.ts';
 import { measureBuffers, measureCacheCost } from '../../llama/memory.ts';
-import type { LlamaModel } from '../../llama/model.ts';
+import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { generationObstacle, prefixSharing } from '../../llama/model-shape.ts';
 import { vocabularyFaults } from '../../llama/same-vocabulary.ts';
 import type { DraftConfiguration, EngineConfiguration } from './engine-configuration.ts';
-import { availableBytes } from './plan-sizes.ts';
 
 export interface DraftPlan {
   readonly kernel: Omit<KernelOptions, 'model'>;
@@ -32,23 +31,50 @@ const costShareMax = 0.25;
 /** Rows with logits beyond one for each sequence: tokens of a trial (plan-round.ts). */
 const trialRows = 32;
 
-export interface DraftModels {
-  readonly target: LlamaModel;
-  /** Both loaded to `measure`. */
-  readonly draft: LlamaModel;
+/**
+ * `target` is the model loaded to `measure`, `memoryBytes` what there is for everything where that is to be spared. Undefined where no
+ * draft model is wished for, or where its guesses could not be taken back. Throws an Error for the operator where the draft model
+ * cannot guess for the model, with all that speaks against it.
+ */
+export async function planDraft(
+  configuration: EngineConfiguration,
+  target: LlamaModel,
+  memoryBytes = Number.POSITIVE_INFINITY,
+): Promise<DraftPlan | undefined> {
+  const wish = configuration.speculation?.draft;
+  if (wish === undefined || prefixSharing(target.shape).kind === 'none') return undefined;
+  const { libraries } = target;
+  const gpuLayers = draftGpuLayers(configuration);
+  const draft = await loadModel({ libraries, path: wish.modelPath, load: 'measure', gpuLayers });
+  try {
+    const faults = faultsOf(target, draft);
+    if (faults.length > 0) throw new Error(`the draft model ${wish.modelPath} cannot guess: ${faults.join('; ')}`);
+    return await sizeDraft(configuration, wish, { target, draft, memoryBytes });
+  } finally {
+    draft.dispose();
+  }
 }
 
-/** Throws an Error for the operator where the draft model cannot guess for the model, with all that speaks against it. */
-export async function planDraft(
-  configuration: Pick<EngineConfiguration, 'threads' | 'sequencesMax' | 'contextTokens' | 'gpuLayers'>,
+/** Where any layer of the model is on the GPU, the whole draft model is. */
+export function draftGpuLayers({ gpuLayers }: Pick<EngineConfiguration, 'gpuLayers'>): number {
+  return gpuLayers === 0 ? 0 : -1;
+}
+
+interface Sizing {
+  readonly target: LlamaModel;
+  readonly draft: LlamaModel;
+  readonly memoryBytes: number;
+}
+
+async function sizeDraft(
+  configuration: EngineConfiguration,
   wish: DraftConfiguration,
-  { target, draft }: DraftModels,
+  { target, draft, memoryBytes }: Sizing,
 ): Promise<DraftPlan> {
-  const faults = faultsOf(target, draft);
-  if (faults.length > 0) throw new Error(`the draft model ${wish.modelPath} cannot guess: ${faults.join('; ')}`);
   const { sequencesMax } = configuration;
   const perTokenBytes = bytesPerToken(await measureCacheCost(draft), kvTypes);
-  const cellCount = wish.cacheTokens || cellsWithin(configuration, target, perTokenBytes);
+  const tokensMax = sequencesMax * (configuration.contextTokens || target.shape.contextTokensTrained);
+  const cellCount = wish.cacheTokens || cellsWithin(tokensMax, perTokenBytes, memoryShareMax * memoryBytes);
   const cacheSeqCount = Math.min(sequencesMax, sequencesAtOnce);
   const kernel: DraftPlan['kernel'] = {
     layout: 'pooled',
@@ -81,14 +107,8 @@ function faultsOf(target: LlamaModel, draft: LlamaModel): readonly string[] {
   ];
 }
 
-function cellsWithin(
-  configuration: Pick<EngineConfiguration, 'sequencesMax' | 'contextTokens' | 'gpuLayers'>,
-  { shape, libraries }: LlamaModel,
-  perTokenBytes: number,
-): number {
-  const { sequencesMax, contextTokens } = configuration;
-  const bytesMax = memoryShareMax * (availableBytes(configuration, libraries) ?? Number.POSITIVE_INFINITY);
-  let cellCount = Math.min(sequencesMax * (contextTokens || shape.contextTokensTrained), cacheTokensDefaultMax);
+function cellsWithin(tokensMax: number, perTokenBytes: number, bytesMax: number): number {
+  let cellCount = Math.min(tokensMax, cacheTokensDefaultMax);
   while (cellCount * perTokenBytes > bytesMax && cellCount / 2 >= cacheTokensHalvedMin)
     cellCount = Math.floor(cellCount / 2);
   return cellCount;

@@ -259,10 +259,7 @@ function readKvTypes(configuration: EngineConfiguration, { shape, libraries }: L
 }
 
 /** With some layers on the GPU only, llama.cpp splits weights and cache between two memories: then nothing is promised. */
-export function availableBytes(
-  { gpuLayers }: Pick<EngineConfiguration, 'gpuLayers'>,
-  libraries: Libraries,
-): number | undefined {
+export function availableBytes({ gpuLayers }: EngineConfiguration, libraries: Libraries): number | undefined {
   return libraries.gpu !== 'off' && gpuLayers >= 0 ? undefined : memoryRoom(libraries).freeBytes;
 }
 
