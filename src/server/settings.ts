@@ -112,6 +112,11 @@ function weightsConflicts(values: Readonly<Record<string, unknown>>): SettingFau
 }
 
 function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  if (values['speculative'] === 'mtp') {
+    const reason =
+      'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
+    return [{ kind: 'usage', reason }];
+  }
   const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
   if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
   const reason =
