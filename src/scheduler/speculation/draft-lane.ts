@@ -77,9 +77,13 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
 
   function open(wish: DraftWish): Part[] {
     const { sequence } = wish;
-    if (sequence.tokens.subarray(0, sequence.tokenCount).some((token) => token >= limits.vocabularySize)) return [];
     const entry = cells.open(sequence, round);
     return entry === undefined ? [] : [{ wish, sequence, entry }];
+  }
+
+  /** The draft model's vocabulary may be a little shorter; a token beyond it would fail the whole batch. */
+  function knows(tokens: Int32Array): boolean {
+    return tokens.every((token) => token < limits.vocabularySize);
   }
 
   function writeRow(row: number, { sequence, entry }: Part, position: number): void {
@@ -95,10 +99,10 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
     let rowCount = 0;
     const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
     for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
-      const { entry, wish } = part;
+      const { sequence, entry, wish } = part;
       const from = entry.heldCount;
       const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
-      if (count < 1 || !cells.reserve(count, round)) continue;
+      if (count < 1 || !knows(sequence.tokens.subarray(from, from + count)) || !cells.reserve(count, round)) continue;
       for (let position = from; position < from + count; position++) {
         writeRow(rowCount, part, position);
         const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });

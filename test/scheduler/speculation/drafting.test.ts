@@ -1,10 +1,11 @@
 // A draft model beside the target: as fast as its guesses allow, hardly slower where they are of no use, and nothing left behind.
 
 import { describe, expect, it } from 'vitest';
-import { sequenceId } from '../../../src/ids.ts';
+import { cacheSeqId, sequenceId } from '../../../src/ids.ts';
 import type { SampleRow } from '../../../src/kernel-port.ts';
 import { createDrawMemory, drawToken } from '../../../src/llama/sampling/draw.ts';
 import { greedySampling } from '../../../src/sampling-params.ts';
+import { trueCount } from '../../../src/scheduler/speculation/draft-cells.ts';
 import { type CommandWish, expectedAnswer } from '../driver.ts';
 import { type DraftRigOptions, runDrafting } from './draft-rig.ts';
 
@@ -36,6 +37,21 @@ async function compare(options: DraftRigOptions) {
 const wrongAt = (places: number) => (row: SampleRow, token: number) =>
   (row.tokenCount * 7) % 10 < places ? (token + 1) % 50 : token;
 
+describe('what the draft model holds of a sequence', () => {
+  const entry = { seq: cacheSeqId(0), round: 1, guessedAt: 3, guesses: [7, 8, 9], heldCount: 5 };
+  const held = (...tokens: readonly number[]) =>
+    trueCount({ tokens: Int32Array.from(tokens), tokenCount: tokens.length }, entry);
+
+  it('is true as far as the sequence went on with its guesses, and short of the last token', () => {
+    expect(held(1, 2, 3)).toBe(2);
+    expect(held(1, 2, 3, 7)).toBe(3);
+    expect(held(1, 2, 3, 7, 8, 9, 4)).toBe(5);
+    // Drawn in steps that took no guesses.
+    expect(held(1, 2, 3, 5, 8, 9)).toBe(3);
+    expect(held(1, 2, 3, 7, 5, 9, 9)).toBe(4);
+  });
+});
+
 describe('a draft model', () => {
   it('makes two and a half times as many tokens of it where its guesses come true', async () => {
     const { gain, stats } = await compare({ commands: commandsFor(4), draft: cheap });
@@ -45,6 +61,13 @@ describe('a draft model', () => {
       { proposer: 'draft', draftTokenCount: stats.draftTokenCount, acceptedTokenCount: stats.acceptedTokenCount },
     ]);
     expect(stats.draftMs).toBeGreaterThan(0);
+  });
+
+  it('goes on from what was drawn where a guess was wrong', async () => {
+    // The fake kernel throws where a row is computed from other tokens than its sequence has.
+    const { gain, stats } = await compare({ commands: commandsFor(2), draft: cheap, misguess: wrongAt(2) });
+    expect(gain).toBeGreaterThan(1.2);
+    expect(stats.draftTokenCount - stats.acceptedTokenCount).toBeGreaterThan(20);
   });
 
   it('costs next to nothing where its guesses are wrong, where it is dear, and where rows are', async () => {
