@@ -29,8 +29,12 @@ export interface Trial {
   readonly hits: readonly boolean[];
 }
 
-/** Share of the time that trials take, and how many plain steps' worth of it there is at first, and may be saved. */
-const trialShare = 0.03;
+/** Share of the time that trials take: at first, and after many that changed nothing. */
+const trialShareMax = 0.03;
+const trialShareMin = 0.005;
+/** Trials in vain after which the share has halved. */
+const trialsPatience = 3;
+/** How many plain steps' worth of time there is for trials at first, and may be saved. */
 const trialStepsFirst = 16;
 const trialStepsMax = 32;
 /** Tokens of output from which a trial is worth it, and that one takes at most. */
@@ -60,7 +64,10 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
       : [];
   });
   const chosen = wishes.slice(0, drafter.sequencesMax);
-  if (chosen.length > 0) return chosen;
+  if (chosen.length > 0) {
+    speculation.trialsInVain = 0;
+    return chosen;
+  }
   const sequences = candidates.map(({ sequence }) => sequence);
   return planTrial(speculation, { drafter, question, sequences });
 }
@@ -143,7 +150,8 @@ interface TrialQuestion {
 /** One sequence to read a little of, where the time saved for it suffices: the one of which least is to be read in vain. */
 function planTrial(speculation: Speculation, { drafter, question, sequences }: TrialQuestion): readonly DraftWish[] {
   const { plainMs } = question;
-  const savedMs = (speculation.trialMs ?? trialStepsFirst * plainMs) + trialShare * plainMs;
+  const share = Math.max(trialShareMax / (1 + speculation.trialsInVain / trialsPatience), trialShareMin);
+  const savedMs = (speculation.trialMs ?? trialStepsFirst * plainMs) + share * plainMs;
   speculation.trialMs = Math.min(savedMs, trialStepsMax * plainMs);
   const readMs = drafter.costs.readMs(plainMs);
   const readCount = Math.min(Math.floor(speculation.trialMs / readMs), trialTokensMax, drafter.readTokensMax);
@@ -155,5 +163,6 @@ function planTrial(speculation: Speculation, { drafter, question, sequences }: T
     .sort((a, b) => vain(a) - vain(b));
   if (chosen === undefined) return [];
   speculation.trialMs -= readCount * readMs;
+  speculation.trialsInVain += 1;
   return [{ sequence: chosen, guessCount: 0, readCount, isTrial: true }];
 }

@@ -34,6 +34,8 @@ export interface Speculation {
   readonly totals: Readonly<Record<ProposerName, SpeculationTotals>>;
   /** Milliseconds that may be spent on finding out whether the drafter's guesses would come true. */
   trialMs: number | undefined;
+  /** Trials since the drafter was last asked for guesses. */
+  trialsInVain: number;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
 }
@@ -57,6 +59,7 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     costs,
     totals: { lookup: createTotals(options), draft: createTotals(options) },
     trialMs: undefined,
+    trialsInVain: 0,
     stepsSincePlain: 0,
   };
 }
