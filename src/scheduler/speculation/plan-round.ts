@@ -43,33 +43,63 @@ const trialTokensMax = 32;
 /** Even beside the quickest steps so many tokens are read at once. */
 const readTokensMin = 16;
 
-/** Nothing to be drafted is an empty list. O(running). */
+/** Steps for which the question rests at most, after it was answered with no: asking it costs about as much as planning a step. */
+const restStepsMax = 16;
+
+/** Nothing to be drafted is an empty list. O(running + rows * log rows). */
 export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const { speculation } = state;
   const drafter = speculation?.options.drafter;
-  if (speculation === undefined || drafter === undefined || drafter.isOff()) return [];
+  if (speculation === undefined || drafter === undefined || drafter.isOff() || isResting(speculation)) return [];
   const decoding = decodersOfNextStep(state);
   if (decoding.length === 0 || speculation.stepsSincePlain >= plainEvery) return [];
   const target = questionOf(state, speculation, { decodeCount: decoding.length, tokenCount: decoding.length });
   if (target === undefined) return [];
   const question = withDrafting(target, drafter);
-  if (!couldPay(question, speculation.options.draftTokensMax)) return [];
+  if (!couldPay(question, speculation.options.draftTokensMax)) return rest(speculation);
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
+  const wishes = wishesFor(candidates, { speculation, drafter, question });
+  if (wishes.length > 0) {
+    speculation.trials.inVain = 0;
+    speculation.trials.refusals = 0;
+    return wishes;
+  }
+  const sequences = candidates.map(({ sequence }) => sequence);
+  const trial = planTrial(speculation, { drafter, question, sequences });
+  return trial.length > 0 ? trial : rest(speculation);
+}
+
+function isResting({ trials }: Speculation): boolean {
+  if (trials.restSteps === 0) return false;
+  trials.restSteps -= 1;
+  return true;
+}
+
+/** It does not pay now, and most likely will not in the next step. */
+function rest({ trials }: Speculation): readonly DraftWish[] {
+  trials.refusals += 1;
+  trials.restSteps = Math.min(2 ** trials.refusals, restStepsMax) - 1;
+  return [];
+}
+
+interface RoundQuestion {
+  readonly speculation: Speculation;
+  readonly drafter: Drafter;
+  readonly question: Question;
+}
+
+function wishesFor(
+  candidates: readonly Candidate[],
+  { speculation, drafter, question }: RoundQuestion,
+): readonly DraftWish[] {
   const counts = chooseRows({ ...question, candidates });
   const readCount = readCountOf(drafter, question.plainMs);
   const wishes = candidates.flatMap(({ sequence }, index): DraftWish[] => {
     const guessCount = counts[index] ?? 0;
-    return guessCount > 0 && isWorthReading(sequence, { drafter, question })
-      ? [{ sequence, guessCount, readCount, isTrial: false }]
-      : [];
+    const isWanted = guessCount > 0 && isWorthReading(sequence, { speculation, drafter, question });
+    return isWanted ? [{ sequence, guessCount, readCount, isTrial: false }] : [];
   });
-  const chosen = wishes.slice(0, drafter.sequencesMax);
-  if (chosen.length > 0) {
-    speculation.trialsInVain = 0;
-    return chosen;
-  }
-  const sequences = candidates.map(({ sequence }) => sequence);
-  return planTrial(speculation, { drafter, question, sequences });
+  return wishes.slice(0, drafter.sequencesMax);
 }
 
 /** What became of trials. */
@@ -79,6 +109,7 @@ export function noteTrials({ speculation }: SchedulerState, trials: readonly Tri
   const others = speculation.experience[drafter.evidence] ?? createTally();
   for (const { sequence, hits } of trials) {
     const { own } = followerOf(speculation, sequence);
+    speculation.trials.restSteps = 0;
     for (const hit of hits) learnFrom({ own: own.draft, others }, { accepted: hit ? 1 : 0, parted: !hit });
   }
 }
@@ -101,16 +132,20 @@ function withDrafting(question: Question, { costs }: Drafter): Question {
   return { ...question, extraMs: (rows) => extraMs(rows) + Math.ceil(rows / decodeCount) * guessMs };
 }
 
+interface Candidate {
+  readonly sequence: Sequence;
+  /** Chance that one more guess comes true. */
+  readonly rate: number;
+  readonly rowsMax: number;
+}
+
 interface Asked {
   readonly speculation: Speculation;
   readonly drafter: Drafter;
   readonly sequence: Sequence;
 }
 
-function candidateOf(
-  state: SchedulerState,
-  { speculation, drafter, sequence }: Asked,
-): { readonly sequence: Sequence; readonly rate: number; readonly rowsMax: number }[] {
+function candidateOf(state: SchedulerState, { speculation, drafter, sequence }: Asked): Candidate[] {
   if (sequence.command.grammar !== undefined) return [];
   const { draftTokensMax } = speculation.options;
   const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
@@ -131,10 +166,7 @@ function readCountOf({ costs, readTokensMax }: Drafter, plainMs: number): number
 }
 
 /** A prompt that is long beside the output that may still come is not read: at best guesses save half of what that takes. */
-function isWorthReading(
-  sequence: Sequence,
-  { drafter, question }: { readonly drafter: Drafter; readonly question: Question },
-): boolean {
+function isWorthReading(sequence: Sequence, { drafter, question }: RoundQuestion): boolean {
   const { plainMs, decodeCount } = question;
   const outputLeft = sequence.command.outputTokensMax - sequence.generatedCount;
   const savedMs = (outputLeft * plainMs) / decodeCount / 2;
@@ -150,11 +182,14 @@ interface TrialQuestion {
 /** One sequence to read a little of, where the time saved for it suffices: the one of which least is to be read in vain. */
 function planTrial(speculation: Speculation, { drafter, question, sequences }: TrialQuestion): readonly DraftWish[] {
   const { plainMs } = question;
-  const share = Math.max(trialShareMax / (1 + speculation.trialsInVain / trialsPatience), trialShareMin);
-  const savedMs = (speculation.trialMs ?? trialStepsFirst * plainMs) + share * plainMs;
-  speculation.trialMs = Math.min(savedMs, trialStepsMax * plainMs);
+  const { trials } = speculation;
+  const share = Math.max(trialShareMax / (1 + trials.inVain / trialsPatience), trialShareMin);
+  // Of the step to come, and of those for which the question rested.
+  const stepCount = Math.min(2 ** trials.refusals, restStepsMax);
+  const savedMs = (trials.savedMs ?? trialStepsFirst * plainMs) + share * stepCount * plainMs;
+  trials.savedMs = Math.min(savedMs, trialStepsMax * plainMs);
   const readMs = drafter.costs.readMs(plainMs);
-  const readCount = Math.min(Math.floor(speculation.trialMs / readMs), trialTokensMax, drafter.readTokensMax);
+  const readCount = Math.min(Math.floor(trials.savedMs / readMs), trialTokensMax, drafter.readTokensMax);
   if (readCount < trialTokensMin) return [];
   const missing = new Map(sequences.map((sequence) => [sequence, drafter.missingCount(sequence)]));
   const vain = (sequence: Sequence): number => Math.max((missing.get(sequence) ?? 0) - sequence.generatedCount, 0);
@@ -162,7 +197,7 @@ function planTrial(speculation: Speculation, { drafter, question, sequences }: T
     .filter((sequence) => sequence.generatedCount >= trialTokensMin && (missing.get(sequence) ?? 0) > trialTokensMin)
     .sort((a, b) => vain(a) - vain(b));
   if (chosen === undefined) return [];
-  speculation.trialMs -= readCount * readMs;
-  speculation.trialsInVain += 1;
+  trials.savedMs -= readCount * readMs;
+  trials.inVain += 1;
   return [{ sequence: chosen, guessCount: 0, readCount, isTrial: true }];
 }

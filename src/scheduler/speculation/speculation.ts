@@ -32,12 +32,21 @@ export interface Speculation {
   readonly rowCost: RowCost;
   readonly costs: StepCosts;
   readonly totals: Readonly<Record<ProposerName, SpeculationTotals>>;
-  /** Milliseconds that may be spent on finding out whether the drafter's guesses would come true. */
-  trialMs: number | undefined;
-  /** Trials since the drafter was last asked for guesses. */
-  trialsInVain: number;
+  readonly trials: Trials;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
+}
+
+/** While a drafter's guesses do not pay: what is done to find out whether they would, and how seldom (plan-round.ts). */
+export interface Trials {
+  /** Milliseconds that may be spent; undefined before the first. */
+  savedMs: number | undefined;
+  /** Trials since the drafter was last asked for guesses. */
+  inVain: number;
+  /** Times in a row that it was not worth asking for any. */
+  refusals: number;
+  /** Steps for which nobody asks. */
+  restSteps: number;
 }
 
 /** What speculation knows of one sequence. */
@@ -58,8 +67,7 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     rowCost: createRowCost(costs),
     costs,
     totals: { lookup: createTotals(options), draft: createTotals(options) },
-    trialMs: undefined,
-    trialsInVain: 0,
+    trials: { savedMs: undefined, inVain: 0, refusals: 0, restSteps: 0 },
     stepsSincePlain: 0,
   };
 }
