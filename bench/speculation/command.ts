@@ -10,7 +10,7 @@ const flags = {
   draft: textFlag('', 'GGUF model that guesses; empty leaves out the ways that need one'),
   ways: textFlag(
     'off lookup draft',
-    `of ${guessers.join(' ')}, separated by spaces; figures are held against the first`,
+    `of ${guessers.join(' ')}, in order and as often as named; figures are held against the first`,
   ),
   streams: countFlag(1, { min: 1, max: 8 }, 'requests in flight at once'),
   requests: countFlag(4, { min: 1, max: 10_000 }, 'requests in a run'),
@@ -34,8 +34,9 @@ export async function speculationCommand(argv: readonly string[]): Promise<numbe
 }
 
 function waysOf({ ways, draft }: { readonly ways: string; readonly draft: string }) {
-  const wished = ways.split(' ');
-  return guessers.filter((name) => wished.includes(name) && (draft !== '' || !name.includes('draft')));
+  return ways
+    .split(' ')
+    .flatMap((wished) => guessers.filter((name) => name === wished && (draft !== '' || !name.includes('draft'))));
 }
 
 function findFaults({ model, ways, streams, requests }: SpeculationWish & { readonly ways: string }): string[] {

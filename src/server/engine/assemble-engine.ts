@@ -134,8 +134,9 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
   const adapters = await loadAdapters(model, configuration.adapters ?? []);
-  isQuiet = false;
+  // And of a pool that is longer than one sequence can be.
   const drafts = await loadDraft(configuration, { plan: draftPlan, target: model, ports });
+  isQuiet = false;
   return { libraries, model, adapters, sizes, drafts };
 }
 
