@@ -48,7 +48,7 @@ export async function planDraft(
   const draft = await loadModel({ libraries, path: wish.modelPath, load: 'measure', gpuLayers });
   try {
     const faults = faultsOf(target, draft);
-    if (faults.length > 0) throw new Error(`the draft model ${wish.modelPath} cannot guess: ${faults.join('; ')}`);
+    if (faults.length > 0) throw new Error(`the draft model ${wish.modelPath} cannot be used: ${faults.join('; ')}`);
     return await sizeDraft(configuration, wish, { target, draft, memoryBytes });
   } finally {
     draft.dispose();
