@@ -9,10 +9,10 @@
 // Source: Coupling without Communication and Drafter-Invariant Speculative Decoding (M. Daliri et al., 2024).
 
 import { must } from '../../assert.ts';
-import type { DecodeOutcome, Kernel, SampleRow } from '../../kernel-port.ts';
+import type { Kernel, SampleRow } from '../../kernel-port.ts';
 import { sampleRow } from '../apply-step.ts';
 import { type Sequence, writeAhead } from '../sequence.ts';
-import { createDraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
+import { createDraftCells, type DraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
 import type { LearnedDraftCosts } from './draft-costs.ts';
 import type { DraftWish, Trial } from './plan-round.ts';
 import type { Drafter, Proposer } from './types.ts';
@@ -66,167 +66,196 @@ interface DrawnRow {
 /** Failures in a row after which it gives up. */
 const failuresMax = 3;
 
+/** What the lane's functions share. */
+interface Lane {
+  readonly options: DraftLaneOptions;
+  readonly cells: DraftCells;
+  readonly endTokens: ReadonlySet<number>;
+  /** Counts the rounds. */
+  round: number;
+  failureCount: number;
+  spentMs: number;
+}
+
 export function createDraftLane(options: DraftLaneOptions): DraftLane {
-  const { kernel, costs, now } = options;
-  const { limits, batch } = kernel;
+  const { kernel, now } = options;
   const cells = createDraftCells(kernel);
-  const endTokens = new Set<number>(options.endTokenIds);
-  let round = 0;
-  let failureCount = 0;
-  let spentMs = 0;
-
-  function open(wish: DraftWish): Part[] {
-    const { sequence } = wish;
-    const entry = cells.open(sequence, round);
-    return entry === undefined ? [] : [{ wish, sequence, entry }];
-  }
-
-  /** The draft model's vocabulary may be a little shorter; a token beyond it would fail the whole batch. */
-  function knows(tokens: Int32Array): boolean {
-    return tokens.every((token) => token < limits.vocabularySize);
-  }
-
-  function writeRow(row: number, { sequence, entry }: Part, position: number): void {
-    batch.tokens[row] = must(sequence.tokens[position], 'a token for each position');
-    batch.positions[row] = position;
-    batch.cacheSeqs[row] = entry.seq;
-    batch.outputs[row] = 0;
-  }
-
-  /** Rows of what the parts have to read, as far as batch and cache have room; those that only need a token come first. */
-  function writeReads(parts: readonly Part[]): { readonly rowCount: number; readonly drawn: readonly DrawnRow[] } {
-    const drawn: DrawnRow[] = [];
-    let rowCount = 0;
-    const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
-    for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
-      const { sequence, entry, wish } = part;
-      const from = entry.heldCount;
-      const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
-      if (count < 1 || !knows(sequence.tokens.subarray(from, from + count)) || !cells.reserve(count, round)) continue;
-      for (let position = from; position < from + count; position++) {
-        writeRow(rowCount, part, position);
-        const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });
-        if (draw !== undefined) {
-          batch.outputs[rowCount] = 1;
-          drawn.push(draw);
-        }
-        rowCount += 1;
-      }
-      entry.heldCount += count;
-    }
-    return { rowCount, drawn };
-  }
-
-  async function decode(rowCount: number): Promise<boolean> {
-    const outcome = await kernel.decode(rowCount);
-    if (outcome.kind === 'done') {
-      failureCount = 0;
-      return true;
-    }
-    noteFailure(outcome);
-    return false;
-  }
-
-  /** What the cache holds is unknown then; without it everything is read again. */
-  function noteFailure(outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void {
-    cells.clear();
-    failureCount += 1;
-    if (failureCount < failuresMax) return;
-    options.warn(`the draft model guesses no more: ${outcome.kind === 'failed' ? outcome.reason : outcome.kind}`);
-  }
-
-  /** Whether the guess was taken: nothing is guessed beyond what ends a sequence. */
-  function take({ sequence, entry }: Part, token: number): boolean {
-    const { stopTokenIds } = sequence.command;
-    if (
-      token < 0 ||
-      token >= options.vocabularySize ||
-      endTokens.has(token) ||
-      stopTokenIds.some((stop) => stop === token)
-    )
-      return false;
-    entry.guesses.push(token);
-    return true;
-  }
-
-  async function read(parts: readonly Part[]): Promise<{ readonly guessing: Part[]; readonly trials: Trial[] }> {
-    const startedMs = now();
-    const { rowCount, drawn } = writeReads(parts);
-    if (rowCount === 0 || !(await decode(rowCount))) return { guessing: [], trials: [] };
-    const tokens = await kernel.sample(drawn.map(({ row }) => row));
-    // One or two tokens of each sequence are no more than a guess is.
-    if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
-    else costs.observeGuess(parts.length, now() - startedMs);
-    const guessing: Part[] = [];
-    const hits = new Map<Sequence, boolean[]>();
-    for (const [index, { part, known }] of drawn.entries()) {
-      const token = must(tokens[index], 'one draw per row');
-      if (known !== undefined) hits.set(part.sequence, [...(hits.get(part.sequence) ?? []), token === known]);
-      else if (take(part, token)) guessing.push(part);
-    }
-    return { guessing, trials: [...hits].map(([sequence, found]) => ({ sequence, hits: found })) };
-  }
-
-  /** One more guess for each; answers those that have one and want more. */
-  async function guess(parts: readonly Part[]): Promise<Part[]> {
-    const wanting = parts.filter(
-      ({ sequence, entry, wish }) => sequence.state === 'running' && entry.guesses.length < wish.guessCount,
-    );
-    if (wanting.length === 0 || !cells.reserve(wanting.length, round)) return [];
-    const startedMs = now();
-    const rows = wanting.map((part, index) => {
-      const { sequence, entry } = part;
-      writeAhead(sequence, Int32Array.from(entry.guesses));
-      writeRow(index, part, sequence.tokenCount + entry.guesses.length - 1);
-      batch.outputs[index] = 1;
-      return sampleRow(sequence, index, entry.guesses.length);
-    });
-    if (!(await decode(wanting.length))) return [];
-    for (const { entry } of wanting) entry.heldCount += 1;
-    const tokens = await kernel.sample(rows);
-    costs.observeGuess(wanting.length, now() - startedMs);
-    return wanting.filter((part, index) => take(part, must(tokens[index], 'one draw per row')));
-  }
-
+  const lane: Lane = {
+    options,
+    cells,
+    endTokens: new Set<number>(options.endTokenIds),
+    round: 0,
+    failureCount: 0,
+    spentMs: 0,
+  };
   return {
-    proposer: {
-      evidenceLevels: 1,
-      follow: () => ({
-        propose(sequence, countMax) {
-          const entry = cells.find(sequence);
-          if (entry === undefined || entry.guesses.length === 0 || entry.guessedAt !== sequence.tokenCount)
-            return undefined;
-          return { by: 'draft', tokens: Int32Array.from(entry.guesses.slice(0, countMax)), evidence: 0 };
-        },
-      }),
-    },
-    drafter: {
-      costs,
-      tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
-      sequencesMax: limits.cacheSeqCount,
-      readTokensMax: limits.batchTokensMax,
-      evidence: 0,
-      missingCount(sequence) {
-        const entry = cells.find(sequence);
-        return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
-      },
-      isOff: () => failureCount >= failuresMax,
-    },
+    proposer: proposerOf(cells),
+    drafter: drafterOf(lane),
     async compute(wishes) {
       const startedMs = now();
-      round += 1;
+      lane.round += 1;
       cells.sweep();
-      const { guessing, trials } = await read(wishes.flatMap(open));
-      for (let parts = guessing; parts.length > 0; ) parts = await guess(parts);
-      spentMs += now() - startedMs;
+      const { guessing, trials } = await read(
+        lane,
+        wishes.flatMap((wish) => openPart(lane, wish)),
+      );
+      for (let parts = guessing; parts.length > 0; ) parts = await guess(lane, parts);
+      lane.spentMs += now() - startedMs;
       return trials;
     },
-    spentMs: () => spentMs,
+    spentMs: () => lane.spentMs,
     sweep: cells.sweep,
     heldCount: cells.heldCount,
     check: cells.check,
     dispose: kernel.dispose,
   };
+}
+
+function proposerOf(cells: DraftCells): Proposer {
+  return {
+    evidenceLevels: 1,
+    follow: () => ({
+      propose(sequence, countMax) {
+        const entry = cells.find(sequence);
+        if (entry === undefined || entry.guesses.length === 0 || entry.guessedAt !== sequence.tokenCount)
+          return undefined;
+        return { by: 'draft', tokens: Int32Array.from(entry.guesses.slice(0, countMax)), evidence: 0 };
+      },
+    }),
+  };
+}
+
+function drafterOf(lane: Lane): Drafter {
+  const { options, cells } = lane;
+  const { limits } = options.kernel;
+  return {
+    costs: options.costs,
+    tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
+    sequencesMax: limits.cacheSeqCount,
+    readTokensMax: limits.batchTokensMax,
+    evidence: 0,
+    missingCount(sequence) {
+      const entry = cells.find(sequence);
+      return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
+    },
+    isOff: () => lane.failureCount >= failuresMax,
+  };
+}
+
+function openPart({ cells, round }: Lane, wish: DraftWish): Part[] {
+  const { sequence } = wish;
+  const entry = cells.open(sequence, round);
+  return entry === undefined ? [] : [{ wish, sequence, entry }];
+}
+
+/** Reads what the parts' sequences grew by, and draws their first guesses. */
+async function read(
+  lane: Lane,
+  parts: readonly Part[],
+): Promise<{ readonly guessing: Part[]; readonly trials: readonly Trial[] }> {
+  const { kernel, costs, now } = lane.options;
+  const startedMs = now();
+  const { rowCount, drawn } = writeReads(lane, parts);
+  if (rowCount === 0 || !(await decode(lane, rowCount))) return { guessing: [], trials: [] };
+  const tokens = await kernel.sample(drawn.map(({ row }) => row));
+  // One or two tokens of each sequence are no more than a guess is.
+  if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
+  else costs.observeGuess(parts.length, now() - startedMs);
+  const guessing: Part[] = [];
+  const hits = new Map<Sequence, boolean[]>();
+  for (const [index, { part, known }] of drawn.entries()) {
+    const token = must(tokens[index], 'one draw per row');
+    if (known !== undefined) hits.set(part.sequence, [...(hits.get(part.sequence) ?? []), token === known]);
+    else if (take(lane, part, token)) guessing.push(part);
+  }
+  return { guessing, trials: [...hits].map(([sequence, found]) => ({ sequence, hits: found })) };
+}
+
+/** One more guess for each; answers those that have one and want more. */
+async function guess(lane: Lane, parts: readonly Part[]): Promise<Part[]> {
+  const { kernel, costs, now } = lane.options;
+  const wanting = parts.filter(
+    ({ sequence, entry, wish }) => sequence.state === 'running' && entry.guesses.length < wish.guessCount,
+  );
+  if (wanting.length === 0 || !lane.cells.reserve(wanting.length, lane.round)) return [];
+  const startedMs = now();
+  const rows = wanting.map((part, index) => {
+    const { sequence, entry } = part;
+    writeAhead(sequence, Int32Array.from(entry.guesses));
+    writeRow(kernel, index, { part, position: sequence.tokenCount + entry.guesses.length - 1 });
+    kernel.batch.outputs[index] = 1;
+    return sampleRow(sequence, index, entry.guesses.length);
+  });
+  if (!(await decode(lane, wanting.length))) return [];
+  for (const { entry } of wanting) entry.heldCount += 1;
+  const tokens = await kernel.sample(rows);
+  costs.observeGuess(wanting.length, now() - startedMs);
+  return wanting.filter((part, index) => take(lane, part, must(tokens[index], 'one draw per row')));
+}
+
+/** Rows of what the parts have to read, as far as batch and cache have room; those that only need a token come first. */
+function writeReads(
+  { options: { kernel }, cells, round }: Lane,
+  parts: readonly Part[],
+): { readonly rowCount: number; readonly drawn: readonly DrawnRow[] } {
+  const { limits, batch } = kernel;
+  const drawn: DrawnRow[] = [];
+  let rowCount = 0;
+  const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
+  for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
+    const { sequence, entry, wish } = part;
+    const from = entry.heldCount;
+    const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
+    if (count < 1 || !knows(kernel, sequence.tokens.subarray(from, from + count))) continue;
+    if (!cells.reserve(count, round)) continue;
+    for (let position = from; position < from + count; position++) {
+      writeRow(kernel, rowCount, { part, position });
+      const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });
+      if (draw !== undefined) {
+        batch.outputs[rowCount] = 1;
+        drawn.push(draw);
+      }
+      rowCount += 1;
+    }
+    entry.heldCount += count;
+  }
+  return { rowCount, drawn };
+}
+
+/** The draft model's vocabulary may be a little shorter; a token beyond it would fail the whole batch. */
+function knows({ limits }: Kernel, tokens: Int32Array): boolean {
+  return tokens.every((token) => token < limits.vocabularySize);
+}
+
+function writeRow(
+  { batch }: Kernel,
+  row: number,
+  { part: { sequence, entry }, position }: { readonly part: Part; readonly position: number },
+): void {
+  batch.tokens[row] = must(sequence.tokens[position], 'a token for each position');
+  batch.positions[row] = position;
+  batch.cacheSeqs[row] = entry.seq;
+  batch.outputs[row] = 0;
+}
+
+/** False where the kernels failed: what the cache holds is unknown then, and everything is read again. */
+async function decode(lane: Lane, rowCount: number): Promise<boolean> {
+  const { kernel, warn } = lane.options;
+  const outcome = await kernel.decode(rowCount);
+  lane.failureCount = outcome.kind === 'done' ? 0 : lane.failureCount + 1;
+  if (outcome.kind === 'done') return true;
+  lane.cells.clear();
+  if (lane.failureCount === failuresMax)
+    warn(`the draft model guesses no more: ${outcome.kind === 'failed' ? outcome.reason : 'its cache had no room'}`);
+  return false;
+}
+
+/** Whether the guess was taken: nothing is guessed beyond what ends a sequence. */
+function take({ options, endTokens }: Lane, { sequence, entry }: Part, token: number): boolean {
+  const isKnown = token >= 0 && token < options.vocabularySize;
+  if (!isKnown || endTokens.has(token) || sequence.command.stopTokenIds.some((stop) => stop === token)) return false;
+  entry.guesses.push(token);
+  return true;
 }
 
 /** The draw of a row: the first guess after a sequence's last token, or in a trial one that is held against its next token. */
