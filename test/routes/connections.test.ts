@@ -85,16 +85,18 @@ describe('a client that vanishes', () => {
 
   it('while its prompt is tokenized never reaches the engine', async () => {
     let release: (tokens: Int32Array) => void = () => undefined;
-    const { engine, port } = await open({
+    const { app, engine, port } = await open({
       chatEncoder: { showsTools: true, encodeChat: () => new Promise((resolve) => (release = resolve)) },
     });
+    const sockets: Socket[] = [];
+    app.server.on('connection', (each) => sockets.push(each));
     const before = release;
     const { socket, closed } = await dial(port);
     socket.write(chatPost({ stream: true }));
     await waitUntil(() => release !== before, 'the prompt is being tokenized');
     socket.destroy();
     await closed();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitUntil(() => sockets.every((each) => each.closed), 'the server knows');
     release(Int32Array.of(1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(engine.commands).toHaveLength(0);
