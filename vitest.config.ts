@@ -6,8 +6,8 @@ import { defineConfig } from 'vitest/config';
 
 const cores = availableParallelism();
 
-/** Servers that are measured: their time, or their memory at full load. Each has the machine to itself. */
-const measured = ['connections', 'slow-reader', 'soak'].map((name) => `test/e2e/${name}.test.ts`);
+/** Tests that measure a server's time or memory, or compute on every core: each has the machine to itself. */
+const alone = ['connections', 'slow-reader', 'soak', 'threads'].map((name) => `test/e2e/${name}.test.ts`);
 
 const endToEnd = {
   setupFiles: ['test/e2e/checked-answers.ts'],
@@ -41,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: measured,
+          exclude: alone,
           ...endToEnd,
           // A server computes on one core (test/e2e/server.ts), and its test mostly waits for it: as many files as cores, up to
           // two, then one for every two cores.
@@ -51,8 +51,8 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'e2e-measured',
-          include: measured,
+          name: 'e2e-alone',
+          include: alone,
           ...endToEnd,
           maxWorkers: 1,
           fileParallelism: false,
