@@ -32,8 +32,9 @@ export default defineConfig({
           exclude: ['test/architecture.test.ts', 'test/e2e/**'],
           // Vitest's own choice leaves a core to itself, which has little to compute while tests run.
           maxWorkers: cores,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          // For what hangs alone: a machine that others use too may take ten times as long.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },
