@@ -1,23 +1,15 @@
 // Probes, models, request ids, CORS and logs.
 
 import pino from 'pino';
-import { afterEach, describe, expect, it } from 'vitest';
-import { must } from '../../src/assert.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel, testPrecision } from '../fakes/http-app.ts';
+import { describe, expect, it } from 'vitest';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
+import { type TestAppOptions, testModel, testPrecision } from '../fakes/http-app.ts';
 import { numbersOf } from '../precision/gate/canaries.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'the answer');
-  return current;
-}
+const { open, opened } = appOfEachTest({ answer: 'the answer' });
 
 async function get(url: string) {
-  const response = await must(current, 'open() was called').app.inject(url);
+  const response = await opened().app.inject(url);
   return [response.statusCode, response.json()];
 }
 
@@ -207,7 +199,6 @@ describe('the log', () => {
       const lines = await logOf({}, payload);
       expect(lines.length).toBeGreaterThan(1);
       expect(JSON.stringify(lines)).not.toMatch(/private|answer"|the an/);
-      await current?.app.close();
     }
   });
 

@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function run(argv: readonly string[]) {
-  const line = parseCommandLine(['recommend', ...argv, '--gpu', 'off']);
+  const line = parseCommandLine(['recommend', ...argv, '--gpu', 'off', '--threads', '1']);
   if (line.kind !== 'tool') throw new Error(JSON.stringify(line));
   let printed = '';
   const print = (text: string): void => {
