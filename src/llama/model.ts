@@ -50,9 +50,11 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
   const { native, nativeLog } = libraries;
   nativeLog.takeErrors();
   const progress = registerProgress(options.onProgress);
+  const devices = libraries.gpu === 'off' ? noDevices() : null;
   try {
     const params = {
       ...native.llama_model_default_params(),
+      devices,
       n_gpu_layers: libraries.gpu === 'off' ? 0 : options.gpuLayers,
       vocab_only: options.load === 'vocabulary',
       no_alloc: options.load === 'measure',
@@ -72,7 +74,18 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
     return describeModel(libraries, pointer);
   } finally {
     if (progress !== null) koffi.unregister(progress);
+    if (devices !== null) koffi.free(devices);
   }
+}
+
+/**
+ * An empty list of devices, ended by a null. Why it is needed with no layer on a GPU: where libraries find one, llama.cpp still sends it
+ * the large matrix products and the attention.
+ */
+function noDevices(): bigint {
+  const list = koffi.alloc('void*', 1) as bigint;
+  koffi.encode(list, 'void*', null);
+  return list;
 }
 
 function registerProgress(onProgress: ((fraction: number) => void) | undefined): bigint | null {

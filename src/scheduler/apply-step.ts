@@ -227,6 +227,7 @@ export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: numbe
   if (isChange && expectedMs !== undefined) return;
   // What guesses cost is learned apart: the cost of a step without them is what they are held against.
   if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
+  if (shape.decodeCount > 0 && shape.promptTokenCount > 0) state.aim.observe(stepMs, state.options.itlTargetMs);
   if (state.speculation !== undefined) noteStep(state.speculation, { ...shape, extraRows: plan.extraRows }, stepMs);
 }
 

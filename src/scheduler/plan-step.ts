@@ -101,7 +101,7 @@ function promptBudget(state: SchedulerState, plan: StepPlan, nowMs: number): num
     decodeCount,
     promptCount: state.sequences.size - decodeCount,
     promptDepth: nextPromptDepth(state, plan),
-    itlTargetMs: state.options.itlTargetMs,
+    itlTargetMs: state.aim.plannedMs(state.options.itlTargetMs),
     queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
     budgetTokens: state.options.stepTokensMax + others.length,
   });
@@ -127,7 +127,10 @@ function planPrompts(state: SchedulerState, plan: StepPlan, budget: number): num
   return left;
 }
 
-/** A prompt may go over the budget by this share where that finishes it: a crumb costs a step's fixed part once more. */
+/**
+ * A prompt may go over the budget by this share where that finishes it: a crumb costs a step's fixed part once more.
+ * Not where a target was asked for: then a gap that is longer is one too long.
+ */
 const finishingShare = 1.5;
 
 function chunkOf(
@@ -137,7 +140,8 @@ function chunkOf(
 ): number {
   const missing = uncomputedCount(sequence);
   const roomTokens = state.options.stepTokensMax - plan.tokenCount;
-  const count = missing <= Math.min(left * finishingShare, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  const share = state.options.itlTargetMs > 0 ? 1 : finishingShare;
+  const count = missing <= Math.min(left * share, roomTokens) ? missing : Math.min(missing, left, roomTokens);
   if (!hasUnscoredPrompt(sequence)) return count;
   const scoredCount = plan.chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
   return countWithinRows(sequence, count, (state.options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - scoredCount);

@@ -9,6 +9,7 @@ import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
 import { createSpeculation, type Speculation, type SpeculationOptions } from './speculation/speculation.ts';
+import { createTargetAim, type TargetAim } from './target-aim.ts';
 import { createWaitingQueue, type Policy, type WaitingQueue } from './waiting-queue.ts';
 
 export type Preemption = 'auto' | 'park' | 'recompute';
@@ -41,6 +42,7 @@ export interface SchedulerState {
   readonly endTokens: ReadonlySet<number>;
   readonly queue: WaitingQueue;
   readonly costs: CostModel;
+  readonly aim: TargetAim;
   readonly turns: AdapterTurns;
   /** Sequences of each adapter that had any. */
   readonly adapterCounts: Map<string, AdapterCount>;
@@ -92,6 +94,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     endTokens: new Set<number>(options.endTokenIds),
     queue: createWaitingQueue(options.policy),
     costs,
+    aim: createTargetAim(),
     turns: createAdapterTurns(),
     adapterCounts: new Map(),
     speculation: options.speculation === undefined ? undefined : startSpeculation(options.speculation, costs),

@@ -156,7 +156,8 @@ const schedulingSettings = {
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'milliseconds',
-    meaning: 'Inter-token time to keep while prompts are being read; 0 means twice that of a quiet step.',
+    meaning:
+      'Inter-token time that nearly all steps stay within while prompts are being read; 0 means twice that of a quiet step, and more while many wait.',
   }),
   policy: z.enum(['fcfs', 'priority', 'fair']).prefault('fcfs').register(settingFacts, {
     group: 'Scheduling',
