@@ -48,8 +48,4 @@ test('what a short run finds is kept, and serves', async () => {
   expect(told).toMatchObject({ tuned: true, settings: { microBatch: 96 }, overridden: ['threads'] });
   expect(await server.logged('settings')).toMatchObject({ settings: { microBatch: 96, threads: 1 } });
   expect(await textOf(server.url, { prompt: 'Once upon a time', temperature: 0, max_tokens: 8 })).not.toBe('');
-  await server.stop();
-
-  const other = serverForTest(['--weights-cache', folder, ...shape, '--kv', 'f16', '--tuned']);
-  await expect(other).rejects.toThrow(/KV type: tuned with q8_0, here f16.*Run: octet tune .*--kv f16/s);
 });

@@ -154,10 +154,17 @@ async function keepAndTell(flags: Flags, { settings, sources }: Given, found: Fo
     conditions: { sequencesMax: settings.sequencesMax, kvLayout: settings.kvLayout, context: settings.context },
     report,
   } as const;
-  const path = await keepTuning(folder, result);
+  // What took a minute to find is told also where it cannot be kept.
+  const kept = await keepTuning(folder, result).then(
+    (path) => ({ kind: 'kept', path }) as const,
+    (error: unknown) => ({ kind: 'lost', reason: error instanceof Error ? error.message : String(error) }) as const,
+  );
+  const code = kept.kind === 'kept' ? 0 : 1;
+  if (kept.kind === 'lost')
+    terminal.tell(`the result cannot be kept, so that --tuned will not find it: ${kept.reason}`);
   if (flags.json) {
-    terminal.print(JSON.stringify({ ...result, path }, null, 2));
-    return 0;
+    terminal.print(JSON.stringify({ ...result, path: kept.kind === 'kept' ? kept.path : null }, null, 2));
+    return code;
   }
   const byHand = flagsOf(report);
   terminal.print(
@@ -166,7 +173,8 @@ async function keepAndTell(flags: Flags, { settings, sources }: Given, found: Fo
       .join(', ')}\n`,
   );
   terminal.print(formatReport(report));
-  terminal.print(`\nkept in ${path}; ${serveCommandLine(settings, sources)} --tuned uses it`);
+  if (kept.kind === 'kept')
+    terminal.print(`\nkept in ${kept.path}; ${serveCommandLine(settings, sources)} --tuned uses it`);
   if (byHand !== '') terminal.print(`by hand: ${byHand}`);
-  return 0;
+  return code;
 }
