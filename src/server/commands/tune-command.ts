@@ -10,6 +10,7 @@ import { type FlagValues, settingOptions, termOf } from '../settings-flags.ts';
 import { settingList } from '../settings-list.ts';
 import type { Settings } from '../settings-schema.ts';
 import type { Device } from '../tune/device.ts';
+import type { KeptTuning } from '../tune/kept-results.ts';
 import type { PreparedModel } from '../tune/prepare-model.ts';
 import type { TuningReport } from '../tune/report.ts';
 import { knobs } from '../tune/speed-values.ts';
@@ -135,15 +136,13 @@ interface Found {
   readonly terminal: Terminal;
 }
 
-async function keepAndTell(flags: Flags, { settings, sources }: Given, found: Found): Promise<number> {
-  const [{ identityOf }, { keepTuning }, { flagsOf, formatReport }, { serveCommandLine, tuningHome }] =
-    await Promise.all([
-      import('../tune/identity.ts'),
-      import('../tune/kept-results.ts'),
-      import('../tune/tune-table.ts'),
-      import('../tune/tuned-settings.ts'),
-    ]);
-  const { device, report, model, terminal } = found;
+async function keepAndTell(flags: Flags, given: Given, { device, report, model, terminal }: Found): Promise<number> {
+  const [{ identityOf }, { keepTuning }, { tuningHome }] = await Promise.all([
+    import('../tune/identity.ts'),
+    import('../tune/kept-results.ts'),
+    import('../tune/tuned-settings.ts'),
+  ]);
+  const { settings } = given;
   const folder = tuningHome(settings);
   const result = {
     kind: 'octet-tuning',
@@ -155,26 +154,34 @@ async function keepAndTell(flags: Flags, { settings, sources }: Given, found: Fo
     report,
   } as const;
   // What took a minute to find is told also where it cannot be kept.
-  const kept = await keepTuning(folder, result).then(
-    (path) => ({ kind: 'kept', path }) as const,
-    (error: unknown) => ({ kind: 'lost', reason: error instanceof Error ? error.message : String(error) }) as const,
-  );
-  const code = kept.kind === 'kept' ? 0 : 1;
-  if (kept.kind === 'lost')
-    terminal.tell(`the result cannot be kept, so that --tuned will not find it: ${kept.reason}`);
-  if (flags.json) {
-    terminal.print(JSON.stringify({ ...result, path: kept.kind === 'kept' ? kept.path : null }, null, 2));
-    return code;
-  }
+  const path = await keepTuning(folder, result).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    terminal.tell(`the result cannot be kept, so that --tuned will not find it: ${reason}`);
+    return undefined;
+  });
+  if (flags.json) terminal.print(JSON.stringify({ ...result, path: path ?? null }, null, 2));
+  else await tellPeople(result, given, { path, terminal });
+  return path === undefined ? 1 : 0;
+}
+
+interface Telling {
+  /** Where the result is kept; undefined where it could not be. */
+  readonly path: string | undefined;
+  readonly terminal: Terminal;
+}
+
+async function tellPeople(
+  { model, identity, report }: KeptTuning,
+  { settings, sources }: Given,
+  { path, terminal }: Telling,
+): Promise<void> {
+  const [{ flagsOf, formatIdentity, formatReport }, { serveCommandLine }] = await Promise.all([
+    import('../tune/tune-table.ts'),
+    import('../tune/tuned-settings.ts'),
+  ]);
+  terminal.print(`${model}: ${formatIdentity(identity)}\n`);
+  terminal.print(`${formatReport(report)}\n`);
+  if (path !== undefined) terminal.print(`kept in ${path}; ${serveCommandLine(settings, sources)} --tuned uses it`);
   const byHand = flagsOf(report);
-  terminal.print(
-    `${model.name}: ${Object.entries(result.identity)
-      .map((fact) => fact.join(' '))
-      .join(', ')}\n`,
-  );
-  terminal.print(formatReport(report));
-  if (kept.kind === 'kept')
-    terminal.print(`\nkept in ${kept.path}; ${serveCommandLine(settings, sources)} --tuned uses it`);
   if (byHand !== '') terminal.print(`by hand: ${byHand}`);
-  return code;
 }

@@ -15,13 +15,11 @@ export interface MachineParts {
   readonly model: LlamaModel;
   /** The same, loaded to `measure`. */
   readonly measured: LlamaModel;
-  /** Memory for weights and cache, as it was before the weights were loaded. */
-  readonly availableBytes: number;
+  /** Memory for weights and cache, as it was before the weights were loaded; undefined where the engine would not go by it. */
+  readonly availableBytes: number | undefined;
 }
 
 export interface NativeMachine extends TuningMachine {
-  /** What an engine would have under the defaults. */
-  readonly planned: Sizes;
   /** Cells of one sequence in the caches that are timed. */
   readonly slabTokens: number;
   /** Rows that the timed sequences may be. */
@@ -49,7 +47,6 @@ export async function createNativeMachine(parts: MachineParts): Promise<NativeMa
   const kernelOf = ({ kernel }: Sizes) => createKernel({ ...kernel, model, cellCount: slabTokens * sequencesMax });
   let sizes: VisitSizes | undefined;
   return {
-    planned,
     slabTokens,
     sequencesMax,
     now: () => performance.now(),
@@ -73,11 +70,12 @@ export async function createNativeMachine(parts: MachineParts): Promise<NativeMa
 
 /** Plans, each made once: threads take no memory that is planned. */
 function createPlans({ configuration, measured, availableBytes }: MachineParts) {
+  const given = availableBytes === undefined ? {} : { availableBytes };
   const plans = new Map<string, Promise<Sizes>>();
   return async (values: SpeedValues): Promise<Sizes> => {
     const { threads, batchThreads, samplingThreads, ...sized } = values;
     const key = JSON.stringify(sized);
-    const plan = plans.get(key) ?? planSizes(withSpeedValues(configuration, values), measured, { availableBytes });
+    const plan = plans.get(key) ?? planSizes(withSpeedValues(configuration, values), measured, given);
     plans.set(key, plan);
     const sizes = await plan;
     return { ...sizes, kernel: { ...sizes.kernel, threads, batchThreads, samplingThreads: samplingThreads - 1 } };

@@ -42,8 +42,10 @@ export async function runTuning(wish: TuningWish, onProgress: OnProgress): Promi
 async function loadBoth(
   { modelPath, gpuLayers }: EngineConfiguration,
   libraries: Libraries,
-): Promise<{ readonly model: LlamaModel; readonly measured: LlamaModel; readonly availableBytes: number }> {
-  const availableBytes = memoryRoom(libraries).freeBytes;
+): Promise<{ readonly model: LlamaModel; readonly measured: LlamaModel; readonly availableBytes: number | undefined }> {
+  // With some layers on the GPU alone nobody knows which memory the cache will take.
+  const isSplit = libraries.gpu !== 'off' && gpuLayers >= 0;
+  const availableBytes = isSplit ? undefined : memoryRoom(libraries).freeBytes;
   const file = { libraries, path: modelPath, gpuLayers };
   const measured = await loadModel({ ...file, load: 'measure' });
   return { measured, availableBytes, model: await loadModel({ ...file, load: 'weights' }) };

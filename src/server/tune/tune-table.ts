@@ -2,6 +2,7 @@
 
 import { formatColumns } from '../../format.ts';
 import { settingList } from '../settings-list.ts';
+import type { Identity } from './identity.ts';
 import type { TuningReport } from './report.ts';
 import { changedKnobs } from './speed-values.ts';
 import type { Rehearsal } from './tune-request.ts';
@@ -9,6 +10,14 @@ import type { Rehearsal } from './tune-request.ts';
 export function formatReport(report: TuningReport): string {
   const parts = [formatTrials(report), '', formatLoads(report), '', formatOutcome(report)];
   return parts.join('\n');
+}
+
+/** What a result is for, in a line: what is absent is left out. */
+export function formatIdentity(identity: Identity): string {
+  return Object.entries(identity)
+    .filter(([, value]) => value !== 'none')
+    .map((fact) => fact.join(' '))
+    .join(', ');
 }
 
 type LoadRow = TuningReport['loads'][number];
