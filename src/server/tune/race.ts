@@ -54,8 +54,7 @@ export async function race(options: RaceOptions): Promise<RaceResult> {
   let longestMs = 0;
   for (let roundCount = 0; ; ) {
     const startedMs = options.now();
-    if (startedMs + longestMs > options.deadlineMs)
-      return { verdict: 'out-of-time', roundCount, estimates: estimatesOf(options, logs), costs };
+    if (startedMs + longestMs > options.deadlineMs) return endInTime(options, { roundCount, logs, costs });
     await runRound(options, { roundCount, logs, costs });
     roundCount += 1;
     longestMs = Math.max(longestMs, options.now() - startedMs);
@@ -64,6 +63,16 @@ export async function race(options: RaceOptions): Promise<RaceResult> {
     const verdict = judgeRace(options, estimates, roundCount);
     if (verdict !== 'open') return { verdict, roundCount, estimates, costs };
   }
+}
+
+/** Rounds after which a race that ran out of time may still be won. */
+const roundsLeast = 3;
+
+function endInTime(options: RaceOptions, { roundCount, logs, costs }: Gathered): RaceResult {
+  const estimates = estimatesOf(options, logs);
+  const rounds = { ...options.rounds, min: Math.min(options.rounds.min, roundsLeast) };
+  const isWon = roundCount > 0 && judgeRace({ ...options, rounds }, estimates, roundCount) === 'better';
+  return { verdict: isWon ? 'better' : 'out-of-time', roundCount, estimates, costs };
 }
 
 export interface SelfRace {

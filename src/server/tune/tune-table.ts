@@ -74,16 +74,30 @@ function formatTrials({ trials }: TuningReport): string {
 }
 
 function formatOutcome(report: TuningReport): string {
-  const { defaults, tuned, confirmation, trials } = report;
+  const { defaults, tuned, confirmation } = report;
   const changed = changedKnobs(defaults, tuned);
-  const wanting = trials.some(({ verdict }) => verdict === 'out-of-time')
-    ? ['Time was short for some of it: a larger --seconds tells more.']
-    : [];
+  const wanting = wantingOf(report);
   if (changed.length > 0)
     return [...changed.map((knob) => `${knob}: ${tuned[knob]} instead of ${defaults[knob]}`), ...wanting].join('\n');
   const lost =
     confirmation === undefined ? '' : ` (what seemed better did not win against them: ${confirmation.rounds} rounds)`;
   return [`The defaults are best here${lost}.`, ...wanting].join('\n');
+}
+
+/** Noise from which a machine counts as busy with something else. */
+const busyNoise = 0.1;
+
+/** What kept the run from telling more. */
+function wantingOf({ trials, confirmation, loads }: TuningReport): readonly string[] {
+  const noise = Math.max(0, ...loads.map((load) => load.noise));
+  const isShort = [...trials, ...(confirmation === undefined ? [] : [confirmation])].some(
+    ({ verdict }) => verdict === 'out-of-time',
+  );
+  const factor = `the same values differed by a factor of ${Math.exp(noise).toFixed(2)} from one time to the next`;
+  return [
+    ...(noise > busyNoise ? [`The machine was busy: ${factor}. Run it again when nothing else runs.`] : []),
+    ...(isShort ? ['Time was short for some of it: a larger --seconds tells more.'] : []),
+  ];
 }
 
 /** `--threads 1 --batch-threads 2`; empty where nothing has to be set. */

@@ -39,6 +39,8 @@ test('where nothing won, it says so, and what had seemed to', () => {
   const { confirmation, ...rest } = { ...report, tuned: defaults, settings: {}, trials: [] };
   expect(formatReport(rest)).toMatch(/The defaults are best here\.$/);
   expect(flagsOf(rest)).toBe('');
+  const busy = { ...rest, loads: [{ name: 'decode-1', cost: 8, noise: 0.7 }] };
+  expect(formatReport(busy)).toContain('The machine was busy: the same values differed by a factor of 2.01');
   const lost = { ...rest, confirmation: { values: report.tuned, verdict: 'no-better', rounds: 12 } } as const;
   expect(formatReport(lost)).toContain('what seemed better did not win against them: 12 rounds');
 });
