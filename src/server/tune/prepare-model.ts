@@ -27,7 +27,12 @@ interface PrepareOptions {
 
 /** Downloads the model and makes its weights, where that was not done before. Throws an Error for the operator. */
 export async function prepareModel(settings: Settings, { signal, warn }: PrepareOptions): Promise<PreparedModel> {
-  const modelPath = await resolveModelSource(settings.model, { directory: defaultModelDirectory() });
+  const download = createProgressLine('downloading');
+  const modelPath = await resolveModelSource(settings.model, {
+    directory: defaultModelDirectory(),
+    onProgress: ({ downloadedBytes, totalBytes }) => download.show(totalBytes > 0 ? downloadedBytes / totalBytes : 0),
+  });
+  download.end();
   await checkGguf(modelPath);
   const name = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
   const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
