@@ -2,7 +2,7 @@
 // Why apart from the kernel: memory.ts makes contexts of the same parameters only to hear what they would allocate.
 
 import type { KvLayout } from '../kernel-port.ts';
-import { isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
+import { type FlashAttention, isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
 import type { LlamaModel } from './model.ts';
 import { type ContextPointer, callAsync } from './native.ts';
 import type { ContextParams } from './native-structs.ts';
@@ -22,7 +22,12 @@ export interface ContextOptions {
   /** Tokens that the kernels compute at once; a step is cut into these. */
   readonly microBatchTokens: number;
   readonly kvTypes: KvTypes;
+  /** Threads that compute a step of one row. */
   readonly threads: number;
+  /** Threads that compute longer ones. Default: as many. */
+  readonly batchThreads?: number;
+  /** Default: `auto`. */
+  readonly flashAttention?: FlashAttention;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;
   /** Makes vectors of every token, or with `rank` the ranking head's outputs of every sequence, instead of being drawn from. */
@@ -59,6 +64,9 @@ function embeddingParams({ embedding }: ContextOptions): Pick<ContextParams, 'em
   return embedding === undefined ? { embeddings: false } : { embeddings: true, pooling_type: nativePooling[embedding] };
 }
 
+/** enum llama_flash_attn_type. Quantized values can be read with it alone. */
+const nativeFlash = { auto: -1, off: 0, on: 1 } as const;
+
 function contextParams(options: ContextOptions): ContextParams {
   const { model, kvTypes: types } = options;
   const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
@@ -70,10 +78,10 @@ function contextParams(options: ContextOptions): ContextParams {
     n_seq_max: nativeSeqMax(options),
     n_outputs_max: outputsMaxOf(options),
     n_threads: options.threads,
-    n_threads_batch: options.threads,
+    n_threads_batch: options.batchThreads ?? options.threads,
     type_k: kvTypes[types.k].id,
     type_v: kvTypes[types.v].id,
-    flash_attn_type: isQuantized(types.v) ? 1 : -1,
+    flash_attn_type: isQuantized(types.v) ? nativeFlash.on : nativeFlash[options.flashAttention ?? 'auto'],
     kv_unified: options.layout === 'pooled',
     // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
     swa_full: false,

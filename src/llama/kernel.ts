@@ -73,12 +73,12 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
   return kernel;
 }
 
-function checkOptions({ model, kvTypes: types, threads }: KernelOptions): void {
+function checkOptions({ model, kvTypes: types, threads, batchThreads = threads }: KernelOptions): void {
   const { shape, libraries } = model;
   const check = checkKvTypes({ ...types, headSizeK: shape.headSizeK, headSizeV: shape.headSizeV, gpu: libraries.gpu });
   const fault = generationObstacle(shape) ?? check.errors[0];
   if (fault !== undefined) throw new Error(fault);
-  assert(threads >= 1, `threads must be >= 1. Given: ${threads}`);
+  for (const count of [threads, batchThreads]) assert(count >= 1, `threads must be >= 1. Given: ${count}`);
 }
 
 async function createParts(options: KernelOptions, context: ContextPointer): Promise<Parts> {
@@ -104,12 +104,12 @@ async function createParts(options: KernelOptions, context: ContextPointer): Pro
       parkableSeqCount: native.llama_n_seq_max(context),
     }),
     sampler: await createSampler({ logits, endTokenIds, threadCount: samplingThreadCount(options) }),
-    pool: attachThreadpool(libraries, context, options.threads),
+    pool: attachThreadpool(libraries, context, options),
   };
 }
 
-function samplingThreadCount({ samplingThreads, threads }: KernelOptions): number {
-  return samplingThreads ?? Math.min(threads - 1, samplingThreadsMax);
+function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {
+  return samplingThreads ?? Math.min(Math.max(threads, batchThreads) - 1, samplingThreadsMax);
 }
 
 function assembleKernel(parts: Parts): NativeKernel {

@@ -14,6 +14,7 @@ import { gateSettings } from './settings-gate.ts';
 import { responsesSettings } from './settings-responses.ts';
 import { serverSettings } from './settings-server.ts';
 import { speculationSettings } from './settings-speculation.ts';
+import { speedSettings } from './settings-speed.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -88,7 +89,7 @@ const modelSettings = {
   threads: z.int().min(0).max(1024).prefault(0).register(settingFacts, {
     group: 'Model',
     unit: 'threads',
-    meaning: 'CPU threads for the kernels; 0 means one per physical core.',
+    meaning: 'CPU threads for the kernels; 0 means one per core.',
   }),
 };
 
@@ -256,6 +257,7 @@ const loggingSettings = {
 /** Input: settings as written in a file. Output: settings as the program uses them, sizes in bytes. */
 export const settingsSchema = z.object({
   ...modelSettings,
+  ...speedSettings,
   ...serverSettings,
   ...cacheSettings,
   ...gateSettings,

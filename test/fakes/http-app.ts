@@ -8,6 +8,7 @@ import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import type { StoreLimits } from '../../src/routes/responses/store.ts';
 import { buildApp } from '../../src/server/app.ts';
 import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../../src/text-ports.ts';
+import type { TuningStatus } from '../../src/tuning-status.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
 import { createByteTokenizer, createLineEncoder, createLinePairs } from './tokenizer.ts';
 
@@ -34,6 +35,7 @@ export interface TestAppOptions {
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
   readonly precision?: PrecisionStatus;
+  readonly tuning?: TuningStatus;
   /** Names of adapters, served as testModel:NAME. */
   readonly adapters?: readonly string[];
   readonly responses?: Partial<StoreLimits>;
@@ -92,6 +94,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     },
     systemFingerprint: () => 'fp_test',
     precision: () => options.precision ?? testPrecision,
+    tuning: options.tuning ?? { kind: 'off' },
     logPrompts: options.logPrompts ?? false,
     keyRing: options.keyRing,
     responses: { responsesMax: 100, bytesMax: 1_000_000, ageMsMax: 3_600_000, ...options.responses },

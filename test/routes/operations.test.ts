@@ -36,6 +36,20 @@ describe('precision', () => {
     ]);
   });
 
+  it('tells whether tuned values are in use, and what they gain', async () => {
+    await open();
+    expect(await get('/v1/octet/tuning')).toEqual([200, { object: 'octet.tuning', model: testModel, tuned: false }]);
+    const loads = [
+      { name: 'decode-1', defaultMs: 8, ratio: 0.8 },
+      { name: 'prompt', defaultMs: 1, ratio: undefined },
+    ];
+    const at = '2026-11-26T04:00:00.000Z';
+    await open({ tuning: { kind: 'tuned', at, settings: { threads: 4 }, overridden: ['microBatch'], loads } });
+    const [, body] = await get('/v1/octet/tuning');
+    expect(body).toMatchObject({ tuned: true, at, settings: { threads: 4 }, overridden: ['microBatch'] });
+    expect(body).toMatchObject({ loads: [{ name: 'decode-1', default_ms: 8, ratio: 0.8 }, { ratio: null }] });
+  });
+
   it('tells what was given up on the way', async () => {
     const kv = { k: 'q4_0', v: 'q4_0' } as const;
     const numbers = numbersOf(0.004, 0.96);

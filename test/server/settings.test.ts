@@ -179,6 +179,7 @@ describe('faults', () => {
     ['--kv-blocks 8 --kv-memory 1G', 'kvBlocks and kvMemory exclude each other'],
     ['--kv-blocks 8 --kv-memory 1G --port x', 'kvBlocks and kvMemory exclude each other'],
     ['--weights file --imatrix m.gguf', 'weights and imatrix exclude each other'],
+    ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],
     ['--api-keys 12345678', '--api-keys is not a setting (flag). Did you mean OCTET_API_KEYS?'],
@@ -204,6 +205,9 @@ describe('faults', () => {
     };
     expect(text('quantize in.gguf --bogus')).toMatch(
       /^One fault in the command line:\n {2}unknown option '--bogus'\noctet quantize --help lists its options\.$/,
+    );
+    expect(text('tune --seconds 0 --threads many')).toMatch(
+      /--seconds must be .*Given: 0; threads must be .*Given: "many"/,
     );
     expect(text('cache burn')).toMatch(/the action must be list or clear.*\noctet cache --help lists its options\.$/);
     expect(text('--bogus')).toMatch(/Flags follow a command.*\noctet serve --help lists every setting\.$/);

@@ -2,6 +2,7 @@
 
 import type { Pooling } from '../../embedding-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
+import type { FlashAttention } from '../../kv-types.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
 /** A LoRA adapter that was found to fit the model. */
@@ -22,8 +23,13 @@ export interface EngineConfiguration {
   readonly gpu: 'auto' | 'cuda' | 'vulkan' | 'metal' | 'off';
   /** Layers on the GPU; -1 means all. */
   readonly gpuLayers: number;
-  /** 0 means one per physical core. */
+  /** For steps of one row; 0 means one per core. */
   readonly threads: number;
+  /** For longer ones; 0 means as many. */
+  readonly batchThreads?: number;
+  /** Threads that draw tokens, the engine's own among them; 0 means as many as compute, at most 8. */
+  readonly samplingThreads?: number;
+  readonly flashAttention?: FlashAttention;
   readonly kvTypes: string;
   readonly kvLayout: KvLayout | 'auto';
   /** 0 means as many as the memory plan allows. */

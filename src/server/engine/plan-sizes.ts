@@ -228,6 +228,17 @@ function kernelOptions(
     microBatchTokens: configuration.microBatchTokens,
     kvTypes: types,
     threads,
+    ...speedOptions(configuration),
+  };
+}
+
+/** What leaves the kernel its own defaults where nothing is wished. */
+function speedOptions({ batchThreads = 0, samplingThreads = 0, flashAttention = 'auto' }: EngineConfiguration) {
+  return {
+    flashAttention,
+    ...(batchThreads === 0 ? {} : { batchThreads }),
+    // The engine's own thread draws, too.
+    ...(samplingThreads === 0 ? {} : { samplingThreads: samplingThreads - 1 }),
   };
 }
 
