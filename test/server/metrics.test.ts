@@ -101,6 +101,7 @@ function populate(metrics: Metrics): void {
       stepMs: 5,
       decodeMs: 4,
       sampleMs: 0.5,
+      copyMs: 2,
       sequenceCount: 3,
       tokenCount: 40,
       masks: { rowCount: 2, waitMs: 0.3, threadMs: 4 },
