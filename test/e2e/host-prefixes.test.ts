@@ -13,13 +13,17 @@ const openings = [
   'the cat and the dog went to the park in the morning.',
   'my friend has a green boat and a little blue car.',
   'the sun was warm and the flowers in the garden were red.',
+  'a small fox ran over the hill to find his mother.',
+  'we had bread and milk and then we went to bed.',
+  'the old man told a story about a king and his horse.',
+  'in the winter the lake was white and the trees were cold.',
 ];
 
 describe.each([
-  { layout: 'per-sequence', flags: ['--sequences-max', '2', '--context', '512'], grain: 1, lostCount: 3 },
+  { layout: 'per-sequence', flags: ['--sequences-max', '2', '--context', '512'], grain: 1, lostCount: 6 },
   {
     layout: 'pooled',
-    flags: ['--sequences-max', '2', '--context', '192', '--kv-blocks', '12'],
+    flags: ['--sequences-max', '2', '--context', '256', '--kv-blocks', '16'],
     grain: 16,
     lostCount: 2,
   },
