@@ -56,8 +56,9 @@ export function settlePromotion(
   if (hostPrefixes === undefined || match === undefined) return;
   const { prefix, count } = match;
   sequence.filling = undefined;
-  // One that goes on from it will bring it back longer; where it was left early, another may want the rest.
-  if (!ok || 2 * count >= prefix.tokens.length) removeHostPrefix(hostPrefixes, prefix);
+  // What goes on from its end will bring it back longer; where it was left before, another may want the rest.
+  const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
+  if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
   if (!ok) return;
   const { cachedTokenCount } = leaseOf(sequence);
   noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: prefix.bytes, ms: elapsedMs });
