@@ -177,7 +177,7 @@ function statsOf(state: SchedulerState): SchedulerStats {
     parkedCount: state.parked.entries.size,
     hostPrefixBytes: state.hostPrefixes?.tier.bytesUsed ?? 0,
     hostPrefixCount: state.hostPrefixes?.entries.size ?? 0,
-    copies: structuredClone(state.copies),
+    copies: copiesNow(state),
     wastedTokenCount: state.totals.wastedTokens,
     stepCount: state.totals.steps,
     promptTokenCount: state.totals.promptTokens,
@@ -190,6 +190,12 @@ function statsOf(state: SchedulerState): SchedulerStats {
     acceptedTokenCount: state.speculation?.totals.acceptedTokenCount ?? 0,
     acceptedByPosition: [...(state.speculation?.totals.acceptedByPosition ?? [])],
   };
+}
+
+/** As they are now: the totals go on being counted. */
+function copiesNow({ copies }: SchedulerState): SchedulerStats['copies'] {
+  const { park, restore, demote, promote } = copies;
+  return { park: { ...park }, restore: { ...restore }, demote: { ...demote }, promote: { ...promote } };
 }
 
 function adaptersWith({ adapterCounts }: SchedulerState, has: (count: AdapterCount) => boolean): readonly string[] {
