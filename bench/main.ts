@@ -53,6 +53,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'cost of changing adapters between two steps',
       run: async (argv) => (await import('./adapter-changes.ts')).main(argv),
     },
+    'host-copies': {
+      meaning: 'states to host memory and back, beside computing them',
+      run: async (argv) => (await import('./host-copies.ts')).main(argv),
+    },
     allocator: {
       meaning: 'cost of cache operations at 10^3 to 10^6 blocks',
       run: (argv) => runProgram('./allocator.js', argv),

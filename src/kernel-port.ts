@@ -103,6 +103,11 @@ export interface Kernel {
   park(seq: CacheSeqId, tokenCount: number): ParkedState | undefined;
   /** Puts a parked state under an empty sequence id; false when the cache has no room. */
   restore(seq: CacheSeqId, state: ParkedState): boolean;
+  /**
+   * Gives a sequence the positions of a parked state that it lacks: all of them where it is empty, as it must be in a slab.
+   * What it has must be what the state begins with. False when the cache has no room; then it is as it was.
+   */
+  fill(seq: CacheSeqId, state: ParkedState): boolean;
   /** Bytes that `park` would copy now. */
   parkBytes(seq: CacheSeqId): number;
   dispose(): void;

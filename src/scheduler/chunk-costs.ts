@@ -25,8 +25,13 @@ export interface ChunkCosts {
 
 /** How much of a surprise is learned at once: a prompt's later chunks cost more, and must be followed quickly. */
 const learnedShare = 0.3;
-/** How much of it the other sizes take over: a machine that got slower is slower for them too. */
+/**
+ * How much of it the other sizes take over, in proportion: a machine that got slower is slower for them too. Not in
+ * milliseconds, or a small chunk's surprise, of several a token, would make a large one's tokens free.
+ */
 const sharedShare = 0.2;
+/** Of its size's mean: a step that stalled is not the machine's new speed. */
+const surpriseMax = 2;
 const doublings = 24;
 /** Depths are counted in this many tokens, so that both parts of the cost weigh alike at usual depths. */
 const depthUnit = 1000;
@@ -54,9 +59,10 @@ export function createChunkCosts(): ChunkCosts {
       return;
     }
     const surprise = (newest - known - msPerDepthUnit * depthUnits) / (1 + depthUnits * depthUnits);
+    const others = 1 + sharedShare * Math.min(surprise / known, surpriseMax);
     for (const [index, mean] of sizeMs.entries()) {
-      const share = index === doubling ? learnedShare : sharedShare;
-      sizeMs[index] = Math.max(mean + share * surprise, tokenMsMin);
+      const learned = index === doubling ? mean + learnedShare * surprise : mean * others;
+      sizeMs[index] = Math.max(learned, tokenMsMin);
     }
     msPerDepthUnit = Math.max(msPerDepthUnit + learnedShare * surprise * depthUnits, 0);
   }

@@ -81,7 +81,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const startedMs = now();
     stepStartedMs = startedMs;
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
-    performPlan(ports, plan);
+    const copyMs = performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
@@ -95,11 +95,12 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const drawing = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
     lastStepMs = endedMs - startedMs;
-    scheduler.observe(plan, lastStepMs);
+    scheduler.observe(plan, lastStepMs - copyMs);
     lastTiming = {
       stepMs: lastStepMs,
       decodeMs: decodedMs - decodeStartedMs,
       ...drawing,
+      copyMs,
       sequenceCount: plan.chunks.length,
       tokenCount: plan.tokenCount,
     };

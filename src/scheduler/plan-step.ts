@@ -3,8 +3,11 @@
 // The plan is data. The engine loop performs, in this order: parks, cache operations, restores, the batch.
 
 import { octetError } from '../errors.ts';
+import type { ParkedState } from '../kernel-port.ts';
+import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';
+import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf } from './host-copies.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
 import { promptTokensWithin } from './prompt-budget.ts';
@@ -158,6 +161,7 @@ interface AdmissionBudget {
  */
 function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBudget): void {
   const passedOver: Sequence[] = [];
+  const copies = startCopies(state, plan);
   let left = budget.budget;
   let laterLeft = state.options.stepTokensMax;
   while (passedOver.length < pendingSkipsMax) {
@@ -165,8 +169,10 @@ function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBu
     if (sequence === undefined) break;
     if ((hasTurn(plan, sequence) ? left : laterLeft) <= 0) break;
     if (!makePlace(state, plan, sequence)) break;
+    const promotion = promotionOf(state, sequence);
+    if (!copies.allow(promotion)) break;
     state.queue.remove(sequence);
-    const outcome = admitOne(state, plan, { sequence, nowMs: budget.nowMs });
+    const outcome = admitOne(state, plan, { sequence, promotion, nowMs: budget.nowMs });
     if (outcome === 'admitted' && !hasTurn(plan, sequence)) {
       laterLeft -= uncomputedCount(sequence);
       continue;
@@ -190,7 +196,7 @@ function makePlace(state: SchedulerState, plan: StepPlan, waiting: Sequence): bo
   const victim = victimOf(state);
   if (victim === undefined || !state.queue.displaces(waiting, victim)) return false;
   // A sequence that is already in this plan must not lose its lease under it.
-  if (plan.chunks.some((chunk) => chunk.sequence === victim)) removeChunk(plan, victim);
+  removeChunk(plan, victim);
   preemptInto(state, plan.parks, victim);
   return state.running.length < state.options.sequencesMax && hasHeadroom(state, waiting);
 }
@@ -207,12 +213,24 @@ function hasHeadroom(state: SchedulerState, waiting: Sequence): boolean {
   return free + cached - (wanted - found) >= state.running.length;
 }
 
+/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed. */
+function startCopies(state: SchedulerState, plan: StepPlan) {
+  const msMax = copyMsMax(state);
+  return {
+    allow(promotion: HostMatch<ParkedState> | undefined): boolean {
+      const plannedMs = copyMsOf(state, plan.restores);
+      const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', promotion.prefix.bytes);
+      return plannedMs === 0 || plannedMs + nextMs <= msMax;
+    },
+  };
+}
+
 type AdmitOutcome = Admission['kind'];
 
 function admitOne(
   state: SchedulerState,
   plan: StepPlan,
-  { sequence, nowMs }: { sequence: Sequence; nowMs: number },
+  { sequence, promotion, nowMs }: { sequence: Sequence; promotion: HostMatch<ParkedState> | undefined; nowMs: number },
 ): AdmitOutcome {
   if (sequence.parked !== undefined && restorePays(state, sequence)) {
     const computedCount = sequence.parked.tokenCount;
@@ -220,6 +238,15 @@ function admitOne(
     if (detached.kind !== 'admitted') return detached.kind;
     start(state, sequence, { lease: detached.lease, computedCount, nowMs });
     plan.restores.push({ sequence, seq: detached.lease.seq });
+    return 'admitted';
+  }
+  if (promotion !== undefined) {
+    const filled = state.cache.admitToFill(cacheRequest(sequence), promotion.count);
+    if (filled.kind !== 'admitted') return filled.kind;
+    unpark(state, sequence);
+    start(state, sequence, { lease: filled.lease, computedCount: promotion.count, nowMs });
+    planPromotion(state, sequence, promotion);
+    plan.restores.push({ sequence, seq: filled.lease.seq });
     return 'admitted';
   }
   const admission = hasUnscoredPrompt(sequence)
@@ -235,8 +262,6 @@ function admitOne(
 function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const parkedCount = sequence.parked?.tokenCount ?? 0;
   const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
-  const missing = { tokens: parkedCount - cachedCount, depth: (parkedCount + cachedCount) / 2 };
-  const perTokenMs = state.costs.promptTokenMs(missing) ?? 0;
-  const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
-  return missing.tokens * perTokenMs > restoreMs || state.options.preemption === 'park';
+  const restoreMs = state.copyCosts.ms('restore', sequence.parked?.bytes.byteLength ?? 0);
+  return computeMs(state, cachedCount, parkedCount) > restoreMs || state.options.preemption === 'park';
 }

@@ -10,6 +10,7 @@
 import { assert } from '../assert.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { ParkedState } from '../kernel-port.ts';
+import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { CacheRequest, Lease } from '../kv/types.ts';
 import type { GenerateCommand } from '../ports.ts';
 import type { TimeLimit } from '../time-limit.ts';
@@ -41,6 +42,8 @@ export interface Sequence extends HeapMember {
   lease: Lease | undefined;
   /** Its state in host memory, while preempted by parking. */
   parked: ParkedState | undefined;
+  /** The prefix in host memory that it begins with, until the plan that copies it is performed. */
+  filling: HostMatch<ParkedState> | undefined;
   /** Answers to the same prompt that wait for this one's prompt to be computed. */
   siblings: Sequence[];
   /** The sequence whose `siblings` this one is in. */
@@ -91,6 +94,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     promptScoredCount: command.logprobs?.promptScoredCount ?? 0,
     lease: undefined,
     parked: undefined,
+    filling: undefined,
     siblings: [],
     forkOf: undefined,
     deadline: undefined,

@@ -1,10 +1,13 @@
 // Everything the scheduler knows, in one record: the modules beside this one are functions over it.
 
 import type { SequenceId, TokenId } from '../ids.ts';
+import type { ParkedState } from '../kernel-port.ts';
+import { createHostPrefixes, type HostPrefixes } from '../kv/host-prefixes.ts';
 import { createHostTier, type HostTier } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { SequenceEvent } from '../ports.ts';
+import type { CopyKind, CopyTotals, SequenceEvent } from '../ports.ts';
 import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
+import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
@@ -31,6 +34,8 @@ export interface SchedulerOptions {
   readonly kvBytesPerToken: number;
   /** Host memory for parked sequences. */
   readonly parkBytesMax: number;
+  /** Host memory for prefixes that make room in the cache; undefined where they are dropped. */
+  readonly hostPrefixes?: { readonly bytesMax: number; readonly hashSeed: number } | undefined;
   readonly endTokenIds: readonly TokenId[];
   /** Undefined computes nothing ahead. */
   readonly speculation?: SpeculationOptions | undefined;
@@ -62,8 +67,10 @@ export interface SchedulerState {
   waitingTokenCount: number;
   /** Host memory of parked sequences. */
   readonly parked: HostTier<SequenceId>;
-  /** Measured copying speed between cache and host memory. */
-  parkBytesPerMs: number;
+  /** Undefined where what makes room is dropped. */
+  readonly hostPrefixes: HostPrefixes<ParkedState> | undefined;
+  readonly copyCosts: CopyCosts;
+  readonly copies: Record<CopyKind, CopyTotals>;
 }
 
 /** How many sequences of an adapter wait, and run. */
@@ -82,9 +89,6 @@ export interface Totals {
   generationTokens: number;
   stepFailures: number;
 }
-
-/** Before anything was parked: a modest memory copy, there and back (1 GB/s). */
-const parkBytesPerMsUnmeasured = 1e6;
 
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
   const costs = createCostModel();
@@ -115,8 +119,26 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     arrivalCount: 0,
     waitingTokenCount: 0,
     parked: createHostTier(options.parkBytesMax),
-    parkBytesPerMs: parkBytesPerMsUnmeasured,
+    hostPrefixes: hostPrefixesOf(options, cache),
+    copyCosts: createCopyCosts(),
+    copies: { park: noCopies(), restore: noCopies(), demote: noCopies(), promote: noCopies() },
   };
+}
+
+/** Blocks that the tree of prefixes in host memory can have: beyond it (4 million tokens) the oldest go, whatever they take. */
+const hostNodesMax = 2 ** 18;
+
+function hostPrefixesOf(
+  { hostPrefixes, kvBytesPerToken }: SchedulerOptions,
+  { blockTokens }: KvCache,
+): HostPrefixes<ParkedState> | undefined {
+  if (hostPrefixes === undefined) return undefined;
+  const fitting = Math.floor(hostPrefixes.bytesMax / (kvBytesPerToken * blockTokens));
+  return createHostPrefixes({ ...hostPrefixes, blockTokens, nodeCount: Math.min(Math.max(fitting, 1), hostNodesMax) });
+}
+
+function noCopies(): CopyTotals {
+  return { count: 0, tokenCount: 0, byteCount: 0, ms: 0 };
 }
 
 /** A chunk so large that its fixed part hardly counts. */

@@ -11,7 +11,7 @@ import { settingGroups } from './settings-facts.ts';
 import { settingList } from './settings-list.ts';
 import type { Settings } from './settings-schema.ts';
 
-const bytesSettings: readonly string[] = ['weightsCacheMax', 'kvMemory', 'parkMemory', 'bodyBytesMax'];
+const bytesSettings: readonly string[] = ['weightsCacheMax', 'kvMemory', 'parkMemory', 'prefixMemory', 'bodyBytesMax'];
 
 /** Settings by name as they may be shown and logged: secrets are counted, not written; addresses lose credentials. */
 export function visibleSettings(settings: Settings): Readonly<Record<string, string | number | boolean>> {

@@ -44,6 +44,7 @@ export function engineConfiguration(
     policy: settings.policy,
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,
+    prefixBytesMax: settings.prefixMemory,
     grammarTimeoutMs: settings.grammarTimeoutMs,
     embedding: embeddingWish(settings),
     isEncoder,

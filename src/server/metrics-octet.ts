@@ -3,6 +3,7 @@
 
 import type { EngineStats } from '../ports.ts';
 import { engineTotal, totalOf } from './metrics-engine.ts';
+import { hostMemorySeries } from './metrics-host-memory.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import {
   counter,
@@ -24,6 +25,7 @@ export function octetSeries(record: MetricsRecord, options: { modelName: string;
     ...tokenSeries(record, options.nowMs),
     ...queueSeries(record),
     ...cacheSeries(record),
+    ...hostMemorySeries(record),
     ...stepSeries(record),
     ...engineSeries(record, options.modelName),
     ...httpSeries(record),

@@ -136,6 +136,14 @@ const cacheSettings = {
       meaning: 'Host memory for the state of preempted sequences.',
       limit: 'a size from 0 to 64TiB such as 512MiB or 4GiB',
     }),
+  prefixMemory: byteSize({ min: 0, max: 64 * tebibyte })
+    .prefault('1GiB')
+    .register(settingFacts, {
+      group: 'KV cache',
+      unit: 'bytes',
+      meaning: 'Host memory for prefixes that make room in the KV cache, to be copied back instead of computed again.',
+      limit: 'a size from 0 (they are dropped) to 64TiB such as 512MiB or 4GiB',
+    }),
 };
 
 const schedulingSettings = {

@@ -40,6 +40,8 @@ interface Shape {
   readonly preemption: 'auto' | 'park' | 'recompute';
   /** Rows of a step that may have logits of a prompt. */
   readonly scoredRowsMax: number;
+  /** Host memory for prefixes; 0 drops what makes room. */
+  readonly hostPrefixBytes: number;
   readonly proposer: 'none' | 'lookup' | 'oracle';
 }
 
@@ -54,6 +56,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
+    hostPrefixBytes: fc.constantFrom(0, 40, 400),
     proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const),
   })
   .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
@@ -97,9 +100,10 @@ const actions: fc.Arbitrary<Action> = fc.record({
 
 function buildCache(shape: Shape): KvCache {
   const { blockTokens, blockCount, cacheSeqCount } = shape;
-  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount });
+  const demoteMinTokens = shape.hostPrefixBytes > 0 ? blockTokens : undefined;
+  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount, demoteMinTokens });
   if (shape.layout === 'plain') return createPlainCache({ blockCount, blockTokens, cacheSeqCount });
-  return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens });
+  return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens, demoteMinTokens });
 }
 
 function slabTokens(shape: Shape): number {
@@ -166,6 +170,7 @@ function buildRig(shape: Shape): Rig {
       preemption: shape.preemption,
       kvBytesPerToken: 4,
       parkBytesMax: 60,
+      hostPrefixes: shape.hostPrefixBytes === 0 ? undefined : { bytesMax: shape.hostPrefixBytes, hashSeed: 1 },
       endTokenIds: kernel.limits.endTokenIds,
       speculation: speculationOf(shape),
     },
@@ -237,8 +242,9 @@ describe('scheduler laws', () => {
           );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
-        const { parkedBytes, draftTokenCount, acceptedTokenCount } = rig.scheduler.stats();
+        const { parkedBytes, draftTokenCount, acceptedTokenCount, hostPrefixBytes } = rig.scheduler.stats();
         expect(parkedBytes).toBe(0);
+        expect(hostPrefixBytes).toBeLessThanOrEqual(shape.hostPrefixBytes);
         guessed.draftTokens += draftTokenCount;
         guessed.accepted += acceptedTokenCount;
         rig.cache.clear();

@@ -125,6 +125,7 @@ function wishOf(flags: Flags): Omit<PlanWish, 'libraries' | 'source'> {
       policy: 'fcfs',
       preemption: 'auto',
       parkBytesMax: 0,
+      prefixBytesMax: 0,
       nice: 0,
       grammarTimeoutMs: 1000,
       embedding: { pooling: 'auto', inputTokensMax: 0 },

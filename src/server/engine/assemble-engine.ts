@@ -12,7 +12,7 @@ import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
-import { createKernel } from '../../llama/kernel.ts';
+import { cacheSeqCountMax, createKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -53,7 +53,7 @@ export async function assembleEngine(
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
-  const cache = createCache(kernel, sizes);
+  const cache = createCache(configuration, kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
@@ -147,6 +147,9 @@ function schedulerOptions(
     policy: configuration.policy,
     preemption: configuration.preemption,
     parkBytesMax: configuration.parkBytesMax,
+    hostPrefixes: keepsPrefixes(configuration, limits)
+      ? { bytesMax: configuration.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
+      : undefined,
     endTokenIds: limits.endTokenIds,
     speculation: speculationOf(configuration, limits, scoredRowsMax),
   };
@@ -172,15 +175,30 @@ function speculationOf(
   };
 }
 
-function createCache(kernel: Kernel, sizes: Sizes): KvCache {
+/** Shorter prefixes are computed again as fast as they are looked after. */
+const demoteTokensMin = 32;
+
+/** Only where the cache can be cut, and in one pool where an id is left to copy through (`cacheSeqCountMax`). */
+function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLimits): boolean {
+  const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
+  return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
+}
+
+function createCache(configuration: EngineConfiguration, kernel: Kernel, sizes: Sizes): KvCache {
   const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
   const { blockTokens } = sizes;
+  const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
   if (layout === 'per-sequence' && sharesPrefixes) {
-    return createPerSequenceCache({ cacheSeqCount, slabTokens: Math.floor(cellCount / cacheSeqCount), blockTokens });
+    return createPerSequenceCache({
+      cacheSeqCount,
+      slabTokens: Math.floor(cellCount / cacheSeqCount),
+      blockTokens,
+      demoteMinTokens,
+    });
   }
   const blockCount = Math.floor(cellCount / blockTokens);
   return sharesPrefixes
-    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32) })
+    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32), demoteMinTokens })
     : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
 }
 

@@ -46,6 +46,8 @@ export interface EngineConfiguration {
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
   readonly parkBytesMax: number;
+  /** Host memory for prefixes that make room in the cache; 0 drops them. */
+  readonly prefixBytesMax: number;
   /** Time to compile one grammar. */
   readonly grammarTimeoutMs: number;
   /** Undefined where no vectors are made. */
