@@ -68,7 +68,10 @@ export async function runRequests(parts: AssembledEngine, requests: readonly Ide
   return { answers, stats };
 }
 
-function commandOf(request: IdentityRequest, id: number): Parameters<ReturnType<typeof createEngineLoop>['accept']>[0] {
+export function commandOf(
+  request: IdentityRequest,
+  id: number,
+): Parameters<ReturnType<typeof createEngineLoop>['accept']>[0] {
   const { prompt, seed, sampling, outputTokensMin, outputTokensMax, wantsLogprobs } = request;
   return {
     kind: 'generate',

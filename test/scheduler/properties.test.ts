@@ -121,7 +121,7 @@ const oracle: Proposer = {
         chain = chainOf(chain, token);
         return token;
       });
-      return { tokens: guessed, evidence: 0 };
+      return { tokens: guessed, evidence: 0, evidenceMax: 0 };
     },
   }),
 };

@@ -153,7 +153,7 @@ function schedulerOptions(
 }
 
 /** Longer matches than the shortest that are told apart. */
-const matchLevels = 8;
+const matchLevels = 30;
 
 /** Undefined where none is wanted, or where wrong guesses could not be taken back. */
 function speculationOf(
