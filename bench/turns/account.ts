@@ -1,6 +1,6 @@
-// What guesses bring, reckoned from medians: each step of the second engine at the median of its like, against what the first one
-// needs for as many tokens, at its own medians. Why beside the clock: a neighbour that takes the processor for a tenth of a second
-// hits one engine or the other, and no number of turns makes that even; medians do not notice.
+// What guesses bring, reckoned from undisturbed steps: each step of the second engine at the lower quartile of its like, against what
+// the first one needs for as many tokens, at its own. Why beside the clock: a neighbour that takes the processor for a tenth of a
+// second hits one engine or the other, and no number of turns makes that even.
 
 import { must } from '../../src/assert.ts';
 import { type Shape, shapesOf } from './shapes.ts';
@@ -10,13 +10,13 @@ import type { SideRun } from './side.ts';
 export function accountFor(off: SideRun, on: SideRun): number {
   const plainMs = new Map<number, number>();
   // Where the first engine never ran so few sequences at once the second one's own steps must do.
-  for (const { kind, sequenceCount, medianMs } of [...shapesOf(on.steps), ...shapesOf(off.steps)]) {
-    if (kind === 'plain') plainMs.set(sequenceCount, medianMs);
+  for (const { kind, sequenceCount, quietMs } of [...shapesOf(on.steps), ...shapesOf(off.steps)]) {
+    if (kind === 'plain') plainMs.set(sequenceCount, quietMs);
   }
   let onMs = 0;
   let offMs = 0;
   for (const shape of shapesOf(on.steps)) {
-    const ms = shape.count * shape.medianMs;
+    const ms = shape.count * shape.quietMs;
     onMs += ms;
     offMs += shape.kind === 'prompt' ? ms : stepsFor(shape) * must(plainMs.get(shape.sequenceCount), 'plain steps');
   }

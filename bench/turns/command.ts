@@ -6,9 +6,9 @@ import { startCommand } from '../command.ts';
 import { choiceFlag, countFlag, numberFlag, resultsFlags, textFlag } from '../flags.ts';
 import { alignTable } from '../load/table.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
-import { median } from '../statistics.ts';
+import { percentile } from '../statistics.ts';
 import { measureByTurns, type TurnsOutcome } from './measure.ts';
-import { plainMedianMs, shapesOf } from './shapes.ts';
+import { plainQuietMs, shapesOf } from './shapes.ts';
 import type { SideRun } from './side.ts';
 
 const flags = {
@@ -52,7 +52,7 @@ function summary({ off, on, ...rest }: TurnsOutcome) {
 function sideSummary({ steps, tokenAtMs, texts, planMs, ...totals }: SideRun) {
   return {
     ...totals,
-    planMedianMs: median(planMs) ?? 0,
+    planQuietMs: percentile(planMs, 0.25) ?? 0,
     requestCount: texts.length,
     tokenCount: tokenAtMs.length,
     shapes: shapesOf(steps),
@@ -65,25 +65,28 @@ function describe({ off, on, ratio, ratioError, accountedRatio, sameTextCount }:
     ['ms a token', ...[off, on].map(({ ms, tokenAtMs }) => (ms / tokenAtMs.length).toFixed(3))],
     ['tokens', ...[off, on].map(({ tokenAtMs }) => String(tokenAtMs.length))],
     ['steps', ...[off, on].map(({ steps }) => String(steps.length))],
-    ['planning, us a step, median', ...[off, on].map(({ planMs }) => (1000 * (median(planMs) ?? 0)).toFixed(1))],
-    ['step without guesses, ms, median', ...[off, on].map((side) => (plainMedianMs(side) ?? 0).toFixed(3))],
+    [
+      'planning, us a step, lower quartile',
+      ...[off, on].map(({ planMs }) => (1000 * (percentile(planMs, 0.25) ?? 0)).toFixed(1)),
+    ],
+    ['step without guesses, ms, lower quartile', ...[off, on].map((side) => (plainQuietMs(side) ?? 0).toFixed(3))],
     ['guesses computed', ...[off, on].map(({ draftTokenCount }) => String(draftTokenCount))],
     ['came true', ...[off, on].map(({ acceptedTokenCount }) => String(acceptedTokenCount))],
   ];
   const shapes = [
-    ['steps of the second engine', 'sequences', 'rows', 'steps', 'median ms', 'tokens a step', 'share of time'],
-    ...shapesOf(on.steps).map(({ kind, sequenceCount, rowCount, count, medianMs, totalMs, tokenCount }) => [
+    ['steps of the second engine', 'sequences', 'rows', 'steps', 'quiet ms', 'tokens a step', 'share of time'],
+    ...shapesOf(on.steps).map(({ kind, sequenceCount, rowCount, count, quietMs, totalMs, tokenCount }) => [
       kind,
       ...(kind === 'prompt' ? ['', ''] : [String(sequenceCount), String(rowCount)]),
       String(count),
-      medianMs.toFixed(2),
+      quietMs.toFixed(2),
       (tokenCount / count).toFixed(2),
       (totalMs / on.ms).toFixed(3),
     ]),
   ];
   return [
     `on / off: ${ratio.toFixed(3)} times the tokens a second, standard error ${ratioError.toFixed(3)}`,
-    `by account, each step at the median of its like: ${accountedRatio.toFixed(3)}`,
+    `by account, each step at the lower quartile of its like: ${accountedRatio.toFixed(3)}`,
     `${sameTextCount} of ${off.texts.length} texts are the same`,
     alignTable(rows),
     alignTable(shapes),

@@ -3,9 +3,6 @@
 // can be trusted.
 
 import { must } from '../../src/assert.ts';
-import { loadLibraries } from '../../src/llama/libraries.ts';
-import { loadModel } from '../../src/llama/model.ts';
-import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import { assembleEngine } from '../../src/server/engine/assemble-engine.ts';
 import type { EngineConfiguration } from '../../src/server/engine/engine-configuration.ts';
 import { plainEngine } from '../plain-engine.ts';
@@ -13,7 +10,7 @@ import { mean } from '../statistics.ts';
 import { accountFor } from './account.ts';
 import { runSide, type SideRun } from './side.ts';
 import { createTurns } from './turns.ts';
-import { makeWork, type WorkWish } from './work.ts';
+import { makeWork, readTokenizer, type WorkWish } from './work.ts';
 
 export interface TurnsWish extends WorkWish {
   readonly modelPath: string;
@@ -33,7 +30,7 @@ export interface TurnsOutcome {
   /** Standard error of the ratio, from that of its blocks. */
   readonly ratioError: number;
   readonly blockRatios: readonly number[];
-  /** The ratio that follows from the medians of steps that computed alike, which no disturbance reaches. */
+  /** The ratio that follows from undisturbed steps of each kind. */
   readonly accountedRatio: number;
   readonly sameTextCount: number;
 }
@@ -43,9 +40,7 @@ const sequencesMax = 8;
 const contextTokens = 1024;
 
 export async function measureByTurns(wish: TurnsWish): Promise<TurnsOutcome> {
-  const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
-  const model = await loadModel({ libraries, path: wish.modelPath, load: 'vocabulary', gpuLayers: 0 });
-  const requests = makeWork(wish, createTokenizer(model));
+  const requests = makeWork(wish, await readTokenizer(wish.modelPath));
   const turns = createTurns(wish.turnMs, () => performance.now());
   const configuration = { ...plainEngine, ...engineOf(wish), contextTokens, sequencesMax };
   const quiet = { log: () => undefined, onProgress: () => undefined };
@@ -61,7 +56,6 @@ export async function measureByTurns(wish: TurnsWish): Promise<TurnsOutcome> {
   } finally {
     plain.dispose();
     guessing.dispose();
-    model.dispose();
   }
 }
 

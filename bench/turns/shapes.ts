@@ -1,6 +1,6 @@
 // Steps that computed alike, together: how often, how long, how many tokens.
 
-import { median, sum } from '../statistics.ts';
+import { percentile, sum } from '../statistics.ts';
 import type { NotedStep, SideRun, StepKind } from './side.ts';
 
 export interface Shape {
@@ -9,7 +9,8 @@ export interface Shape {
   readonly sequenceCount: number;
   readonly rowCount: number;
   readonly count: number;
-  readonly medianMs: number;
+  /** A step that was not disturbed: the lower quartile, for neighbours make steps longer and never shorter. */
+  readonly quietMs: number;
   readonly totalMs: number;
   readonly tokenCount: number;
 }
@@ -40,15 +41,15 @@ function shapeOf(alike: readonly NotedStep[]): Shape[] {
       sequenceCount: rows.sequenceCount,
       rowCount: rows.rowCount,
       count: alike.length,
-      medianMs: median(times) ?? 0,
+      quietMs: percentile(times, 0.25) ?? 0,
       totalMs: sum(times),
       tokenCount: sum(alike.map(({ tokenCount }) => tokenCount)),
     },
   ];
 }
 
-/** The median of the most frequent shape without guesses. */
-export function plainMedianMs({ steps }: SideRun): number | undefined {
+/** An undisturbed step of the most frequent shape without guesses. */
+export function plainQuietMs({ steps }: SideRun): number | undefined {
   const plain = shapesOf(steps).filter(({ kind }) => kind === 'plain');
-  return plain.sort((a, b) => b.count - a.count)[0]?.medianMs;
+  return plain.sort((a, b) => b.count - a.count)[0]?.quietMs;
 }

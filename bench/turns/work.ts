@@ -1,5 +1,8 @@
 // What the two engines are asked: prompts of random words, or chats that the embedded model understands.
 
+import { loadLibraries } from '../../src/llama/libraries.ts';
+import { loadModel } from '../../src/llama/model.ts';
+import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import { greedySampling } from '../../src/sampling-params.ts';
 import type { Tokenizer } from '../../src/text-ports.ts';
 import { type IdentityRequest, identityRequest } from '../identity/requests.ts';
@@ -33,6 +36,12 @@ export function makeWork(wish: WorkWish, tokenizer: Tokenizer): readonly Identit
       wantsLogprobs: false,
     };
   });
+}
+
+/** Of the model's file, read without its weights. */
+export async function readTokenizer(path: string): Promise<Tokenizer> {
+  const libraries = loadLibraries({ gpu: 'off', log: () => undefined });
+  return createTokenizer(await loadModel({ libraries, path, load: 'vocabulary', gpuLayers: 0 }));
 }
 
 function promptOf({ prompts, promptTokens, seed }: WorkWish, index: number, tokenizer: Tokenizer): Int32Array {

@@ -1,4 +1,4 @@
-// Turns of two engines on one clock each, and the account from medians.
+// Turns of two engines on one clock each, and the account from undisturbed steps.
 
 import { describe, expect, it } from 'vitest';
 import { accountFor } from '../../bench/turns/account.ts';
@@ -45,7 +45,7 @@ function sideOf(noted: readonly NotedStep[]): SideRun {
 describe('the account', () => {
   const off = sideOf([...steps('plain', 50, {}), ...steps('plain', 1, { stepMs: 5000 })]);
 
-  it('takes each step at the median of its like', () => {
+  it('takes each step at the lower quartile of its like', () => {
     const on = sideOf([
       ...steps('plain', 20, { stepMs: 10.1 }),
       ...steps('guesses', 5, { rowCount: 8, stepMs: 30, tokenCount: 6 }),
@@ -57,7 +57,7 @@ describe('the account', () => {
 
   it('counts steps that read prompts alike for both, as one shape', () => {
     const prompts = [...steps('prompt', 1, { rowCount: 64 }), ...steps('prompt', 1, { rowCount: 80, stepMs: 30 })];
-    expect(shapesOf(prompts)).toMatchObject([{ kind: 'prompt', count: 2, medianMs: 20 }]);
-    expect(accountFor(off, sideOf([...prompts, ...steps('plain', 4, { stepMs: 20 })]))).toBeCloseTo(80 / 120, 9);
+    expect(shapesOf(prompts)).toMatchObject([{ kind: 'prompt', count: 2, quietMs: 10 }]);
+    expect(accountFor(off, sideOf([...prompts, ...steps('plain', 4, { stepMs: 20 })]))).toBeCloseTo(60 / 100, 9);
   });
 });
