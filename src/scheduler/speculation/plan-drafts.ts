@@ -17,8 +17,6 @@ import type { Proposal, SequenceProposer } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
 const plainEvery = 32;
-/** And some between compute half as many as seems best: what so many rows cost shows only beside another number. */
-const halfEvery = 16;
 
 interface Candidate {
   readonly index: number;
@@ -38,16 +36,11 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
   if (candidates.length === 0) return;
   const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
-  const rowCounts = isPlain ? [] : varied(speculation, chooseRows({ ...question, candidates }));
+  const rowCounts = isPlain ? [] : chooseRows({ ...question, candidates });
   for (const [order, candidate] of candidates.entries()) {
     addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
   }
   plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
-}
-
-/** Now and then half of each count, at least 1 where there was one. */
-function varied({ stepsSincePlain }: Speculation, rowCounts: readonly number[]): readonly number[] {
-  return stepsSincePlain % halfEvery === halfEvery / 2 ? rowCounts.map((count) => Math.ceil(count / 2)) : rowCounts;
 }
 
 /** A chunk of one token, its sequence's last. */
@@ -62,12 +55,11 @@ function questionOf(
 ): Omit<RowQuestion, 'candidates'> | undefined {
   const decodeCount = chunks.length;
   const plainMs = rowCost.plainMs(decodeCount);
-  const line = rowCost.lineAt(decodeCount);
-  if (plainMs === undefined || line === undefined) return undefined;
+  if (plainMs === undefined) return undefined;
   return {
     decodeCount,
     plainMs,
-    extraMs: (extraRows) => line.jumpMs + line.rowMs * extraRows,
+    extraMs: (extraRows) => rowCost.extraMs({ decodeCount, extraRows }) ?? Number.POSITIVE_INFINITY,
     extraRowsMax: Math.min(
       options.extraRowsMax,
       state.options.stepTokensMax - tokenCount,

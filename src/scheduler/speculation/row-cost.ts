@@ -1,5 +1,6 @@
 // What steps of decoding sequences cost, learned from those that were computed: without guesses, and what rows beyond one a
-// sequence add, a jump and then so much a row, for each doubling of sequences.
+// sequence add. For each doubling of sequences that is a line, a jump and then so much a row, which knows of any number of rows what a
+// few have shown; and for each doubling of rows how far steps of that size lie from the line, for no curve is straight.
 // Why a jump: one sequence alone is computed by other kernels than several rows are, so that its second row may cost more than a
 // whole step, and the sixteenth a quarter of one (135M shape, two cores: 8 ms and 1.4 ms a row beside a step of 8).
 // Why it begins with a first guess that is rather dear: what is nearly sure pays even then, so the truth is found out by
@@ -22,8 +23,8 @@ export interface StepRowCounts {
   readonly extraRows: number;
 }
 
-/** What extra rows add, in milliseconds. */
-export interface RowLine {
+/** Milliseconds that extra rows add. */
+interface RowLine {
   readonly jumpMs: number;
   readonly rowMs: number;
 }
@@ -31,13 +32,17 @@ export interface RowLine {
 export interface RowCost {
   /** Milliseconds of a step of one row for each sequence; undefined before any was seen. */
   plainMs(decodeCount: number): number | undefined;
-  /** Beside so many sequences; undefined before anything comparable was seen. */
-  lineAt(decodeCount: number): RowLine | undefined;
   /** Milliseconds that the extra rows cost; undefined before anything comparable was seen. */
   extraMs(rows: StepRowCounts): number | undefined;
   /** Extra rows that a step beside so many sequences may have. */
   extraRowsMax(decodeCount: number): number;
   observe(rows: StepRowCounts, stepMs: number): void;
+}
+
+/** How far steps lay from the line: how many, and their milliseconds, older ones fading. */
+interface Offset {
+  count: number;
+  ms: number;
 }
 
 /** Sums over steps that were seen, older ones fading. */
@@ -49,15 +54,20 @@ interface Sums {
   rowsMs: number;
   /** Most extra rows that any had; this does not fade. */
   rowsMost: number;
+  /** By doubling of rows of each sequence. Shape (doublings,). */
+  readonly offsets: readonly Offset[];
 }
 
 const plainDecay = 0.97;
 const stepDecay = 0.97;
+const offsetDecay = 0.9;
+/** Steps for which the line itself counts. */
+const lineWeight = 1;
 /** Of what was seen of steps with guesses a step without forgets this share. */
 const forgottenShare = 0.0003;
 /** A step that took longer than expected by more than this was held up by something else: as shares of a plain step. */
 const plainSurpriseMax = 0.3;
-const extraSurpriseMax = 2;
+const extraSurpriseMax = 1;
 /** Steps for which the first guess counts. */
 const firstWeight = 0.2;
 /** The least that a row is first taken to cost: this share of what the step costs for each sequence. */
@@ -82,18 +92,19 @@ export function createRowCost(costs: StepCosts): RowCost {
 
   function extraMs({ decodeCount, extraRows }: StepRowCounts): number | undefined {
     const line = lineAt(decodeCount);
-    return line === undefined ? undefined : line.jumpMs + line.rowMs * extraRows;
+    if (line === undefined) return undefined;
+    const { count, ms } = offsetAt(sumsAt(decodeCount), extraRows / decodeCount);
+    return onLine(line, extraRows) + ms / (count + lineWeight);
   }
 
   function observePlain(decodeCount: number, stepMs: number): void {
     const expectedMs = plainLine.at(decodeCount) ?? stepMs;
     plainLine.add(decodeCount, Math.min(stepMs, (1 + plainSurpriseMax) * expectedMs));
-    for (const sums of seen) fade(sums, 1 - forgottenShare);
+    for (const sums of seen) forget(sums);
   }
 
   return {
     plainMs: plainLine.at,
-    lineAt,
     extraMs,
     extraRowsMax: (decodeCount) => Math.max(2 * sumsAt(decodeCount).rowsMost, firstRows * decodeCount) + decodeCount,
     observe(rows, stepMs) {
@@ -106,13 +117,31 @@ export function createRowCost(costs: StepCosts): RowCost {
       const expectedMs = extraMs(rows);
       if (plainMs === undefined || expectedMs === undefined) return;
       const mostMs = expectedMs + extraSurpriseMax * plainMs;
-      add(sumsAt(decodeCount), extraRows, Math.min(Math.max(stepMs - plainMs, -plainMs), mostMs));
+      const ms = Math.min(Math.max(stepMs - plainMs, -plainMs), mostMs);
+      const sums = sumsAt(decodeCount);
+      add(sums, extraRows, ms);
+      const line = lineAt(decodeCount);
+      if (line !== undefined) addOffset(offsetAt(sums, extraRows / decodeCount), ms - onLine(line, extraRows));
     },
   };
 }
 
+function onLine({ jumpMs, rowMs }: RowLine, extraRows: number): number {
+  return jumpMs + rowMs * extraRows;
+}
+
+function offsetAt({ offsets }: Sums, rowsEach: number): Offset {
+  return must(offsets[doublingOf(rowsEach, doublings)], 'an offset for each doubling');
+}
+
+function addOffset(offset: Offset, ms: number): void {
+  offset.count = offset.count * offsetDecay + 1;
+  offset.ms = offset.ms * offsetDecay + ms;
+}
+
 function createSums(): Sums {
-  return { count: 0, rows: 0, rowsSquared: 0, ms: 0, rowsMs: 0, rowsMost: 0 };
+  const offsets = Array.from({ length: doublings }, () => ({ count: 0, ms: 0 }));
+  return { count: 0, rows: 0, rowsSquared: 0, ms: 0, rowsMs: 0, rowsMost: 0, offsets };
 }
 
 function add(sums: Sums, rows: number, ms: number): void {
@@ -123,6 +152,15 @@ function add(sums: Sums, rows: number, ms: number): void {
   sums.ms += ms;
   sums.rowsMs += rows * ms;
   sums.rowsMost = Math.max(sums.rowsMost, rows);
+}
+
+function forget(sums: Sums): void {
+  if (sums.count === 0) return;
+  fade(sums, 1 - forgottenShare);
+  for (const offset of sums.offsets) {
+    offset.count *= 1 - forgottenShare;
+    offset.ms *= 1 - forgottenShare;
+  }
 }
 
 function fade(sums: Sums, share: number): void {
