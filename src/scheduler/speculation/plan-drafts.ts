@@ -55,11 +55,12 @@ function questionOf(
 ): Omit<RowQuestion, 'candidates'> | undefined {
   const decodeCount = chunks.length;
   const plainMs = rowCost.plainMs(decodeCount);
-  if (plainMs === undefined) return undefined;
+  const extraMs = rowCost.extraMsBeside(decodeCount);
+  if (plainMs === undefined || extraMs === undefined) return undefined;
   return {
     decodeCount,
     plainMs,
-    extraMs: (extraRows) => rowCost.extraMs({ decodeCount, extraRows }) ?? Number.POSITIVE_INFINITY,
+    extraMs,
     extraRowsMax: Math.min(
       options.extraRowsMax,
       state.options.stepTokensMax - tokenCount,

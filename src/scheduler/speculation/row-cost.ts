@@ -34,6 +34,8 @@ export interface RowCost {
   plainMs(decodeCount: number): number | undefined;
   /** Milliseconds that the extra rows cost; undefined before anything comparable was seen. */
   extraMs(rows: StepRowCounts): number | undefined;
+  /** The same for all numbers of extra rows beside so many sequences. */
+  extraMsBeside(decodeCount: number): ((extraRows: number) => number) | undefined;
   /** Extra rows that a step beside so many sequences may have. */
   extraRowsMax(decodeCount: number): number;
   observe(rows: StepRowCounts, stepMs: number): void;
@@ -90,12 +92,17 @@ export function createRowCost(costs: StepCosts): RowCost {
     return lineThrough(sumsAt(decodeCount), { jumpMs: plainMs, rowMs });
   }
 
-  function extraMs({ decodeCount, extraRows }: StepRowCounts): number | undefined {
+  function extraMsBeside(decodeCount: number): ((extraRows: number) => number) | undefined {
     const line = lineAt(decodeCount);
     if (line === undefined) return undefined;
-    const { count, ms } = offsetAt(sumsAt(decodeCount), extraRows / decodeCount);
-    return onLine(line, extraRows) + ms / (count + lineWeight);
+    const sums = sumsAt(decodeCount);
+    return (extraRows) => {
+      const { count, ms } = offsetAt(sums, extraRows / decodeCount);
+      return onLine(line, extraRows) + ms / (count + lineWeight);
+    };
   }
+
+  const extraMs = ({ decodeCount, extraRows }: StepRowCounts) => extraMsBeside(decodeCount)?.(extraRows);
 
   function observePlain(decodeCount: number, stepMs: number): void {
     const expectedMs = plainLine.at(decodeCount) ?? stepMs;
@@ -106,6 +113,7 @@ export function createRowCost(costs: StepCosts): RowCost {
   return {
     plainMs: plainLine.at,
     extraMs,
+    extraMsBeside,
     extraRowsMax: (decodeCount) => Math.max(2 * sumsAt(decodeCount).rowsMost, firstRows * decodeCount) + decodeCount,
     observe(rows, stepMs) {
       const { decodeCount, extraRows } = rows;
