@@ -56,7 +56,7 @@ export async function replayCommand(argv: readonly string[]): Promise<number> {
     alignTable([['streams', 'gain, worst', 'mean', 'best', 'guesses', 'true', 'tokens'], ...runs.map(rowOf)]),
   );
   if (rest.noResults) return 0;
-  const content = { ...circumstances, title: 'guesses on a clock of measured costs', machine, runs };
+  const content = { ...circumstances, title: 'guesses on a clock of measured costs', replayedOn: machine, runs };
   console.log(`\nraw results: ${writeResults({ name: rest.name, resultsDirectory: rest.resultsDirectory }, content)}`);
   return 0;
 }
