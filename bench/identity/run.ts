@@ -1,6 +1,6 @@
 // Runs requests through the engine that serves, in this process, and keeps their tokens.
-// Why its clock counts rows and not time: what guesses cost then is the same on every machine, and little, so that they are
-// computed wherever there are any. How long anything takes is not the question here.
+// Why its clock counts rows and not time: what is planned then is the same on every machine. How long anything takes is not
+// the question here.
 
 import { sequenceId } from '../../src/ids.ts';
 import type { EngineStats, SequenceEvent } from '../../src/ports.ts';

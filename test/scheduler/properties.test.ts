@@ -135,6 +135,7 @@ function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
+    computes: 'all' as const,
   };
 }
 

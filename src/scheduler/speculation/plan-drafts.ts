@@ -24,6 +24,8 @@ interface Candidate {
   /** Of one token, enough to be held against the draw. */
   readonly proposal: Proposal;
   readonly chances: readonly number[];
+  /** Guesses that could become tokens, and may be computed. */
+  readonly rowsMax: number;
 }
 
 /** Adds drafts to a plan of decoding sequences alone; does nothing to any other. O(sequences + rows). */
@@ -31,16 +33,28 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
   if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
   const question = questionOf(state, speculation, plan);
+  const { draftTokensMax, computes } = speculation.options;
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
-  if (question !== undefined && !couldPay(question, speculation.options.draftTokensMax)) return;
+  if (question !== undefined && computes !== 'all' && !couldPay(question, draftTokensMax)) return;
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
   if (candidates.length === 0) return;
   const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
-  const rowCounts = isPlain ? [] : chooseRows({ ...question, candidates });
+  const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
+  const rowCounts = computes === 'all' ? allRows(state, plan, candidates) : worthwhile;
   for (const [order, candidate] of candidates.entries()) {
     addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
   }
   plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
+}
+
+/** As many for each as there is room for. */
+function allRows(
+  { speculation, options }: SchedulerState,
+  { chunks, tokenCount }: StepPlan,
+  candidates: readonly Candidate[],
+): readonly number[] {
+  const room = Math.min(speculation?.options.extraRowsMax ?? 0, options.stepTokensMax - tokenCount);
+  return candidates.map(({ rowsMax }) => Math.min(rowsMax, Math.floor(room / chunks.length)));
 }
 
 /** A chunk of one token, its sequence's last. */
@@ -90,7 +104,7 @@ function candidateOf(
   if (proposal === undefined) return [];
   const { experience } = speculation;
   const chances = chancesAlong(rowsMax, (place) => acceptanceRate(own, tallyAt(experience, proposal, place)));
-  return [{ index, proposer, proposal, chances }];
+  return [{ index, proposer, proposal, chances, rowsMax }];
 }
 
 /** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */

@@ -15,6 +15,8 @@ export interface SpeculationOptions {
   readonly extraRowsMax: number;
   /** Whether the kernels compute as many rows of each sequence as of any (a slab for each). */
   readonly equalRows: boolean;
+  /** `all` computes whatever is guessed, so that tests of texts have many guesses. */
+  readonly computes?: 'worthwhile' | 'all' | undefined;
 }
 
 export interface Speculation {

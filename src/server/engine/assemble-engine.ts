@@ -162,13 +162,14 @@ function speculationOf(
   extraRowsMax: number,
 ): SpeculationOptions | undefined {
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
-  const { draftTokensMax, matchTokensMin, windowTokens } = speculation;
+  const { draftTokensMax, matchTokensMin, windowTokens, computes } = speculation;
   const matchTokensMax = matchTokensMin + matchLevels;
   return {
     proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
     draftTokensMax,
     extraRowsMax,
     equalRows: limits.layout === 'per-sequence',
+    computes,
   };
 }
 
