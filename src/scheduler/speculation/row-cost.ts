@@ -3,10 +3,10 @@
 // few have shown; and for each doubling of rows how far steps of that size lie from the line, for no curve is straight.
 // Why a jump: one sequence alone is computed by other kernels than several rows are, so that its second row may cost more than a
 // whole step, and the sixteenth a quarter of one (135M shape, two cores: 8 ms and 1.4 ms a row beside a step of 8).
-// Why it begins with a first guess that is rather dear: what is nearly sure pays even then, so the truth is found out by
-// such guesses and not by poor ones. Why a step may have hardly more than twice the rows that were tried: a first guess of few
-// rows cannot be far off, and one of many could.
-// Why what was learned fades towards the first guess: one slow step must not switch speculation off for good.
+// Why it begins in hope: what was never tried would never be known. One step of a few rows cannot cost much, and then it counts
+// beside a first guess that is rather dear, a jump of a whole step. Why a step may have hardly more than twice the rows that were
+// tried: of few rows the line cannot be far off, and of many it could.
+// Why what was learned fades, until it is tried again: one slow step must not switch speculation off for good.
 
 import { must } from '../../assert.ts';
 import { doublingOf } from '../doublings.ts';
@@ -72,10 +72,13 @@ const plainSurpriseMax = 0.3;
 const extraSurpriseMax = 1;
 /** Steps for which the first guess counts. */
 const firstWeight = 0.2;
+/** Steps that must have been seen for the line through them; before that, and long after, the jump is hoped to be small. */
+const triedMin = 0.5;
+const untriedJumpShare = 0.5;
 /** The least that a row is first taken to cost: this share of what the step costs for each sequence. */
 const rowShareMin = 0.25;
-/** Extra rows of each sequence that the first step with guesses may have. */
-const firstRows = 3;
+/** Extra rows of each sequence that count as tried from the start. */
+const firstRows = 1;
 const doublings = 12;
 
 export function createRowCost(costs: StepCosts): RowCost {
@@ -89,7 +92,9 @@ export function createRowCost(costs: StepCosts): RowCost {
     const plainMs = plainLine.at(decodeCount);
     if (plainMs === undefined) return undefined;
     const rowMs = Math.max(costs.promptTokenMs() ?? 0, (rowShareMin * plainMs) / decodeCount);
-    return lineThrough(sumsAt(decodeCount), { jumpMs: plainMs, rowMs });
+    const sums = sumsAt(decodeCount);
+    if (sums.count < triedMin) return { jumpMs: untriedJumpShare * plainMs, rowMs };
+    return lineThrough(sums, { jumpMs: plainMs, rowMs });
   }
 
   function extraMsBeside(decodeCount: number): ((extraRows: number) => number) | undefined {

@@ -95,11 +95,11 @@ describe('cost of rows', () => {
     return cost;
   }
 
-  it('begins with a step for the jump and what a prompt costs for each row, and then believes what it sees', () => {
+  it('begins with half a step for the jump and what a prompt costs for each row, and then believes what it sees', () => {
     expect(createRowCost(costs).extraMs(rows)).toBeUndefined();
     const cost = seasoned();
     expect(cost.plainMs(1)).toBeCloseTo(8, 9);
-    expect(cost.extraMs(rows)).toBeCloseTo(8 + 3 * 2, 9);
+    expect(cost.extraMs(rows)).toBeCloseTo(4 + 3 * 2, 9);
     for (let count = 0; count < 20; count++) {
       for (const extraRows of [3, 7, 15]) cost.observe({ decodeCount: 1, extraRows }, 8 + 5 + extraRows);
     }
@@ -121,10 +121,10 @@ describe('cost of rows', () => {
 
   it('grows from what was tried', () => {
     const cost = seasoned();
-    expect(cost.extraRowsMax(1)).toBe(4);
+    expect(cost.extraRowsMax(1)).toBe(2);
     cost.observe({ decodeCount: 1, extraRows: 4 }, 20);
     expect(cost.extraRowsMax(1)).toBe(9);
-    expect(cost.extraRowsMax(4)).toBe(16);
+    expect(cost.extraRowsMax(4)).toBe(8);
   });
 
   it('is not led astray by slow steps, and forgets in time', () => {
@@ -136,7 +136,7 @@ describe('cost of rows', () => {
     cost.observe(rows, 600);
     expect(cost.extraMs(rows)).toBeLessThan(before + 10);
     for (let count = 0; count < 20_000; count++) cost.observe({ decodeCount: 1, extraRows: 0 }, 8);
-    expect(cost.extraMs(rows)).toBeCloseTo(14, 0);
+    expect(cost.extraMs(rows)).toBeCloseTo(10, 0);
   });
 
   it('knows one sequence from several', () => {
