@@ -17,6 +17,14 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'whether speculative decoding leaves texts as they are',
       run: async (argv) => (await import('./identity/command.ts')).identityCommand(argv),
     },
+    turns: {
+      meaning: 'what guesses bring or cost: with and without, by turns in one process',
+      run: async (argv) => (await import('./turns/command.ts')).turnsCommand(argv),
+    },
+    replay: {
+      meaning: 'what guesses bring or cost on a clock of measured step costs, the same on every machine',
+      run: async (argv) => (await import('./replay/command.ts')).replayCommand(argv),
+    },
     'copying-model': {
       meaning: 'write a model that repeats what it read, for work that is mostly copied',
       run: async (argv) => (await import('./copying/command.ts')).copyingModelCommand(argv),

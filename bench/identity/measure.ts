@@ -45,7 +45,12 @@ export async function measureIdentity(wish: IdentityWish): Promise<Identity> {
     identityRequest(index, wish.drawing, tokenizer),
   );
   const plain = await runOnce(wish, requests, undefined);
-  const guessing = await runOnce(wish, requests, { draftTokensMax: 8, matchTokensMin: 2, windowTokens: 4096 });
+  const guessing = await runOnce(wish, requests, {
+    draftTokensMax: 4,
+    matchTokensMin: 2,
+    windowTokens: 4096,
+    computes: 'all',
+  });
   const kernel = await createKernel({
     model,
     layout: 'pooled',

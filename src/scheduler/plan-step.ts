@@ -81,7 +81,13 @@ function adapterOfStep({ running, queue, turns }: SchedulerState): AdapterName {
 /** Computes those that run and have the turn; answers what is left of the budget for prompts. */
 function planRunning(state: SchedulerState, plan: StepPlan, nowMs: number): number {
   planDecodes(state, plan);
-  return planPrompts(state, plan, promptBudget(state, plan, nowMs));
+  // Most steps only decode, and what a prompt might cost takes longer to find out than all the rest of their plan.
+  return hasPrompts(state) ? planPrompts(state, plan, promptBudget(state, plan, nowMs)) : 0;
+}
+
+/** Whether anybody reads a prompt, or waits to. */
+function hasPrompts({ queue, running }: SchedulerState): boolean {
+  return queue.peek() !== undefined || running.some((sequence) => uncomputedCount(sequence) > 1);
 }
 
 function planDecodes(state: SchedulerState, plan: StepPlan): void {

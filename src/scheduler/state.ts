@@ -146,7 +146,6 @@ const wideChunkTokens = 256;
 
 function startSpeculation(options: SpeculationOptions, costs: CostModel): Speculation {
   return createSpeculation(options, {
-    plainMs: (decodeCount) => costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 }),
     promptTokenMs: () => costs.promptTokenMs({ tokens: wideChunkTokens, depth: 0 }),
   });
 }

@@ -34,7 +34,7 @@ function oracleOf(adapter: string | undefined): Proposer {
           chain = chainAfter(chain, token);
           return token;
         });
-        return { tokens: guessed, evidence: 0 };
+        return { tokens: guessed, evidence: 0, evidenceMax: 0 };
       },
     }),
   };

@@ -125,7 +125,7 @@ const oracle: Proposer = {
         chain = chainOf(chain, token);
         return token;
       });
-      return { tokens: guessed, evidence: 0 };
+      return { tokens: guessed, evidence: 0, evidenceMax: 0 };
     },
   }),
 };
@@ -139,6 +139,7 @@ function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
+    computes: 'all' as const,
   };
 }
 

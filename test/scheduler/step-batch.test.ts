@@ -35,8 +35,9 @@ function guessingPlan(wishes: readonly { readonly seq: number; readonly guesses:
     appendToken(chunk.sequence, tokenId(4));
     writeAhead(chunk.sequence, guesses);
     const draft = {
-      proposal: { tokens: guesses, evidence: 0 },
+      proposal: { tokens: guesses, evidence: 0, evidenceMax: 0 },
       rowCount: guesses.length,
+      expectedCount: 0,
       drawnCount: 0,
       hasParted: false,
     };

@@ -9,18 +9,22 @@ import { leaseOf } from '../lifecycle.ts';
 import { type Sequence, writeAhead } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
 import type { PlannedChunk, StepPlan } from '../step-plan.ts';
-import { acceptanceRate, createTally } from './acceptance.ts';
+import { acceptanceRate, chancesAlong, tallyAt } from './acceptance.ts';
 import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
+import { trustIn } from './outcomes.ts';
 import { createFollower, type Follower, type Speculation } from './speculation.ts';
-import type { Proposal } from './types.ts';
+import type { Proposal, SequenceProposer } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
 const plainEvery = 32;
 
 interface Candidate {
   readonly index: number;
+  readonly proposer: SequenceProposer;
+  /** Of one token, enough to be held against the draw. */
   readonly proposal: Proposal;
-  readonly rate: number;
+  readonly chances: readonly number[];
+  /** Guesses that could become tokens, and may be computed. */
   readonly rowsMax: number;
 }
 
@@ -29,14 +33,28 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
   if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
   const question = questionOf(state, speculation, plan);
+  const { draftTokensMax, computes } = speculation.options;
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
-  if (question !== undefined && !couldPay(question, speculation.options.draftTokensMax)) return;
+  if (question !== undefined && computes !== 'all' && !couldPay(question, draftTokensMax)) return;
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
   if (candidates.length === 0) return;
   const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
-  const rowCounts = isPlain ? [] : chooseRows({ ...question, candidates });
-  for (const [order, candidate] of candidates.entries()) addDraft(state, plan, candidate, rowCounts[order] ?? 0);
+  const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
+  const rowCounts = computes === 'all' ? allRows(state, plan, candidates) : worthwhile;
+  for (const [order, candidate] of candidates.entries()) {
+    addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
+  }
   plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
+}
+
+/** As many for each as there is room for. */
+function allRows(
+  { speculation, options }: SchedulerState,
+  { chunks, tokenCount }: StepPlan,
+  candidates: readonly Candidate[],
+): readonly number[] {
+  const room = Math.min(speculation?.options.extraRowsMax ?? 0, options.stepTokensMax - tokenCount);
+  return candidates.map(({ rowsMax }) => Math.min(rowsMax, Math.floor(room / chunks.length)));
 }
 
 /** A chunk of one token, its sequence's last. */
@@ -46,18 +64,24 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
 
 function questionOf(
   state: SchedulerState,
-  { options, rowCost, costs }: Speculation,
+  { options, rowCost, outcomes }: Speculation,
   { chunks, tokenCount }: StepPlan,
 ): Omit<RowQuestion, 'candidates'> | undefined {
   const decodeCount = chunks.length;
-  const plainMs = costs.plainMs(decodeCount);
-  if (plainMs === undefined || rowCost.extraMs({ decodeCount, extraRows: 1 }) === undefined) return undefined;
+  const plainMs = rowCost.plainMs(decodeCount);
+  const extraMs = rowCost.extraMsBeside(decodeCount);
+  if (plainMs === undefined || extraMs === undefined) return undefined;
   return {
     decodeCount,
     plainMs,
-    extraMs: (extraRows) => rowCost.extraMs({ decodeCount, extraRows }) ?? Number.POSITIVE_INFINITY,
-    extraRowsMax: Math.min(options.extraRowsMax, state.options.stepTokensMax - tokenCount),
+    extraMs,
+    extraRowsMax: Math.min(
+      options.extraRowsMax,
+      state.options.stepTokensMax - tokenCount,
+      rowCost.extraRowsMax(decodeCount),
+    ),
     equalRows: options.equalRows,
+    trust: trustIn(outcomes),
   };
 }
 
@@ -75,11 +99,12 @@ function candidateOf(
   sequence.follower ??= createFollower(speculation);
   const { follower } = sequence;
   if (isResting(follower)) return [];
-  const proposal = follower.proposer.propose(sequence, rowsMax);
+  const { proposer, own } = follower;
+  const proposal = proposer.propose(sequence, 1);
   if (proposal === undefined) return [];
-  const others = speculation.experience[proposal.evidence] ?? createTally();
-  const rate = acceptanceRate(follower.own, others);
-  return [{ index, proposal, rate, rowsMax: Math.min(rowsMax, proposal.tokens.length) }];
+  const { experience } = speculation;
+  const chances = chancesAlong(rowsMax, (place) => acceptanceRate(own, tallyAt(experience, proposal, place)));
+  return [{ index, proposer, proposal, chances, rowsMax }];
 }
 
 /** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */
@@ -93,14 +118,21 @@ function isResting(follower: Follower): boolean {
   return true;
 }
 
-function addDraft(state: SchedulerState, plan: StepPlan, { index, proposal }: Candidate, wantedCount: number): void {
-  const chunk = plan.chunks[index];
+function addDraft(
+  state: SchedulerState,
+  plan: StepPlan,
+  { candidate, wantedCount }: { readonly candidate: Candidate; readonly wantedCount: number },
+): void {
+  const chunk = plan.chunks[candidate.index];
   if (chunk === undefined) return;
   const { sequence } = chunk;
-  const rowCount = reserve(state, sequence, wantedCount);
+  const proposal =
+    (wantedCount > 1 ? candidate.proposer.propose(sequence, wantedCount) : undefined) ?? candidate.proposal;
+  const rowCount = reserve(state, sequence, Math.min(wantedCount, proposal.tokens.length));
   writeAhead(sequence, proposal.tokens.subarray(0, rowCount));
-  const draft = { proposal, rowCount, drawnCount: 0, hasParted: false };
-  plan.chunks[index] = { ...chunk, count: chunk.count + rowCount, draft };
+  const expectedCount = candidate.chances.slice(0, rowCount).reduce((sum, chance) => sum + chance, 0);
+  const draft = { proposal, rowCount, expectedCount, drawnCount: 0, hasParted: false };
+  plan.chunks[candidate.index] = { ...chunk, count: chunk.count + rowCount, draft };
   plan.tokenCount += rowCount;
 }
 

@@ -6,7 +6,8 @@ import { assert } from '../../assert.ts';
 import { leaseOf } from '../lifecycle.ts';
 import { cacheRequest, type Sequence } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
-import { createTally, learnFrom } from './acceptance.ts';
+import { learnFrom, tallyAt } from './acceptance.ts';
+import { noteOutcome } from './outcomes.ts';
 import { noteMisses, type Speculation } from './speculation.ts';
 import type { Draft } from './types.ts';
 
@@ -46,8 +47,9 @@ export function takeBackGuesses({ cache }: SchedulerState, sequence: Sequence): 
   if (sequence.state === 'running') cache.cut(leaseOf(sequence), sequence.computedCount);
 }
 
-function count({ totals }: Speculation, { rowCount }: Draft, acceptedCount: number): void {
+function count({ outcomes, totals }: Speculation, { rowCount, expectedCount }: Draft, acceptedCount: number): void {
   if (rowCount === 0) return;
+  noteOutcome(outcomes, { expected: expectedCount, accepted: acceptedCount });
   totals.draftCount += 1;
   totals.draftTokenCount += rowCount;
   totals.acceptedTokenCount += acceptedCount;
@@ -62,7 +64,11 @@ function learn(
   { draft, matchedCount }: { readonly draft: Draft; readonly matchedCount: number },
 ): void {
   if (follower === undefined) return;
-  const others = experience[draft.proposal.evidence] ?? createTally();
-  learnFrom({ own: follower.own, others }, { accepted: matchedCount, parted: draft.hasParted });
+  const heldCount = matchedCount + (draft.hasParted ? 1 : 0);
+  for (let place = 0; place < heldCount; place++) {
+    const others = tallyAt(experience, draft.proposal, place);
+    const isTrue = place < matchedCount;
+    learnFrom({ own: follower.own, others }, { accepted: isTrue ? 1 : 0, parted: !isTrue });
+  }
   noteMisses(follower, matchedCount === 0);
 }

@@ -3,6 +3,7 @@
 
 import type { StepShape } from '../cost-model.ts';
 import { createExperience, createOwnRecord, type Experience, type OwnRecord } from './acceptance.ts';
+import { createOutcomes, forgetOutcomes, type Outcomes } from './outcomes.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
 import type { Proposer, SequenceProposer, SpeculationTotals } from './types.ts';
 
@@ -14,14 +15,16 @@ export interface SpeculationOptions {
   readonly extraRowsMax: number;
   /** Whether the kernels compute as many rows of each sequence as of any (a slab for each). */
   readonly equalRows: boolean;
+  /** `all` computes whatever is guessed, so that tests of texts have many guesses. */
+  readonly computes?: 'worthwhile' | 'all' | undefined;
 }
 
 export interface Speculation {
   readonly options: SpeculationOptions;
   readonly experience: Experience;
   readonly rowCost: RowCost;
-  readonly costs: StepCosts;
   readonly totals: SpeculationTotals;
+  readonly outcomes: Outcomes;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
 }
@@ -41,13 +44,13 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     options,
     experience: createExperience(options.proposer.evidenceLevels),
     rowCost: createRowCost(costs),
-    costs,
     totals: {
       draftCount: 0,
       draftTokenCount: 0,
       acceptedTokenCount: 0,
       acceptedByPosition: new Array(options.draftTokensMax).fill(0),
     },
+    outcomes: createOutcomes(),
     stepsSincePlain: 0,
   };
 }
@@ -74,13 +77,7 @@ export function noteStep(
   stepMs: number,
 ): void {
   if (promptTokenCount > 0 || decodeCount === 0) return;
-  const { rowCost, costs } = speculation;
-  if (extraRows === 0) {
-    speculation.stepsSincePlain = 0;
-    rowCost.forget();
-    return;
-  }
-  speculation.stepsSincePlain += 1;
-  const plainMs = costs.plainMs(decodeCount);
-  if (plainMs !== undefined) rowCost.observe({ decodeCount, extraRows }, stepMs - plainMs);
+  speculation.rowCost.observe({ decodeCount, extraRows }, stepMs);
+  if (extraRows === 0) forgetOutcomes(speculation.outcomes);
+  speculation.stepsSincePlain = extraRows === 0 ? 0 : speculation.stepsSincePlain + 1;
 }

@@ -6,8 +6,10 @@
 export interface Proposal {
   /** Shape (>= 1,): most probable continuation, in order. */
   readonly tokens: Int32Array;
-  /** How much speaks for it, 0 to `evidenceLevels - 1`: guesses of one level are judged together. */
+  /** How much speaks for its first token, 0 to `evidenceLevels - 1`: guesses of one level are judged together. */
   readonly evidence: number;
+  /** What later tokens may stand on: one level more for each one before that has come true, up to this. */
+  readonly evidenceMax: number;
 }
 
 /** Guesses how one sequence goes on. The sequence only ever grows; what lies beyond its token count is not read. */
@@ -33,6 +35,8 @@ export interface Draft {
   readonly proposal: Proposal;
   /** 0: nothing is computed for it, it is only held against what is drawn. */
   readonly rowCount: number;
+  /** How many of those were expected to come true. */
+  readonly expectedCount: number;
   /** Draws that counted so far. */
   drawnCount: number;
   /** Something else was drawn than guessed, so that later rows say nothing. */

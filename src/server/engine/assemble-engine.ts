@@ -156,7 +156,7 @@ function schedulerOptions(
 }
 
 /** Longer matches than the shortest that are told apart. */
-const matchLevels = 8;
+const matchLevels = 30;
 
 /** Undefined where none is wanted, or where wrong guesses could not be taken back. */
 function speculationOf(
@@ -165,13 +165,14 @@ function speculationOf(
   extraRowsMax: number,
 ): SpeculationOptions | undefined {
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
-  const { draftTokensMax, matchTokensMin, windowTokens } = speculation;
+  const { draftTokensMax, matchTokensMin, windowTokens, computes } = speculation;
   const matchTokensMax = matchTokensMin + matchLevels;
   return {
     proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
     draftTokensMax,
     extraRowsMax,
     equalRows: limits.layout === 'per-sequence',
+    computes,
   };
 }
 

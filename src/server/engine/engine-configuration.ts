@@ -74,4 +74,6 @@ export interface SpeculationConfiguration {
   readonly matchTokensMin: number;
   /** Newest tokens of a sequence that are searched. */
   readonly windowTokens: number;
+  /** `all` computes whatever is guessed, so that tests of texts have many guesses; else what is expected to pay. */
+  readonly computes?: 'worthwhile' | 'all' | undefined;
 }
