@@ -16,9 +16,20 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/architecture.test.ts', 'test/e2e/**'],
+          exclude: ['test/architecture.test.ts', 'test/e2e/**', 'test/guard/**'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'guard',
+          include: ['test/guard/**/*.test.ts'],
+          // Bytes are counted in a young generation that is large enough never to be collected, of code that is interpreted.
+          pool: 'forks',
+          execArgv: ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--no-opt', '--no-sparkplug'],
+          testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },

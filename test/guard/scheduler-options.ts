@@ -1,0 +1,17 @@
+import { tokenId } from '../../src/ids.ts';
+import type { SchedulerOptions } from '../../src/scheduler/state.ts';
+
+/** A scheduler for so many sequences at once, with room enough that none is preempted. */
+export function guardedOptions(sequencesMax: number): SchedulerOptions {
+  return {
+    sequencesMax,
+    stepTokensMax: 4096,
+    contextTokensMax: 16_384,
+    itlTargetMs: 0,
+    policy: 'fcfs',
+    preemption: 'auto',
+    kvBytesPerToken: 1000,
+    parkBytesMax: 1e9,
+    endTokenIds: [tokenId(0)],
+  };
+}
