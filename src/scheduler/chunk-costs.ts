@@ -80,7 +80,10 @@ export function createChunkCosts(): ChunkCosts {
     chunkWithFixedShare(share, depth) {
       const smallest = nearestDoubling(sizeMs, 0);
       if (smallest === undefined) return 0;
-      const cheapestMs = sizeMs.reduce((least, ms) => (ms < least ? ms : least), Number.POSITIVE_INFINITY);
+      const cheapestMs = sizeMs.reduce(
+        (least, ms) => (Number.isNaN(ms) ? least : Math.min(least, ms)),
+        Number.POSITIVE_INFINITY,
+      );
       // The smallest chunk that was seen shows the fixed part best: least is added to it by the tokens.
       const fixedMs = ((sizeMs[smallest] ?? 0) - cheapestMs) * 2 ** smallest;
       return Math.floor(fixedMs / (share * (cheapestMs + (msPerDepthUnit * depth) / depthUnit)));

@@ -31,6 +31,7 @@ import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
+import { fileLimitWarning, openFilesMax } from './file-limit.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -67,6 +68,8 @@ interface StartContext {
 async function start(settings: Settings, { logger, sources }: StartContext): Promise<void> {
   if (process.stderr.isTTY) process.stderr.write(`${formatSettings(settings, sources)}\n`);
   else logger.info({ settings: visibleSettings(settings) }, 'settings');
+  const fileWarning = fileLimitWarning(settings, openFilesMax());
+  if (fileWarning !== undefined) logger.warn(fileWarning);
   const keys = readKeys(settings);
   const modelPath = await findModel(settings.model, logger);
   const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');

@@ -5,15 +5,24 @@ import type { Kernel } from '../../src/kernel-port.ts';
 
 export interface BareKernel {
   readonly kernel: Kernel;
+  /** Milliseconds of its clock, which steps alone move. */
+  now(): number;
   /** Lets so many steps be taken, and resolves when the next one stands. */
   advance(stepCount: number): Promise<void>;
 }
 
 const batchTokensMax = 4096;
+
+/** What a step takes on its clock: prompts cost enough to be read in chunks, little enough to be read soon. */
+export function stepMsOf(rowCount: number): number {
+  return 1 + rowCount / 100;
+}
+
 const done = { kind: 'done' } as const;
 
 export function createBareKernel(rowsMax: number): BareKernel {
   const drawn = new Int32Array(rowsMax).fill(7);
+  let nowMs = 0;
   let allowedCount = 0;
   let stand: () => void = () => undefined;
   let goOn: () => void = () => undefined;
@@ -47,8 +56,9 @@ export function createBareKernel(rowsMax: number): BareKernel {
         outputs: new Int8Array(batchTokensMax),
       },
       useAdapter: () => undefined,
-      async decode() {
+      async decode(rowCount) {
         await takeStep();
+        nowMs += stepMsOf(rowCount);
         return done;
       },
       sample: async (rows) => drawn.subarray(0, rows.length),
@@ -62,6 +72,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
       parkBytes: () => 0,
       dispose: () => undefined,
     },
+    now: () => nowMs,
     advance: (stepCount) =>
       new Promise((resolve) => {
         stand = resolve;

@@ -13,25 +13,36 @@ import { createBareKernel } from './bare-kernel.ts';
 import { expectBytes, expectCount, knowsBytes } from './baselines.ts';
 import { guardedOptions } from './scheduler-options.ts';
 
-const stepCount = 64;
+const stepCount = 32;
 /** Steps after which all sequences decode. */
-const warmStepCount = 320;
+const warmStepCount = 128;
 
-test.skipIf(!knowsBytes).each([1, 32, 256])('a step of %i sequences allocates no more than it did', async (count) => {
-  const { advance, end } = await decoding(count);
-  const bytes = await allocatedBytes(() => advance(stepCount));
-  expectBytes(`engine, ${count} sequences, each step`, bytes / stepCount);
-  await end();
-});
+const loads = [
+  { running: 1, waiting: 0 },
+  { running: 32, waiting: 0 },
+  { running: 32, waiting: 10_000 },
+  { running: 256, waiting: 0 },
+];
+
+test.skipIf(!knowsBytes).each(loads)(
+  'a step of $running beside $waiting allocates no more than it did',
+  async (load) => {
+    const { advance, end } = await decoding(load);
+    const bytes = await allocatedBytes(() => advance(stepCount));
+    expectBytes(`engine, ${load.running} running, ${load.waiting} waiting, each step`, bytes / stepCount);
+    await end();
+  },
+);
 
 test('each step is one message, in which the tokens are one array', async () => {
-  const { advance, end, said } = await decoding(32);
+  const { advance, end, said } = await decoding({ running: 32, waiting: 0 });
   said.messageCount = 0;
   said.partCount = 0;
+  said.eventCount = 0;
   await advance(stepCount);
-  expectCount('messages of 64 steps', said.messageCount);
+  expectCount('messages of 32 steps', said.messageCount);
   expectCount('parts of their events', said.partCount);
-  expect(said.eventCount).toBeGreaterThan(32 * stepCount);
+  expect(said.eventCount).toBe(32 * stepCount);
   await end();
 });
 
@@ -41,22 +52,18 @@ interface Decoding {
   end(): Promise<void>;
 }
 
-/** So many sequences far into their answers. */
-async function decoding(sequenceCount: number): Promise<Decoding> {
+/** So many sequences far into their answers, and others that wait: whoever walks through those allocates for each. */
+async function decoding(load: (typeof loads)[number]): Promise<Decoding> {
   const said = { messageCount: 0, partCount: 0, eventCount: 0 };
   const cache = createPooledCache({ blockCount: 1 << 14, blockTokens: 16, cacheSeqCount: 256 });
-  const scheduler = createScheduler(guardedOptions(sequenceCount), cache);
-  const { kernel, advance } = createBareKernel(256);
-  let nowMs = 0;
+  const scheduler = createScheduler(guardedOptions(load.running), cache);
+  const { kernel, advance, now } = createBareKernel(256);
   const loop: EngineLoop = createEngineLoop({
     scheduler,
     cache,
     kernel,
     masks: noMasks,
-    now: () => {
-      nowMs += 1;
-      return nowMs;
-    },
+    now,
     post: (report) => {
       const packed = packMessage({ kind: 'step', ...report });
       said.messageCount += 1;
@@ -65,12 +72,13 @@ async function decoding(sequenceCount: number): Promise<Decoding> {
     },
     onFault: (faults) => expect(faults).toEqual([]),
   });
-  for (let id = 1; id <= sequenceCount; id += 1) {
+  for (let id = 1; id <= load.running + load.waiting; id += 1) {
     const tokens = Array.from({ length: 33 }, (_, index) => ((id * 7 + index) % 500) + 1);
     loop.accept(generateCommand({ ids: [id], tokens, outputTokensMax: 100_000 }));
   }
   const running = loop.run();
   await advance(warmStepCount);
+  expect(scheduler.stats().runningCount).toBe(load.running);
   return {
     said,
     advance,

@@ -9,6 +9,7 @@ import { planStep } from '../../src/scheduler/plan-step.ts';
 import { createSchedulerState, type SchedulerState } from '../../src/scheduler/state.ts';
 import { denseLastRows } from '../../src/scheduler/step-batch.ts';
 import { generateCommand } from '../scheduler/driver.ts';
+import { stepMsOf } from './bare-kernel.ts';
 import { expectCount } from './baselines.ts';
 import { countCalls, countReads } from './counted.ts';
 import { guardedOptions } from './scheduler-options.ts';
@@ -53,7 +54,7 @@ function crowdedState(waitingCount: number, calls: Map<string, number>): Schedul
   const cache = createPooledCache({ blockCount: 1 << 13, blockTokens: 16, cacheSeqCount: 256 });
   const state = createSchedulerState(guardedOptions(runningCount), countCalls(cache, calls));
   for (let id = 1; id <= runningCount; id += 1) enter(state, commandOf(id), id);
-  for (let step = 0; step < 300; step += 1) takeStep(state, runningCount + step);
+  for (let step = 0; step < 224; step += 1) takeStep(state, runningCount + step);
   for (let id = 1; id <= waitingCount; id += 1) enter(state, commandOf(runningCount + id), runningCount + id);
   return state;
 }
@@ -64,7 +65,7 @@ function takeStep(state: SchedulerState, nowMs: number): void {
   state.cache.takeOps();
   const drawing = markComputed(state, plan, { lastRows: denseLastRows(plan), nowMs });
   applyDraws(state, drawing, { tokens: new Int32Array(drawing.rows.length).fill(7), nowMs });
-  observeStep(state, plan, 10);
+  observeStep(state, plan, stepMsOf(plan.tokenCount));
 }
 
 function commandOf(id: number) {
