@@ -28,7 +28,9 @@ export default defineConfig({
           include: ['test/guard/**/*.test.ts'],
           // Bytes are counted in a young generation that is large enough never to be collected, of code that is interpreted.
           pool: 'forks',
-          execArgv: ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--no-opt', '--no-sparkplug'],
+          // One after another: they record into one file.
+          fileParallelism: false,
+          execArgv: ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128', '--no-opt', '--no-sparkplug', '--no-lazy-feedback-allocation'],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },

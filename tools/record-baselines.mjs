@@ -13,7 +13,7 @@ const node = `node${process.versions.node.split('.')[0]}`;
 const { counts: _counts, [node]: _bytes, ...others } = JSON.parse(readFileSync(file, 'utf8'));
 writeFileSync(file, `${JSON.stringify(others, null, 2)}\n`);
 
-const { status } = spawnSync('npx', ['vitest', 'run', '--project', 'guard', '--no-file-parallelism'], {
+const { status } = spawnSync('npx', ['vitest', 'run', '--project', 'guard'], {
   cwd: root,
   env: { ...process.env, OCTET_GUARD: 'record' },
   stdio: 'inherit',
