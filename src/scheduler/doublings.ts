@@ -8,8 +8,8 @@ export function doublingOf(count: number, doublings: number): number {
 /** This doubling or, where its cost is not known, the nearest one whose cost is; of two as near the smaller one. */
 export function nearestDoubling(costs: Float64Array, doubling: number): number | undefined {
   for (let distance = 0; distance < costs.length; distance++) {
-    if (!Number.isNaN(costs[doubling - distance] ?? Number.NaN)) return doubling - distance;
-    if (!Number.isNaN(costs[doubling + distance] ?? Number.NaN)) return doubling + distance;
+    if (isKnown(costs, doubling - distance)) return doubling - distance;
+    if (isKnown(costs, doubling + distance)) return doubling + distance;
   }
   return undefined;
 }
@@ -18,4 +18,9 @@ export function nearestDoubling(costs: Float64Array, doubling: number): number |
 export function nearestKnown(costs: Float64Array, doubling: number): number | undefined {
   const nearest = nearestDoubling(costs, doubling);
   return nearest === undefined ? undefined : costs[nearest];
+}
+
+/** Within the bounds first: reading outside of a typed array makes the compiler allocate for each number read. */
+function isKnown(costs: Float64Array, doubling: number): boolean {
+  return doubling >= 0 && doubling < costs.length && !Number.isNaN(costs[doubling]);
 }
