@@ -45,6 +45,9 @@ const sseHeaders = {
   'x-accel-buffering': 'no',
 };
 
+/** As much as a connection buffers before it counts as full. */
+const collectedLengthMax = 16_384;
+
 interface StreamState {
   readonly options: SseOptions;
   /** Collected, not written yet. */
@@ -83,6 +86,8 @@ export function openSseStream(options: SseOptions): SseStream {
       if (state.phase !== 'open' || events === '') return;
       if (state.collected === '') watch.flushSoon(watched);
       state.collected += events;
+      // Beyond any step's news: written at once, so that a reader who takes nothing is noticed before it grows.
+      if (state.collected.length >= collectedLengthMax) watched.flush();
     },
     end: (events) => {
       if (state.phase !== 'open') return;

@@ -97,7 +97,7 @@ describe('an event stream', () => {
       'data: a\n\n',
       'data: \u00e4\u20ac\n\n',
       'data: \ud83d\ude00\n\n',
-      `data: ${'x'.repeat(70_000)}\n\n`,
+      `data: ${'x'.repeat(7_000)}\n\n`,
       'data: z\n\n',
     ];
     for (const event of events) {
