@@ -95,9 +95,10 @@ function formatCounts({ waiting, streaming, ended, refused, broken }: CrowdCount
 async function measureBeside(crowd: Crowd, flags: WaitingFlags) {
   try {
     await sleep(flags.settleSeconds * 1000);
-    const full = await readMemory(flags.url);
     const latencies = await measurePaths(flags);
     const counts = crowd.counts();
+    // Behind the measurement: a server may read its own memory every few seconds only (Octet: five).
+    const full = await readMemory(flags.url);
     return { latencies, counts, full, answered: await waitForAnswers(crowd, flags.answerSeconds) };
   } finally {
     crowd.close();

@@ -1,5 +1,5 @@
 // Whether this process may open as many files as the settings let connections wait: each open stream is one descriptor.
-// Why told at start: without it the thousandth stream fails in the accept call, where nobody is answered and nothing is logged.
+// Why told at start: beyond it libuv accepts a connection only to close it, so that nobody is answered and nothing is logged.
 // Source: proc_pid_limits(5). Node raises its own soft limit to the hard one when it starts, so this reads what counts.
 
 import { readFileSync } from 'node:fs';
@@ -34,6 +34,6 @@ export function fileLimitWarning(
   return (
     `this process may open ${filesMax} files, but ${wanted} are needed for ${queueRequestsMax} waiting and ${sequencesMax} running ` +
     `requests over connections of their own: raise the limit (ulimit -n ${wanted}, LimitNOFILE=${wanted}, docker run --ulimit nofile=${wanted}) ` +
-    `or lower --queue-requests-max; connections beyond it are not answered`
+    `or lower --queue-requests-max; connections beyond it are closed unanswered`
   );
 }
