@@ -16,6 +16,20 @@ export async function allocatedBytes(stretch: () => Promise<void>): Promise<numb
   return least;
 }
 
+/** Bytes of the heap that are held after `stretch` and were not before. */
+export async function heldBytes(stretch: () => Promise<void>): Promise<number> {
+  collect();
+  const before = v8.getHeapStatistics().used_heap_size;
+  await stretch();
+  collect();
+  return v8.getHeapStatistics().used_heap_size - before;
+}
+
+function collect(): void {
+  assert(globalThis.gc !== undefined, 'the project guard runs with --expose-gc');
+  globalThis.gc();
+}
+
 async function uncollected(stretch: () => Promise<void>): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const bytes = await measure(stretch);
@@ -25,8 +39,7 @@ async function uncollected(stretch: () => Promise<void>): Promise<number> {
 }
 
 async function measure(stretch: () => Promise<void>): Promise<number | undefined> {
-  assert(globalThis.gc !== undefined, 'the project guard runs with --expose-gc');
-  globalThis.gc();
+  collect();
   const profiler = new v8.GCProfiler();
   profiler.start();
   const before = v8.getHeapStatistics().used_heap_size;

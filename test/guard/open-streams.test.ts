@@ -1,7 +1,7 @@
 // What the server process allocates for a token of a stream, and how often it writes, on every route that streams text.
 
 import { describe, expect, test } from 'vitest';
-import { allocatedBytes } from './allocation.ts';
+import { allocatedBytes, heldBytes } from './allocation.ts';
 import { expectBytes, expectCount, knowsBytes } from './baselines.ts';
 import { openStreams, type StreamRig, textMessages } from './stream-rig.ts';
 
@@ -28,6 +28,16 @@ describe.each(routes)('$path', ({ path, body }) => {
     });
     expectBytes(`server, ${path}, each token`, bytes / stepCount / streamCount);
     await rig.close();
+  });
+
+  test.skipIf(!knowsBytes)('holds no more for a stream that is open than it did', async () => {
+    const first = await openStreams({ path, body, streamCount });
+    const held: StreamRig[] = [];
+    const bytes = await heldBytes(async () => {
+      held.push(await openStreams({ path, body, streamCount: 4 * streamCount }));
+    });
+    expectBytes(`server, ${path}, an open stream`, bytes / streamCount / 4);
+    for (const rig of [first, ...held]) await rig.close();
   });
 
   test.each([1, 3])('writes once for a step that draws %i tokens', async (perStep) => {
