@@ -1,7 +1,9 @@
+// The scheduler that the guard measures: its defaults, and room enough that nothing is preempted.
+
 import { tokenId } from '../../src/ids.ts';
 import type { SchedulerOptions } from '../../src/scheduler/state.ts';
 
-/** A scheduler for so many sequences at once, with room enough that none is preempted. */
+/** For so many sequences at once. */
 export function guardedOptions(sequencesMax: number): SchedulerOptions {
   return {
     sequencesMax,
