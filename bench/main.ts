@@ -55,7 +55,7 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
     },
     'plan-step': {
       meaning: 'cost of planning one step',
-      run: async () => (await import('./plan-step.ts')).main(),
+      run: async (argv) => (await import('./plan-step.ts')).main(argv),
     },
     adapters: {
       meaning: 'cost of changing adapters between two steps',

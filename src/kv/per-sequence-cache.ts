@@ -167,7 +167,9 @@ function cut(state: SlabState, slab: Slab, tokenCount: number): void {
 function commit(slab: Slab, { tokens, tokenCount }: CacheRequest): void {
   assert(tokenCount <= slab.tokens.length, 'only reserved positions are computed');
   if (tokenCount <= slab.computedCount) return;
-  slab.tokens.set(tokens.subarray(slab.computedCount, tokenCount), slab.computedCount);
+  // One token, nearly always: without a view made for it.
+  if (tokenCount === slab.computedCount + 1) slab.tokens[slab.computedCount] = tokens[slab.computedCount] ?? 0;
+  else slab.tokens.set(tokens.subarray(slab.computedCount, tokenCount), slab.computedCount);
   slab.computedCount = tokenCount;
   slab.plannedCount = Math.max(slab.plannedCount, tokenCount);
 }

@@ -116,10 +116,7 @@ function assembleKernel(parts: Parts): NativeKernel {
   const { limits, batch, logits, sampler } = parts;
   const { settled, ...sequences } = parts.sequences;
   const { vocabularySize } = limits;
-  const logitsOf = (batchIndex: number): Float32Array => {
-    const row = logits.rowOf(batchIndex);
-    return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
-  };
+  const logitsOf = (batchIndex: number): Float32Array => logits.row(logits.rowOf(batchIndex));
   const scorer = createTokenScorer({
     logits,
     logitsOf,

@@ -41,7 +41,8 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
   const sequences: Sequence[] = [];
   const scorings: PromptScoring[] = [];
   const drafts = new Map<Sequence, Draft>();
-  for (const [index, chunk] of plan.chunks.entries()) {
+  for (let index = 0; index < plan.chunks.length; index++) {
+    const chunk = must(plan.chunks[index], 'an index below the count');
     const { sequence } = chunk;
     // Cancelled while the step ran: its lease is gone, and what was computed for it is dropped with it.
     if (sequence.state !== 'running' || sequence.lease?.seq !== chunk.seq) {
@@ -55,9 +56,12 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
     if (!chunk.draws) continue;
     const { draft } = chunk;
     if (draft === undefined) {
-      for (const drawing of [sequence, ...forkSiblings(state, sequence, nowMs)]) {
-        sequences.push(drawing);
-        rows.push(sampleRow(drawing, batchIndex, 0));
+      sequences.push(sequence);
+      rows.push(sampleRow(sequence, batchIndex, 0));
+      if (sequence.siblings.length === 0) continue;
+      for (const sibling of forkSiblings(state, sequence, nowMs)) {
+        sequences.push(sibling);
+        rows.push(sampleRow(sibling, batchIndex, 0));
       }
       continue;
     }
@@ -126,7 +130,8 @@ export interface Draws {
 
 /** Appends one drawn token per row; of a sequence with a draft as many as were computed from what was drawn before them. */
 export function applyDraws(state: SchedulerState, drawing: Drawing, { tokens, logprobs, nowMs }: Draws): void {
-  for (const [index, sequence] of drawing.sequences.entries()) {
+  for (let index = 0; index < drawing.sequences.length; index++) {
+    const sequence = must(drawing.sequences[index], 'an index below the count');
     const draft = drawing.drafts.get(sequence);
     if (sequence.state !== 'running' || draft?.hasParted === true) continue;
     const token = must(tokens[index], 'one draw per row');
@@ -165,8 +170,12 @@ function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void 
     return;
   }
   appendToken(sequence, token);
-  const scored = logprobs === undefined ? {} : { logprobs };
-  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...scored });
+  const { id: sequenceId } = sequence;
+  state.events.push(
+    logprobs === undefined
+      ? { kind: 'token-delta', sequenceId, token }
+      : { kind: 'token-delta', sequenceId, token, logprobs },
+  );
   const { repetitionLimit } = command;
   if (repetitionLimit !== undefined && isRunaway(outputOf(sequence), repetitionLimit)) {
     finish(state, sequence, { reason: 'stop', stoppedBy: { kind: 'repetition' } });

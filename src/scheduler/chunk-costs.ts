@@ -5,7 +5,7 @@
 // would look dear for being small, and larger ones be asked for, which are dearer still.
 // Both are followed by normalized least mean squares: each step's surprise is shared between the two by how much each had a part.
 
-import { doublingOf, nearestKnown } from './doublings.ts';
+import { doublingOf, nearestDoubling } from './doublings.ts';
 
 export interface Chunk {
   readonly tokens: number;
@@ -43,10 +43,12 @@ export function createChunkCosts(): ChunkCosts {
   const sizeMs = new Float64Array(doublings).fill(Number.NaN);
   let msPerDepthUnit = 0;
 
-  function tokenMs({ tokens, depth }: Chunk): number | undefined {
+  /** NaN before any chunk was seen. */
+  function costMs(doubling: number, depth: number): number {
     // Of sizes that were not seen the smaller counts: its tokens cost more, which errs on the safe side.
-    const known = nearestKnown(sizeMs, doublingOf(tokens, doublings));
-    return known === undefined ? undefined : Math.max(known + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
+    const nearest = nearestDoubling(sizeMs, doubling);
+    if (nearest === undefined) return Number.NaN;
+    return Math.max((sizeMs[nearest] ?? Number.NaN) + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
   }
 
   function observe({ tokens, depth }: Chunk, ms: number): void {
@@ -69,22 +71,27 @@ export function createChunkCosts(): ChunkCosts {
 
   return {
     observe,
-    tokenMs,
+    tokenMs({ tokens, depth }) {
+      const ms = costMs(doublingOf(tokens, doublings), depth);
+      return Number.isNaN(ms) ? undefined : ms;
+    },
     largestWithin(ms, depth) {
       for (let doubling = doublings - 1; doubling >= 0; doubling--) {
         const smallest = 2 ** doubling;
-        const fitting = Math.floor(ms / (tokenMs({ tokens: smallest, depth }) ?? Number.POSITIVE_INFINITY));
+        const fitting = Math.floor(ms / costMs(doubling, depth));
         if (fitting >= smallest) return Math.min(fitting, 2 * smallest - 1);
       }
       return 0;
     },
     chunkWithFixedShare(share, depth) {
-      const seen = [...sizeMs.entries()].filter(([, ms]) => !Number.isNaN(ms));
-      const [smallest] = seen;
+      const smallest = nearestDoubling(sizeMs, 0);
       if (smallest === undefined) return 0;
-      const cheapestMs = Math.min(...seen.map(([, ms]) => ms));
+      const cheapestMs = sizeMs.reduce(
+        (least, ms) => (Number.isNaN(ms) ? least : Math.min(least, ms)),
+        Number.POSITIVE_INFINITY,
+      );
       // The smallest chunk that was seen shows the fixed part best: least is added to it by the tokens.
-      const fixedMs = (smallest[1] - cheapestMs) * 2 ** smallest[0];
+      const fixedMs = ((sizeMs[smallest] ?? 0) - cheapestMs) * 2 ** smallest;
       return Math.floor(fixedMs / (share * (cheapestMs + (msPerDepthUnit * depth) / depthUnit)));
     },
   };

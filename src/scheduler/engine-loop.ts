@@ -6,10 +6,11 @@
 
 import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
-import type { GrammarCompile, GrammarStats, SequenceMasks } from '../grammar-port.ts';
+import type { GrammarCompile, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
-import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
+import { engineStats } from './engine-stats.ts';
+import { createGrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
@@ -59,7 +60,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     gate.settle();
     const events = scheduler.takeEvents();
     const compiles = ports.masks?.takeCompiles() ?? [];
-    const stats = statsOf(ports, gate);
+    const stats = engineStats(ports, gate);
     const isQuiet = events.length === 0 && compiles.length === 0 && stats.deferredCount === lastDeferredCount;
     if (isQuiet && lastTiming === undefined) return;
     ports.post({ events, stats, timing: lastTiming, compiles });
@@ -150,28 +151,6 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     stepAgeMs: () => (stepStartedMs === undefined ? 0 : now() - stepStartedMs),
   };
 }
-
-function statsOf({ scheduler, masks }: EngineLoopPorts, gate: GrammarGate): EngineStats {
-  const stats = scheduler.stats();
-  const { preparingCount, ...grammars } = masks?.stats() ?? noGrammars;
-  const gated = gate.waiting();
-  const deferredCount = gated.sequenceCount + preparingCount;
-  return {
-    ...stats,
-    ...grammars,
-    waitingCount: stats.waitingCount + deferredCount,
-    waitingTokenCount: stats.waitingTokenCount + gated.tokenCount,
-    deferredCount,
-  };
-}
-
-const noGrammars: GrammarStats = {
-  preparingCount: 0,
-  grammarCount: 0,
-  grammarHitCount: 0,
-  grammarMissCount: 0,
-  grammarEvictionCount: 0,
-};
 
 /** Lets the loop sleep until somebody signals; a signal in between is not lost. */
 export function createWake(): { wait(): Promise<void>; signal(): void } {

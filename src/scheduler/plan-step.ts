@@ -106,6 +106,8 @@ function promptBudget(state: SchedulerState, plan: StepPlan, nowMs: number): num
   const first = state.queue.peek();
   const others = state.running.filter((sequence) => uncomputedCount(sequence) === 1 && !hasTurn(plan, sequence));
   const decodeCount = plan.chunks.length + others.length;
+  // Nobody could use it: the usual step looks no further.
+  if (state.sequences.size === decodeCount) return 0;
   return promptTokensWithin(state.costs, {
     decodeCount,
     promptCount: state.sequences.size - decodeCount,

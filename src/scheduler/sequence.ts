@@ -24,6 +24,8 @@ export interface Sequence extends HeapMember {
   readonly id: SequenceId;
   readonly seed: number;
   readonly command: GenerateCommand;
+  /** Where its prefixes may be shared. */
+  readonly namespace: string;
   /** Order of arrival; preemption does not change it. */
   readonly arrival: number;
   readonly arrivedMs: number;
@@ -81,6 +83,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     id: choice.sequenceId,
     seed: choice.seed,
     command,
+    namespace: namespaceOf(command),
     arrival: origin.arrival,
     arrivedMs: origin.nowMs,
     cachedAtArrival: origin.cachedAtArrival,
@@ -150,7 +153,7 @@ export function uncomputedCount(sequence: Sequence): number {
 
 /** The sequence as the cache wants it; by default with all its tokens. */
 export function cacheRequest(sequence: Sequence, tokenCount = sequence.tokenCount): CacheRequest {
-  return { namespace: namespaceOf(sequence.command), tokens: sequence.tokens, tokenCount };
+  return { namespace: sequence.namespace, tokens: sequence.tokens, tokenCount };
 }
 
 /** Where prefixes may be shared: the same tokens have other keys and values under another adapter. */

@@ -31,6 +31,7 @@ import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
+import { fileLimitWarning, openFilesMax } from './file-limit.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -69,6 +70,8 @@ interface StartContext {
 
 async function start(given: Settings, { logger, sources }: StartContext): Promise<void> {
   if (!given.tuned) showSettings(given, { logger, sources });
+  const fileWarning = fileLimitWarning(given, openFilesMax());
+  if (fileWarning !== undefined) logger.warn(fileWarning);
   const keys = readKeys(given);
   const modelPath = await findModel(given.model, logger);
   const modelName = given.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');

@@ -14,12 +14,12 @@ export interface AdjustMemory {
 }
 
 /** Whether `adjustLogits` would change anything. */
-export function needsAdjusting({ sampling, ignoreEos, forbiddenTokens = [] }: SampleRow): boolean {
+export function needsAdjusting({ sampling, ignoreEos, forbiddenTokens = none }: SampleRow): boolean {
   return (
     ignoreEos ||
     forbiddenTokens.length > 0 ||
     sampling.allowedTokens !== undefined ||
-    (sampling.bannedRuns ?? []).length > 0 ||
+    (sampling.bannedRuns ?? noRuns).length > 0 ||
     sampling.logitBias.length > 0 ||
     sampling.repetitionPenalty !== 1 ||
     sampling.presencePenalty !== 0 ||
@@ -51,12 +51,17 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
   }
   // A mask knows better: it allows an end where nothing else is possible.
   if (row.mask === undefined && row.ignoreEos) forbid(logits, endTokenIds);
-  const { mask, forbiddenTokens = [] } = row;
+  const { mask, forbiddenTokens = none } = row;
   if (mask === undefined || allowsOthers(mask, forbiddenTokens)) forbid(logits, forbiddenTokens);
   if (sampling.allowedTokens !== undefined) forbidAllBut(logits, sampling.allowedTokens);
+  const { bannedRuns = noRuns } = sampling;
+  if (bannedRuns.length === 0) return;
   const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
-  for (const run of sampling.bannedRuns ?? []) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
+  for (const run of bannedRuns) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
 }
+
+const none: readonly TokenId[] = [];
+const noRuns: NonNullable<SampleRow['sampling']['bannedRuns']> = [];
 
 function forbid(logits: Float32Array, tokens: readonly TokenId[]): void {
   for (const token of tokens) logits[token] = Number.NEGATIVE_INFINITY;

@@ -200,13 +200,15 @@ function drawFromAll(
 /** The run in which the sums exceed `target`, and what is left of the target before it. */
 function findRun(runSums: Float64Array, target: number): { readonly run: number; readonly rest: number } {
   let rest = target;
-  let found = { run: 0, rest };
+  let found = 0;
+  let foundRest = target;
   for (let run = 0; run < runSums.length; run++) {
     const sum = runSums[run] as number;
     if (sum === 0) continue;
-    found = { run, rest };
+    found = run;
+    foundRest = rest;
     if (rest < sum) break;
     rest -= sum;
   }
-  return found;
+  return { run: found, rest: foundRest };
 }

@@ -35,16 +35,14 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   const adjustMemory = { counts: new Int32Array(vocabularySize), endTokenIds };
   const threads = await startSamplingThreads(threadCount, vocabularySize);
 
-  function logitsOf(logitsRow: number): Float32Array {
-    return logits.values().subarray(logitsRow * vocabularySize, (logitsRow + 1) * vocabularySize);
-  }
-
   function drawHere(rows: readonly SampleRow[]): Int32Array {
-    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, mask }) => {
-      const values = logitsOf(logits.rowOf(batchIndex));
+    const drawn = new Int32Array(rows.length);
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, mask }, index) => {
+      const values = logits.row(logits.rowOf(batchIndex));
       if (mask !== undefined) applyMask(values, mask);
-      return drawToken(values, sampling, { seed, position: tokenCount }, memory);
+      drawn[index] = drawToken(values, sampling, { seed, position: tokenCount }, memory);
     });
+    return drawn;
   }
 
   function drawOnThreads(
@@ -62,7 +60,7 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
       address: logits.address(),
       logitsRowCount: logits.values().length / vocabularySize,
       patienceMs: Math.max(patienceMsMin, 2 * rowMs),
-      logitsOf,
+      logitsOf: logits.row,
       memory,
     });
     return shared.results.slice(0, rows.length);
@@ -79,7 +77,7 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     sample(rows) {
       rows.forEach((row, index) => {
         if (sharesLogits(row, rows[index - 1]) || !needsAdjusting(row)) return;
-        adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
+        adjustLogits(logits.row(logits.rowOf(row.batchIndex)), row, adjustMemory);
       });
       return draw(rows);
     },

@@ -12,6 +12,7 @@ import { assembleEncoder } from './assemble-encoder.ts';
 import { type AssemblyPorts, assembleEngine } from './assemble-engine.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import type { ServerMessage } from './engine-process.ts';
+import { packMessage } from './engine-wire.ts';
 
 /** Well below the shortest silence that an operator may ask for (engineHeartbeatSeconds). */
 const heartbeatIntervalMs = 250;
@@ -22,7 +23,7 @@ let loop: EngineLoop | undefined;
 let masks: SequenceMasks | undefined;
 
 function post(message: EngineMessage): void {
-  if (process.connected) process.send?.(message);
+  if (process.connected) process.send?.(packMessage(message));
 }
 
 function beat(): void {
