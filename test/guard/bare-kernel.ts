@@ -69,6 +69,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
       positions: () => undefined,
       park: () => undefined,
       restore: () => false,
+      fill: () => false,
       parkBytes: () => 0,
       dispose: () => undefined,
     },

@@ -74,7 +74,7 @@ export async function openStreams({ path, body, streamCount }: StreamWish): Prom
 
 /** A step's message, as it travels. */
 export function messageOf(events: readonly SequenceEvent[]): Uint8Array {
-  const timing = { stepMs: 1, decodeMs: 1, sampleMs: 0, sequenceCount: 1, tokenCount: 1, masks: undefined };
+  const timing = { stepMs: 1, decodeMs: 1, sampleMs: 0, copyMs: 0, sequenceCount: 1, tokenCount: 1, masks: undefined };
   return v8.serialize(packMessage({ kind: 'step', events, stats: quietStats, timing, compiles: [] }));
 }
 
