@@ -98,6 +98,18 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
   return forked;
 }
 
+/**
+ * The rows with a random draw that `markComputed` is going to ask for if nothing changes until then; `lastRows` as there.
+ * Greedy ones need no announcing, and guesses are drawn from what is drawn before them.
+ */
+export function expectedDraws({ chunks }: StepPlan, lastRows: readonly number[]): SampleRow[] {
+  return chunks.flatMap(({ sequence, draws, draft }, index) =>
+    draws && draft === undefined && sequence.command.sampling.temperature > 0
+      ? [sampleRow(sequence, must(lastRows[index], 'one last row per chunk'), 0)]
+      : [],
+  );
+}
+
 /** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens. */
 function sampleRow(sequence: Sequence, batchIndex: number, ahead: number): SampleRow {
   const { command } = sequence;

@@ -8,6 +8,7 @@ import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
 import type { GrammarCompile, GrammarStats, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
+import { expectedDraws } from './apply-step.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
@@ -86,7 +87,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
-    const decoding = ports.kernel.decode(rows.rowCount);
+    const decoding = ports.kernel.decode(rows.rowCount, expectedDraws(plan, rows.lastRows));
     gate.advance(plan);
     post();
     const outcome = await decoding;

@@ -153,6 +153,7 @@ export function formatStartBanner(facts: BannerFacts): string {
     ['device', capacity.gpuReason],
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
     ['precision', statusText(facts.precision)],
+    ...drawingRow(capacity),
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
     [
       'limits',
@@ -162,6 +163,12 @@ export function formatStartBanner(facts: BannerFacts): string {
   ] as const;
   const lines = rows.map(([name, text]) => `  ${name.padEnd(10)}${text}`);
   return [`Octet ${facts.version} serves on ${facts.url}`, ...lines, '', curlLine(facts), ''].join('\n');
+}
+
+function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] {
+  if (drawing === undefined) return [];
+  const where = drawing.place === 'graph' ? 'greedy tokens in the graph' : 'all tokens on the host';
+  return [['drawing', `${where}: ${drawing.reason}`]];
 }
 
 /** A request to paste into a POSIX shell. */

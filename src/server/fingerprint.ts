@@ -17,7 +17,7 @@ export function createFingerprint(settings: Settings, { release, choice }: Finge
   const made = choice.kind === 'made' ? choice.plan : undefined;
   const weights = made === undefined ? choice.label : [made.weights.tensors.map(({ to }) => to), made.scaling?.steps];
   const adapters = settings.lora.length === 0 ? [] : [settings.lora];
-  const facts = [packageVersion(), release, settings.model, weights, settings.gpu, ...adapters];
+  const facts = [packageVersion(), release, settings.model, weights, settings.gpu, settings.drawing, ...adapters];
   return ({ k, v }) => {
     const digest = createHash('sha256')
       .update(JSON.stringify([facts, k, v]))

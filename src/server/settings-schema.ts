@@ -153,6 +153,12 @@ const schedulingSettings = {
     unit: 'tokens',
     meaning: 'Tokens that the kernels compute at once within a step; larger needs more compute memory.',
   }),
+  drawing: z.enum(['auto', 'host', 'graph']).prefault('auto').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning:
+      'Where greedy tokens are drawn. graph: with the logits, which then leave the device only for other draws. host: from copied logits. auto: graph on a GPU, host on the CPU.',
+  }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'milliseconds',

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { KvLayout } from '../../src/kernel-port.ts';
-import { createKernel } from '../../src/llama/kernel.ts';
+import { createKernel, type KernelOptions } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
@@ -18,10 +18,11 @@ function load(path: string, kind: 'weights' | 'vocabulary'): Promise<LlamaModel>
   return loadModel({ libraries, path, load: kind, gpuLayers: 0 });
 }
 
-function openKernel(model: LlamaModel, layout: KvLayout) {
+function openKernel(model: LlamaModel, layout: KvLayout, drawing: KernelOptions['drawing']) {
   return createKernel({
     model,
     layout,
+    drawing,
     cellCount: 1024,
     sequencesMax: 4,
     batchTokensMax: 64,
@@ -33,13 +34,13 @@ function openKernel(model: LlamaModel, layout: KvLayout) {
 }
 
 /** The suite on a model that is loaded once. */
-function contractOn(path: string, subject: Omit<KernelSubject, 'open'>): void {
+function contractOn(path: string, subject: Omit<KernelSubject, 'open'>, drawing?: KernelOptions['drawing']): void {
   let model: LlamaModel;
   beforeAll(async () => {
     model = await load(path, 'weights');
   });
   afterAll(() => model.dispose());
-  kernelContract({ ...subject, open: () => openKernel(model, subject.layout) });
+  kernelContract({ ...subject, open: () => openKernel(model, subject.layout, drawing) });
 }
 
 /** Answers that the embedded model copies from the question: no near ties. */
@@ -64,6 +65,10 @@ describe.each(['pooled', 'per-sequence'] as const)('llama.cpp with full attentio
 /** Any tokens will do: with random weights the leading logits are hardly ever close. */
 const tokens = (seed: number, length: number): number[] =>
   Array.from({ length }, (_, index) => 40 + ((index * 31 + seed * 17 + index * index * seed) % 80));
+
+describe('llama.cpp that draws in its graph', () => {
+  contractOn(demoModel, { layout: 'per-sequence', sharesPrefixes: true, prompts: demoPrompts }, 'graph');
+});
 
 describe.each<ArchModel>(['gemma3-dense', 'qwen35-dense', 'mamba2-dense'])('llama.cpp with %s', (name) => {
   contractOn(archModelPath(name), {

@@ -3,7 +3,7 @@
 
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow } from '../../kernel-port.ts';
-import type { LogitsView } from '../logits-view.ts';
+import type { RowsView } from '../decoded-rows.ts';
 import { adjustLogits, needsAdjusting } from './adjust.ts';
 import { createDrawMemory, drawToken } from './draw.ts';
 import { applyMask } from './mask.ts';
@@ -11,7 +11,7 @@ import { maskOf, roundRowsMax, writeRow } from './shared-rows.ts';
 import { type SamplingThreads, startSamplingThreads } from './thread-pool.ts';
 
 export interface SamplerOptions {
-  readonly logits: LogitsView;
+  readonly logits: RowsView;
   readonly endTokenIds: readonly TokenId[];
   /** Threads besides the caller's. */
   readonly threadCount: number;

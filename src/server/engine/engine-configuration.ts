@@ -36,6 +36,8 @@ export interface EngineConfiguration {
   readonly sequencesMax: number;
   readonly stepTokensMax: number;
   readonly microBatchTokens: number;
+  /** Where the likeliest tokens are drawn; `auto`: in the graph on a GPU. */
+  readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
   readonly itlTargetMs: number;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
