@@ -15,7 +15,7 @@ export interface EngineCapacity {
   readonly kvTypeV: string;
   readonly kvBytesPerToken: number;
   readonly kvLayout: KvLayout;
-  /** Where greedy tokens are drawn, and why there; undefined where nothing is drawn. */
+  /** Where tokens are drawn, and why there; undefined where nothing is. */
   readonly drawing?: DrawPlace | undefined;
   readonly weightBytes: number;
   readonly memory: MemoryPlan;

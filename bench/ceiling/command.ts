@@ -27,7 +27,7 @@ const ceilingFlags = {
   layout: choiceFlag(['per-sequence', 'pooled'], 'slabs of their own, or one pool'),
   threads: countFlag(availableParallelism(), { min: 1, max: 1024 }, 'kernel threads'),
   gpu: choiceFlag(['auto', 'cuda', 'vulkan', 'metal', 'off'], 'where to compute'),
-  drawing: choiceFlag(['host', 'graph', 'auto'], 'where the likeliest tokens are drawn'),
+  drawing: choiceFlag(['host', 'graph', 'auto'], 'where tokens are drawn'),
   temperature: numberFlag(0, { min: 0, max: 2 }, 'of the draws; 0 is greedy'),
   topP: numberFlag(1, { min: 0.01, max: 1 }, 'of the draws'),
 };

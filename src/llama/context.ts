@@ -30,7 +30,7 @@ export interface ContextOptions {
   /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
   readonly evaluationCallback?: bigint;
   /**
-   * `graph`: the likeliest tokens are drawn where the logits are computed, which then are copied to the host only for other
+   * `graph`: tokens are drawn where the logits are computed if they can be, and logits are copied to the host only for other
    * draws. `auto`: that on a GPU. Default: `host`.
    */
   readonly drawing?: 'auto' | 'host' | 'graph' | undefined;

@@ -167,8 +167,7 @@ export function formatStartBanner(facts: BannerFacts): string {
 
 function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] {
   if (drawing === undefined) return [];
-  const where = drawing.place === 'graph' ? 'greedy tokens in the graph' : 'all tokens on the host';
-  return [['drawing', `${where}: ${drawing.reason}`]];
+  return [['drawing', `${drawing.place === 'graph' ? 'in the graph' : 'on the host'}: ${drawing.reason}`]];
 }
 
 /** A request to paste into a POSIX shell. */

@@ -34,7 +34,7 @@ export interface DrawChoice {
 /** Beyond it float32 does not hold every token id and every count of tokens. */
 const vocabularyMax = 2 ** 24;
 
-/** Where a context's likeliest tokens are to be drawn. The answer is for one context, which disposes of the hook. */
+/** Where a context's tokens are to be drawn. The answer is for one context, which disposes of the hook. */
 export function chooseDrawing(options: ContextOptions): DrawChoice {
   const { model, drawing = 'host' } = options;
   if (drawing === 'host') return { reason: asked };

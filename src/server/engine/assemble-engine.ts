@@ -53,8 +53,8 @@ export async function assembleEngine(
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
-  if (kernel.drawing.place === 'host' && configuration.drawing === 'graph')
-    ports.log('warn', `greedy tokens are drawn on the host: ${kernel.drawing.reason}`);
+  const { place, reason } = kernel.drawing;
+  ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
   const cache = createCache(kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
