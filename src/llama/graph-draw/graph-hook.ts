@@ -40,6 +40,8 @@ export interface GraphHookParts {
   readonly reader: TensorReader;
   /** Native sequence ids: 0 to this minus one. */
   readonly seqCount: number;
+  /** Rows of one pass that may have logits. */
+  readonly passRowsMax: number;
   readonly walks: WalkMemory;
 }
 
@@ -112,7 +114,9 @@ interface GraphUnderWay {
   readonly graph: GraphPointer;
 }
 
-type ExtensionParts = Pick<GraphHookParts, 'native' | 'reader'> & { readonly walks: WalkMemory | undefined };
+type ExtensionParts = Pick<GraphHookParts, 'native' | 'reader' | 'passRowsMax'> & {
+  readonly walks: WalkMemory | undefined;
+};
 
 /**
  * `wish` is a llama_sampler_data, whose first field is the row's logits: a view of a copy of all rows with one more below.
@@ -123,8 +127,7 @@ function extendGraph(parts: ExtensionParts, under: GraphUnderWay, wish: bigint):
   const row = koffi.decode(wish, 0, 'void*') as TensorPointer;
   const padded = reader.viewSourceOf(row);
   if (padded === null) {
-    // A trial graph of a single row, which llama.cpp makes to count nodes.
-    addDraws(parts, under, { logits: row, rowCount: 1, vocabularySize: reader.sizesOf(row)[0] });
+    countNodes(parts, under, row);
     return undefined;
   }
   // Nothing is wanted of this row itself.
@@ -138,6 +141,20 @@ function extendGraph(parts: ExtensionParts, under: GraphUnderWay, wish: bigint):
   reader.emptyRows(padded);
   if (rowCount === 0) return { rowCount, logits, drawn: logits, tried: undefined };
   return { rowCount, logits, ...addDraws(parts, under, { logits, rowCount, vocabularySize }) };
+}
+
+/** More tensors than the draws of all rows take. */
+const tensorsMax = 256;
+
+/**
+ * A trial graph of one row, which llama.cpp makes to count nodes: it keeps room in its graphs for as many for each row. The
+ * draws are of all rows together, so a row's part is enough; more would be memory to clear for each graph.
+ */
+function countNodes({ native, passRowsMax }: ExtensionParts, { memory, graph }: GraphUnderWay, row: TensorPointer) {
+  const count = Math.ceil(tensorsMax / passRowsMax);
+  let last = row;
+  for (let node = 0; node < count; node++) last = native.ggml_exp(memory, last);
+  native.ggml_build_forward_expand(graph, last);
 }
 
 function addDraws({ native, walks }: ExtensionParts, { memory, graph }: GraphUnderWay, input: LogitsInput) {

@@ -49,8 +49,9 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const { reader } = checkedTensorStruct(graph);
     const { endTokenIds, libraries } = model;
     const rowsMax = Math.min(options.sequencesMax, outputsMaxOf(options));
+    const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
-    const hook = createGraphHook({ native, reader, walks, seqCount: seqCountOf(options) });
+    const hook = createGraphHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
     return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'a GPU computes' : asked };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };

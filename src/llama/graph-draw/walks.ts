@@ -56,13 +56,15 @@ export function createWalks({ native, hook, memory, renewGraphs }: WalksSource):
       return renewGraphs();
     },
     place(outputs) {
+      placed = [];
+      // A graph that was built with this part reads its rows even when nobody asks; one that is left from then reads the last.
+      if (!isWanted || outputs.length === 0) return;
       const rows = outputs.flatMap((batchIndex, logitsRow) => {
         const row = announced.get(batchIndex);
         return row === undefined ? [] : [{ row, logitsRow }];
       });
       const fitting = rows.slice(0, memory.rowsMax);
       placed = fitting.map(({ row }) => row);
-      // A graph that was built with this part reads its rows even when nobody asks.
       memory.write(fitting);
     },
     take(rows) {
