@@ -185,7 +185,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     },
     sample: async (wishes) => draws.sample(wishes),
     keepLogits: scorer.keep,
-    score(wishes) {
+    async score(wishes) {
       rows.read(wishes.map(({ batchIndex }) => batchIndex));
       return scorer.score(wishes);
     },

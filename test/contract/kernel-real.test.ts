@@ -2,8 +2,9 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { assert } from '../../src/assert.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
-import { createKernel, type KernelOptions } from '../../src/llama/kernel.ts';
+import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
@@ -18,8 +19,8 @@ function load(path: string, kind: 'weights' | 'vocabulary'): Promise<LlamaModel>
   return loadModel({ libraries, path, load: kind, gpuLayers: 0 });
 }
 
-function openKernel(model: LlamaModel, layout: KvLayout, drawing: KernelOptions['drawing']) {
-  return createKernel({
+async function openKernel(model: LlamaModel, layout: KvLayout, drawing: 'host' | 'graph') {
+  const kernel = await createKernel({
     model,
     layout,
     drawing,
@@ -31,10 +32,12 @@ function openKernel(model: LlamaModel, layout: KvLayout, drawing: KernelOptions[
     threads: 1,
     samplingThreads: 1,
   });
+  assert(kernel.drawing.place === drawing, `it draws in the ${drawing}: ${kernel.drawing.reason}`);
+  return kernel;
 }
 
 /** The suite on a model that is loaded once. */
-function contractOn(path: string, subject: Omit<KernelSubject, 'open'>, drawing?: KernelOptions['drawing']): void {
+function contractOn(path: string, subject: Omit<KernelSubject, 'open'>, drawing: 'host' | 'graph'): void {
   let model: LlamaModel;
   beforeAll(async () => {
     model = await load(path, 'weights');
@@ -58,22 +61,18 @@ async function copyPrompts(): Promise<KernelSubject['prompts']> {
 
 const demoPrompts = await copyPrompts();
 
-describe.each(['pooled', 'per-sequence'] as const)('llama.cpp with full attention, %s', (layout) => {
-  contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts });
+describe.each([
+  ['pooled', 'host'],
+  ['per-sequence', 'graph'],
+] as const)('llama.cpp with full attention, %s, drawing in the %s', (layout, drawing) => {
+  contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts }, drawing);
 });
 
 /** Any tokens will do: with random weights the leading logits are hardly ever close. */
 const tokens = (seed: number, length: number): number[] =>
   Array.from({ length }, (_, index) => 40 + ((index * 31 + seed * 17 + index * index * seed) % 80));
 
-describe('llama.cpp that draws in its graph', () => {
-  contractOn(demoModel, { layout: 'per-sequence', sharesPrefixes: true, prompts: demoPrompts }, 'graph');
-});
-
 describe.each<ArchModel>(['gemma3-dense', 'qwen35-dense', 'mamba2-dense'])('llama.cpp with %s', (name) => {
-  contractOn(archModelPath(name), {
-    layout: 'per-sequence',
-    sharesPrefixes: false,
-    prompts: [tokens(1, 20), tokens(2, 24), tokens(3, 40)],
-  });
+  const prompts: KernelSubject['prompts'] = [tokens(1, 20), tokens(2, 24), tokens(3, 40)];
+  contractOn(archModelPath(name), { layout: 'per-sequence', sharesPrefixes: false, prompts }, 'host');
 });

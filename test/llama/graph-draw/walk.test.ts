@@ -52,7 +52,7 @@ describe('the draws', () => {
     ['top-p and min-p without the end', { topP: 0.9, minP: 0.05 }, true],
     ['so small a share that most tries are dropped', { topP: 0.05, temperature: 3 }, false],
   ] as const)('are distributed by their shares: %s', (_, sampling, ignoreEos) => {
-    const drawCount = 6000;
+    const drawCount = 3000;
     const counts = new Map<number, number>();
     for (let index = 0; index < drawCount; index++) {
       const token = draw(wish(sampling, { seed: 77, tokenCount: index, ignoreEos }));
