@@ -23,6 +23,8 @@ export interface DecodedRows {
   likeliestOf(batchIndex: number): number | undefined;
   /** The draw by trying of a row that `isWalked`; undefined where such rows are drawn as all others. */
   walkOf(row: SampleRow): Walk | undefined;
+  /** After a first step, of which `row` was announced: throws unless what was drawn with it is what the host would draw. */
+  check(row: SampleRow): void;
   /** The context must be gone. */
   dispose(): void;
 }
@@ -47,6 +49,7 @@ export function createHostRows(source: HostRowsSource): DecodedRows {
     read: () => undefined,
     likeliestOf: () => undefined,
     walkOf: () => undefined,
+    check: () => undefined,
     dispose: () => undefined,
   };
 }

@@ -22,7 +22,7 @@ import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import { spareSeq } from './sequence-state.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
-import { checkLikeliest, warmUp } from './warm-up.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
@@ -88,8 +88,7 @@ async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<N
   try {
     // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
     for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, adapter);
-    const row = await warmUp(kernel, undefined);
-    if (graphDraw !== undefined) checkLikeliest(parts.rows, row);
+    parts.rows.check(await warmUp(kernel, undefined));
   } catch (error) {
     kernel.dispose();
     throw error;

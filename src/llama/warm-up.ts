@@ -1,13 +1,11 @@
 // A kernel's first step: so that the first request does not pay for page faults, kernel loading and buffers.
 
-import { assert } from '../assert.ts';
 import { cacheSeqId } from '../ids.ts';
-import type { Kernel } from '../kernel-port.ts';
-import type { DecodedRows } from './decoded-rows.ts';
-import { mostLikely } from './sampling/greedy.ts';
+import type { Kernel, SampleRow } from '../kernel-port.ts';
+import { greedySampling } from '../sampling-params.ts';
 
-/** Computes a few tokens anew; answers the row of the batch that got logits. */
-export async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<number> {
+/** Computes a few tokens anew; answers a random draw that was announced with them. */
+export async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<SampleRow> {
   kernel.useAdapter(adapter);
   kernel.truncate(cacheSeqId(0), 0);
   const { batch, limits } = kernel;
@@ -18,16 +16,17 @@ export async function warmUp(kernel: Kernel, adapter: string | undefined): Promi
   batch.outputs.fill(0, 0, tokenCount);
   for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
   batch.outputs[outputRow] = 1;
-  const outcome = await kernel.decode(tokenCount);
+  const draw = { ...plainDraw, batchIndex: outputRow, tokenCount };
+  const outcome = await kernel.decode(tokenCount, [draw]);
   if (outcome.kind !== 'done') throw new Error(`the warm-up step failed: ${JSON.stringify(outcome)}`);
-  return outputRow;
+  return draw;
 }
 
-/** Throws unless the graph drew of a row what the host draws. */
-export function checkLikeliest({ view, read, likeliestOf }: DecodedRows, batchIndex: number): void {
-  read([batchIndex]);
-  const start = view.rowOf(batchIndex) * view.vocabularySize;
-  const expected = mostLikely(view.values().subarray(start, start + view.vocabularySize));
-  const found = likeliestOf(batchIndex);
-  assert(found === expected, `the graph must draw what the host draws, which was ${expected}. Found: ${found}`);
-}
+const plainDraw: Omit<SampleRow, 'batchIndex'> = {
+  sampling: { ...greedySampling, temperature: 1 },
+  seed: 1,
+  tokens: new Int32Array(0),
+  tokenCount: 0,
+  generatedCount: 0,
+  ignoreEos: false,
+};

@@ -4,15 +4,16 @@
 
 import { assert } from '../../assert.ts';
 import type { TokenId } from '../../ids.ts';
-import type { StepBatch } from '../../kernel-port.ts';
+import type { SampleRow, StepBatch } from '../../kernel-port.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
 import type { BatchMemory } from '../native-batch.ts';
 import type { NativeDecode } from '../native-decode.ts';
 import type { NativeBatch } from '../native-structs.ts';
+import { findDifference } from './check-draws.ts';
 import type { GraphHook, GraphRows } from './graph-hook.ts';
-import { createHostLogits, type HostLogitsSource } from './host-logits.ts';
+import { createHostLogits, type HostLogits, type HostLogitsSource } from './host-logits.ts';
 import { type PassRules, passesOf } from './passes.ts';
-import { createStepRows } from './step-rows.ts';
+import { createStepRows, type StepRows } from './step-rows.ts';
 import { judge } from './walk.ts';
 import type { Walks } from './walks.ts';
 
@@ -28,20 +29,77 @@ export interface GraphRowsSource extends HostLogitsSource, PassRules {
 }
 
 export function createGraphRows(source: GraphRowsSource): DecodedRows {
-  const { hook, walks, batch, passBatch, decode, vocabularySize } = source;
-  const { outputs: outputMarks } = batch.step;
+  const { hook, walks, passBatch, vocabularySize, endTokenIds } = source;
   const stepRows = createStepRows(source);
   const logits = createHostLogits(source);
-  /** Whose logits are still on the device; `from` is its first row in the step. */
-  let lastPass: { readonly from: number; readonly rows: GraphRows } | undefined;
+  const passes = createPasses(source, { stepRows, logits });
 
+  function read(batchIndices: readonly number[]): void {
+    const rows = batchIndices.map(stepRows.rowOf);
+    const left = passes.left();
+    if (left !== undefined) logits.read(left, rows);
+  }
+
+  function check(row: SampleRow): void {
+    const { batchIndex } = row;
+    read([batchIndex]);
+    const start = stepRows.rowOf(batchIndex) * vocabularySize;
+    const drawn = { row, likeliest: stepRows.likeliestOf(batchIndex), tried: walks.triedFor(row) };
+    const difference = findDifference(logits.values().subarray(start, start + vocabularySize), drawn);
+    if (difference !== undefined) throw new Error(`the device draws otherwise than the host: ${difference}`);
+    walks.rest();
+  }
+
+  return {
+    async compute(tokenCount, draws) {
+      stepRows.restart();
+      logits.restart();
+      const proceed = walks.start(draws);
+      return passes.compute(tokenCount).finally(proceed);
+    },
+    view: { vocabularySize, rowOf: stepRows.rowOf, values: logits.values, address: logits.address },
+    read,
+    check,
+    likeliestOf: stepRows.likeliestOf,
+    walkOf(row) {
+      const tried = walks.triedFor(row);
+      return tried === undefined ? { kind: 'unknown' } : judge(row, tried, endTokenIds);
+    },
+    dispose() {
+      logits.dispose();
+      hook.dispose();
+      passBatch.free();
+    },
+  };
+}
+
+/** A pass whose logits are still on the device; `from` is its first row in the step. */
+interface LeftPass {
+  readonly from: number;
+  readonly rows: GraphRows;
+}
+
+interface Passes {
+  /** Computes the batch in as many native calls as it takes; answers the first code that is not 0. */
+  compute(tokenCount: number): Promise<number>;
+  left(): LeftPass | undefined;
+}
+
+interface PassTargets {
+  readonly stepRows: StepRows;
+  readonly logits: HostLogits;
+}
+
+function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets): Passes {
+  const { hook, walks, batch, passBatch, decode } = source;
+  const { outputs: outputMarks } = batch.step;
+  let left: LeftPass | undefined;
   const outputsAmong = (rows: readonly number[]) => rows.filter((row) => outputMarks[row] !== 0);
 
   /** Computes a native batch, and takes over what its last graph leaves for the outputs among its rows. */
   async function computePass(passRows: NativeBatch, rows: readonly number[]): Promise<number> {
-    if (lastPass !== undefined)
-      logits.copy(lastPass.rows.logits, { from: lastPass.from, count: lastPass.rows.rowCount });
-    lastPass = undefined;
+    if (left !== undefined) logits.copy(left.rows.logits, { from: left.from, count: left.rows.rowCount });
+    left = undefined;
     const outputs = outputsAmong(rows);
     walks.place(outputs);
     passRows.n_tokens = rows.length;
@@ -50,50 +108,29 @@ export function createGraphRows(source: GraphRowsSource): DecodedRows {
     const found = hook.current();
     assert(found?.rowCount === outputs.length, `a pass leaves ${outputs.length} rows. Found: ${found?.rowCount}`);
     walks.take(found);
-    lastPass = { from: stepRows.add(outputs, found.drawn), rows: found };
+    left = { from: stepRows.add(outputs, found.drawn), rows: found };
     return code;
   }
 
-  async function computePasses(tokenCount: number): Promise<number> {
-    const passes = passesOf(batch.step, tokenCount, source);
-    // Where the last pass alone has outputs, llama.cpp may cut the step itself.
-    if (!passes.slice(0, -1).some((rows) => outputsAmong(rows).length > 0))
-      return computePass(
-        batch.native,
-        Array.from({ length: tokenCount }, (_, row) => row),
-      );
-    for (const [index, rows] of passes.entries()) {
-      gather(batch.step, passBatch.step, rows);
-      const code = await computePass(passBatch.native, rows);
-      // What came before is computed: nobody may take this for a step that did not begin.
-      if (code !== 0) return index > 0 && code > 0 ? -code : code;
-    }
-    return 0;
-  }
-
   return {
-    async compute(tokenCount, draws) {
-      stepRows.restart();
-      logits.restart();
-      lastPass = undefined;
-      const proceed = walks.start(draws);
-      return computePasses(tokenCount).finally(proceed);
+    async compute(tokenCount) {
+      left = undefined;
+      const passes = passesOf(batch.step, tokenCount, source);
+      // Where the last pass alone has outputs, llama.cpp may cut the step itself.
+      if (!passes.slice(0, -1).some((rows) => outputsAmong(rows).length > 0))
+        return computePass(
+          batch.native,
+          Array.from({ length: tokenCount }, (_, row) => row),
+        );
+      for (const [index, rows] of passes.entries()) {
+        gather(batch.step, passBatch.step, rows);
+        const code = await computePass(passBatch.native, rows);
+        // What came before is computed: nobody may take this for a step that did not begin.
+        if (code !== 0) return index > 0 && code > 0 ? -code : code;
+      }
+      return 0;
     },
-    view: { vocabularySize, rowOf: stepRows.rowOf, values: logits.values, address: logits.address },
-    read(batchIndices) {
-      const rows = batchIndices.map(stepRows.rowOf);
-      if (lastPass !== undefined) logits.read(lastPass, rows);
-    },
-    likeliestOf: stepRows.likeliestOf,
-    walkOf(row) {
-      const tried = walks.triedFor(row);
-      return tried === undefined ? { kind: 'unknown' } : judge(row, tried, source.endTokenIds);
-    },
-    dispose() {
-      logits.dispose();
-      hook.dispose();
-      passBatch.free();
-    },
+    left: () => left,
   };
 }
 

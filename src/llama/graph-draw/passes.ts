@@ -19,10 +19,17 @@ export function passesOf(
 ): number[][] {
   const rows = Array.from({ length: tokenCount }, (_, row) => row);
   if (layout === 'pooled') return cut(rows, microBatchTokens);
+  if (tokenCount <= microBatchTokens && ascendsByOne(cacheSeqs, tokenCount)) return [rows];
   const runs = runsOf(cacheSeqs, tokenCount);
   const passes: number[][] = [];
   while (runs.some(({ next, end }) => next < end)) passes.push(takePass(runs, microBatchTokens));
   return passes;
+}
+
+/** A step of one row for each of neighbouring ids: nearly every step. */
+function ascendsByOne(cacheSeqs: Int32Array, tokenCount: number): boolean {
+  for (let row = 1; row < tokenCount; row++) if (cacheSeqs[row] !== (cacheSeqs[row - 1] ?? 0) + 1) return false;
+  return true;
 }
 
 function cut(rows: readonly number[], size: number): number[][] {

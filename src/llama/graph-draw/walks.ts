@@ -16,6 +16,8 @@ export interface Walks {
   place(outputs: readonly number[]): void;
   /** After it. */
   take(rows: GraphRows): void;
+  /** Nobody asks for now: graphs are built without from the next on. */
+  rest(): void;
   /** The numbers of a row that was announced and drawn for. */
   triedFor(row: SampleRow): TriedRow | undefined;
 }
@@ -73,6 +75,7 @@ export function createWalks({ native, hook, memory, renewGraphs }: WalksSource):
       for (const [index, row] of placed.entries())
         tried.set(row, readTriedRow(values.subarray(index * valueCount, (index + 1) * valueCount)));
     },
+    rest: () => want(false),
     triedFor(row) {
       const wish = announced.get(row.batchIndex);
       if (wish === undefined || wish.seed !== row.seed || wish.tokenCount !== row.tokenCount) return undefined;
