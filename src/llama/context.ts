@@ -31,7 +31,7 @@ export interface ContextOptions {
   readonly evaluationCallback?: bigint;
   /**
    * `graph`: tokens are drawn where the logits are computed if they can be, and logits are copied to the host only for other
-   * draws. `auto`: that on a GPU. Default: `host`.
+   * draws. `auto`: that with CUDA. Default: `host`.
    */
   readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
 }

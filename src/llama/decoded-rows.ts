@@ -1,5 +1,5 @@
 // What a decode leaves of its output rows, behind one interface: logits that were copied to the host, or rows that stay on
-// the device with their likeliest tokens drawn there (graph-draw/graph-rows.ts).
+// the device and were drawn for there (graph-draw/graph-rows.ts).
 
 import type { SampleRow } from '../kernel-port.ts';
 import type { Walk } from './graph-draw/walk.ts';

@@ -157,7 +157,7 @@ const schedulingSettings = {
     group: 'Scheduling',
     unit: '',
     meaning:
-      'Where tokens are drawn. graph: with the logits (greedy ones, and those of temperature, top-p and min-p), which then leave the device only for other draws. host: from logits that were copied. auto: graph on a GPU, host on the CPU.',
+      'Where tokens are drawn. graph: with the logits (greedy ones, and those of temperature, top-p and min-p), which then leave the device only for other draws. host: from logits that were copied. auto: graph with CUDA, else host.',
   }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',

@@ -1,4 +1,4 @@
-// Adds to llama.cpp's graph what draws the likeliest token of every row, and keeps the rows' logits on the device.
+// Adds to llama.cpp's graph what draws a token of every row, and keeps the rows' logits on the device.
 // Why through a sampler: it is the one place where a graph can be added to from outside. Every native sequence id gets one,
 // which tells llama.cpp to copy no logits to the host; all but the first do nothing. Octet's own is called once for each
 // graph that is built, not once a step, and builds for all rows at once: a sampler for each row would be a kernel for each.

@@ -6,6 +6,7 @@ import { checkedTensorStruct } from '../activations/tensor-struct.ts';
 import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
 import { libraryFiles } from '../library-packages.ts';
+import type { LlamaModel } from '../model.ts';
 import { prefixSharing } from '../model-shape.ts';
 import type { ContextPointer } from '../native.ts';
 import { allocateBatch, type BatchMemory } from '../native-batch.ts';
@@ -38,7 +39,8 @@ const vocabularyMax = 2 ** 24;
 export function chooseDrawing(options: ContextOptions): DrawChoice {
   const { model, drawing = 'host' } = options;
   if (drawing === 'host') return { reason: asked };
-  if (drawing === 'auto' && model.libraries.gpu === 'off') return { reason: 'the CPU computes' };
+  const obstacle = drawing === 'auto' ? autoObstacle(model) : undefined;
+  if (obstacle !== undefined) return { reason: obstacle };
   const sharing = prefixSharing(model.shape);
   if (sharing.kind === 'none') return { reason: `its cache is computed in passes of its own (${sharing.reason})` };
   if (model.vocabularySize > vocabularyMax) return { reason: `its vocabulary is above ${vocabularyMax} tokens` };
@@ -52,13 +54,20 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
     const hook = createGraphHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
-    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'a GPU computes' : asked };
+    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : asked };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
 const asked = 'it was asked for';
+
+/** Why `auto` draws on the host: where it is not known to be faster in the graph. */
+function autoObstacle({ libraries, gpuLayers, shape }: LlamaModel): string | undefined {
+  if (libraries.gpu === 'off') return 'the CPU computes';
+  if (libraries.gpu !== 'cuda') return `${libraries.gpu} computes, with which the graph was not measured`;
+  return gpuLayers >= 0 && gpuLayers <= shape.layerCount ? 'the CPU computes the logits' : undefined;
+}
 
 /** Native sequence ids that may have rows with logits. */
 function seqCountOf(options: ContextOptions): number {
