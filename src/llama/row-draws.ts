@@ -8,7 +8,7 @@ import type { DecodedRows } from './decoded-rows.ts';
 import { isWalked, judge, tryCount, tryOnHost, tryPosition } from './graph-draw/walk.ts';
 import { reweighs, surelyAllows } from './sampling/adjust.ts';
 import { createRunSums } from './sampling/draw.ts';
-import type { Sampler } from './sampling/sampler.ts';
+import type { RowToDraw, Sampler } from './sampling/sampler.ts';
 
 export interface RowDraws {
   /** Draws one token per row from the last decode, -1 where none is possible. Shape (rows.length,). */
@@ -23,7 +23,7 @@ export interface RowDrawsSource {
 }
 
 /** A token, or the row as the host's sampler is to draw it. */
-type Drawn = number | SampleRow;
+type Drawn = number | RowToDraw;
 
 export function createRowDraws({ decoded, sampler, endTokenIds }: RowDrawsSource): RowDraws {
   const runSums = createRunSums(decoded.view.vocabularySize);
@@ -41,8 +41,7 @@ export function createRowDraws({ decoded, sampler, endTokenIds }: RowDrawsSource
       const tried = tryOnHost(logitsOf(row.batchIndex), row, { endTokenIds, runSums });
       if (tried !== undefined) walk = judge(row, tried, endTokenIds);
     }
-    // Independent of the tries, and with nothing of the request but this reading it.
-    return walk.kind === 'drawn' ? walk.token : { ...row, tokenCount: tryPosition(row, tryCount) };
+    return walk.kind === 'drawn' ? walk.token : { ...row, drawPosition: tryPosition(row, tryCount) };
   }
 
   function logitsOf(batchIndex: number): Float32Array {

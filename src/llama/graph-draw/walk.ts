@@ -7,7 +7,7 @@
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow } from '../../kernel-port.ts';
 import type { SamplingParams } from '../../sampling-params.ts';
-import { reweighs } from '../sampling/adjust.ts';
+import { reweighs, surelyAllows } from '../sampling/adjust.ts';
 import { drawFromAll } from '../sampling/draw.ts';
 import { distanceMax, expMinus } from '../sampling/exp-table.ts';
 import { mostLikely } from '../sampling/greedy.ts';
@@ -39,25 +39,32 @@ export type Walk =
   /** The row is broken, or only a look at all logits can tell. */
   | { readonly kind: 'unknown' };
 
-/** Whether a row's request is drawn by trying: a matter of the request alone, so that a seed means the same in every step. */
+/**
+ * Whether a row's request is drawn by trying: a matter of the request alone, so that a seed means the same in every step. Of a
+ * list of tokens it is known whether one is on it, but not what all others weigh, which top-p and min-p would need.
+ */
 export function isWalked(row: SampleRow): boolean {
   const { sampling, mask, forbiddenTokens = [] } = row;
+  const { allowedTokens, bannedRuns = [] } = sampling;
+  const hasLists =
+    mask !== undefined || forbiddenTokens.length > 0 || allowedTokens !== undefined || bannedRuns.length > 0;
   return (
     sampling.temperature > 0 &&
     sampling.topK === 0 &&
     sampling.typicalP === 1 &&
-    mask === undefined &&
-    forbiddenTokens.length === 0 &&
-    sampling.allowedTokens === undefined &&
-    (sampling.bannedRuns ?? []).length === 0 &&
-    !reweighs(row)
+    !reweighs(row) &&
+    !(hasLists && truncates(sampling))
   );
+}
+
+function truncates({ topP, minP }: SamplingParams): boolean {
+  return topP < 1 || minP > 0;
 }
 
 /** Positions are below this, so that each try has random numbers of its own. */
 const positionsMax = 2 ** 28;
 
-/** Where the random number of a try comes from; `tryCount` itself is the draw after all tries. */
+/** Where the random number of a try comes from; that of `tryCount` itself is for the draw after all tries. */
 export function tryPosition({ tokenCount }: Pick<SampleRow, 'tokenCount'>, attempt: number): number {
   return tokenCount + attempt * positionsMax;
 }
@@ -68,15 +75,15 @@ export function tryRandom(row: Pick<SampleRow, 'seed' | 'tokenCount'>, attempt: 
 
 /** The first try that is kept. */
 export function judge(row: SampleRow, tried: TriedRow, endTokenIds: readonly TokenId[]): Walk {
-  const { sampling, ignoreEos } = row;
+  const { sampling } = row;
   // Forbidden tokens take their weights out of every sum.
-  const forbidden = ignoreEos ? tried.endDistances : [];
+  const forbidden = row.ignoreEos && truncates(sampling) ? tried.endDistances : [];
   // What min-p is measured against is then the largest of the others.
   if (sampling.minP > 0 && forbidden.includes(0)) return { kind: 'unknown' };
   const total = tried.total - sumWeights(forbidden);
   if (!(total > 0 && Number.isFinite(total))) return { kind: 'unknown' };
   for (const { token, distance, weightAbove } of tried.tries) {
-    if (ignoreEos && endTokenIds.some((end) => end === token)) continue;
+    if (!surelyAllows(row, token, endTokenIds)) continue;
     const above = weightAbove - sumWeights(forbidden.filter((end) => end > distance));
     if (isKept({ distance, share: above / total }, sampling)) return { kind: 'drawn', token };
   }

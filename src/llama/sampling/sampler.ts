@@ -17,9 +17,12 @@ export interface SamplerOptions {
   readonly threadCount: number;
 }
 
+/** `drawPosition`: where the random number comes from, where that is not the count of tokens. */
+export type RowToDraw = SampleRow & { readonly drawPosition?: number };
+
 export interface Sampler {
   /** Draws one token per row from the last decode's logits, which it changes; -1 where none is possible. Shape (rows.length,). */
-  sample(rows: readonly SampleRow[]): Int32Array;
+  sample(rows: readonly RowToDraw[]): Int32Array;
   /** Threads that really run. */
   readonly threadCount: number;
   dispose(): void;
@@ -39,23 +42,23 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     return logits.values().subarray(logitsRow * vocabularySize, (logitsRow + 1) * vocabularySize);
   }
 
-  function drawHere(rows: readonly SampleRow[]): Int32Array {
-    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, mask }) => {
+  function drawHere(rows: readonly RowToDraw[]): Int32Array {
+    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, drawPosition = tokenCount, mask }) => {
       const values = logitsOf(logits.rowOf(batchIndex));
       if (mask !== undefined) applyMask(values, mask);
-      return drawToken(values, sampling, { seed, position: tokenCount }, memory);
+      return drawToken(values, sampling, { seed, position: drawPosition }, memory);
     });
   }
 
   function drawOnThreads(
     { shared, drawRound }: SamplingThreads,
-    rows: readonly SampleRow[],
+    rows: readonly RowToDraw[],
     rowMs: number,
   ): Int32Array {
-    rows.forEach(({ batchIndex, sampling, seed, tokenCount, mask }, index) => {
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, drawPosition = tokenCount, mask }, index) => {
       if (mask !== undefined) maskOf(shared, index).set(mask);
       const logitsRow = logits.rowOf(batchIndex);
-      writeRow(shared, index, { ...sampling, logitsRow, seed, position: tokenCount, isMasked: mask !== undefined });
+      writeRow(shared, index, { ...sampling, logitsRow, seed, position: drawPosition, isMasked: mask !== undefined });
     });
     drawRound({
       count: rows.length,
@@ -68,7 +71,7 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     return shared.results.slice(0, rows.length);
   }
 
-  function draw(rows: readonly SampleRow[]): Int32Array {
+  function draw(rows: readonly RowToDraw[]): Int32Array {
     if (threads === undefined || rows.length < 2 || rows.length > roundRowsMax) return drawHere(rows);
     const estimatedMs = rows.reduce((sum, row) => sum + estimateMs(row, vocabularySize), 0);
     return estimatedMs < parallelMsMin ? drawHere(rows) : drawOnThreads(threads, rows, estimatedMs / rows.length);

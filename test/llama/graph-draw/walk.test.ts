@@ -5,11 +5,15 @@ import { describe, expect, test } from 'vitest';
 import { tokenId } from '../../../src/ids.ts';
 import type { SampleRow } from '../../../src/kernel-port.ts';
 import { isWalked, judge, tryCount, tryOnHost, tryPosition } from '../../../src/llama/graph-draw/walk.ts';
+import { adjustLogits } from '../../../src/llama/sampling/adjust.ts';
 import { createDrawMemory, createRunSums, drawToken } from '../../../src/llama/sampling/draw.ts';
+import { applyMask } from '../../../src/llama/sampling/mask.ts';
 import { greedySampling, type SamplingParams } from '../../../src/sampling-params.ts';
 import { sampleRow } from '../loaded.ts';
 
 const endTokenIds = [tokenId(0)];
+const drawMemory = createDrawMemory(40);
+const runSums = createRunSums(40);
 const logits = Float32Array.from({ length: 40 }, (_, token) => 4 * Math.sin(token * 1.7) - token / 20);
 
 function wish(sampling: Partial<SamplingParams>, row: Partial<SampleRow> = {}): SampleRow {
@@ -18,19 +22,22 @@ function wish(sampling: Partial<SamplingParams>, row: Partial<SampleRow> = {}): 
 
 /** The draw as the host makes it, when no graph has made it. */
 function draw(row: SampleRow, values = logits): number {
-  const tried = tryOnHost(values, row, { endTokenIds, runSums: createRunSums(values.length) });
+  const tried = tryOnHost(values, row, { endTokenIds, runSums });
   const walk = tried === undefined ? undefined : judge(row, tried, endTokenIds);
   if (walk?.kind === 'drawn') return walk.token;
   const own = values.slice();
-  if (row.ignoreEos) for (const end of endTokenIds) own[end] = Number.NEGATIVE_INFINITY;
+  adjustLogits(own, row, { counts: new Int32Array(own.length), endTokenIds });
+  if (row.mask !== undefined) applyMask(own, row.mask);
   const position = tryPosition(row, tryCount);
-  return drawToken(own, row.sampling, { seed: row.seed, position }, createDrawMemory(own.length));
+  return drawToken(own, row.sampling, { seed: row.seed, position }, drawMemory);
 }
 
 /** Shares of the tokens that are kept at temperature, worked out the plain way. */
-function expectedShares({ sampling, ignoreEos }: SampleRow): Map<number, number> {
+function expectedShares({ sampling, ignoreEos, mask }: SampleRow): Map<number, number> {
   const { topP, minP, temperature } = sampling;
-  const allowed = [...logits.keys()].filter((token) => !(ignoreEos && token === 0));
+  const isAllowed = (token: number) =>
+    mask === undefined ? !(ignoreEos && token === 0) : ((mask[token >>> 5] ?? 0) & (1 << (token & 31))) !== 0;
+  const allowed = [...logits.keys()].filter(isAllowed);
   const logit = (token: number) => logits[token] ?? 0;
   const sorted = allowed.sort((a, b) => logit(b) - logit(a));
   const total = sorted.reduce((sum, token) => sum + Math.exp(logit(token)), 0);
@@ -46,19 +53,20 @@ function expectedShares({ sampling, ignoreEos }: SampleRow): Map<number, number>
 
 describe('the draws', () => {
   test.each([
-    ['temperature', { temperature: 0.7 }, false],
-    ['top-p', { topP: 0.8, temperature: 1.3 }, false],
-    ['min-p', { minP: 0.2 }, false],
-    ['top-p and min-p without the end', { topP: 0.9, minP: 0.05 }, true],
-    ['so small a share that most tries are dropped', { topP: 0.05, temperature: 3 }, false],
-  ] as const)('are distributed by their shares: %s', (_, sampling, ignoreEos) => {
-    const drawCount = 3000;
+    ['temperature', { temperature: 0.7 }, {}],
+    ['top-p', { topP: 0.8, temperature: 1.3 }, {}],
+    ['min-p', { minP: 0.2 }, {}],
+    ['top-p and min-p without the end', { topP: 0.9, minP: 0.05 }, { ignoreEos: true }],
+    ['so small a share that most tries are dropped', { topP: 0.05, temperature: 3 }, {}],
+    ['what a mask allows, the end among it', { temperature: 1.2 }, { mask: Int32Array.of(0b1011, 1), ignoreEos: true }],
+  ] as const)('are distributed by their shares: %s', (_, sampling, row) => {
+    const drawCount = 2000;
     const counts = new Map<number, number>();
     for (let index = 0; index < drawCount; index++) {
-      const token = draw(wish(sampling, { seed: 77, tokenCount: index, ignoreEos }));
+      const token = draw(wish(sampling, { seed: 77, tokenCount: index, ...row }));
       counts.set(token, (counts.get(token) ?? 0) + 1);
     }
-    const shares = expectedShares(wish(sampling, { ignoreEos }));
+    const shares = expectedShares(wish(sampling, row));
     expect([...counts.keys()].filter((token) => !shares.has(token))).toEqual([]);
     for (const [token, share] of shares) {
       // Five standard deviations.
@@ -77,7 +85,7 @@ describe('the draws', () => {
 
 test('a row without a possible token has no tries', () => {
   const nothing = new Float32Array(40).fill(Number.NaN);
-  expect(tryOnHost(nothing, wish({}), { endTokenIds, runSums: createRunSums(40) })).toBeUndefined();
+  expect(tryOnHost(nothing, wish({}), { endTokenIds, runSums })).toBeUndefined();
   expect(draw(wish({}), nothing)).toBe(-1);
 });
 
@@ -95,10 +103,17 @@ test('only requests whose set the numbers tell are drawn so', () => {
     [{ typicalP: 0.9 }, {}],
     [{ presencePenalty: 1 }, {}],
     [{ logitBias: [{ token: tokenId(1), bias: 1 }] }, {}],
+  ];
+  for (const [sampling, row] of others) expect(isWalked(wish(sampling, row))).toBe(false);
+  const lists: typeof others = [
     [{ allowedTokens: [tokenId(1)] }, {}],
     [{ bannedRuns: [[tokenId(1)]] }, {}],
     [{}, { mask: new Int32Array(2) }],
     [{}, { forbiddenTokens: [tokenId(1)] }],
   ];
-  for (const [sampling, row] of others) expect(isWalked(wish(sampling, row))).toBe(false);
+  for (const [sampling, row] of lists) {
+    expect(isWalked(wish(sampling, row))).toBe(true);
+    expect(isWalked(wish({ ...sampling, topP: 0.9 }, row))).toBe(false);
+    expect(isWalked(wish({ ...sampling, minP: 0.1 }, row))).toBe(false);
+  }
 });
