@@ -82,8 +82,11 @@ export interface Kernel {
   readonly batch: StepBatch;
   /** The adapter of the decodes from now on, by name; undefined: the base model alone, as at first. Throws on an unknown name. */
   useAdapter(name: string | undefined): void;
-  /** Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. */
-  decode(tokenCount: number): Promise<DecodeOutcome>;
+  /**
+   * Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. `draws`: rows that `sample` will be asked for,
+   * as far as they are known, so that they may be drawn where the logits are computed.
+   */
+  decode(tokenCount: number, draws?: readonly SampleRow[]): Promise<DecodeOutcome>;
   /**
    * Draws one token per row from the last decode's logits; rows run in parallel. -1 where every token is forbidden or NaN.
    * Shape (rows.length,).

@@ -34,10 +34,21 @@ export interface ContextOptions {
   readonly embedding?: 'tokens' | 'rank';
   /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
   readonly evaluationCallback?: bigint;
+  /**
+   * `graph`: tokens are drawn where the logits are computed if they can be, and logits are copied to the host only for other
+   * draws. `auto`: that with CUDA. Default: `host`.
+   */
+  readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
+}
+
+/** An array of llama_sampler_seq_config in native memory (graph-draw/graph-hook.ts). */
+export interface GraphSamplers {
+  readonly address: bigint;
+  readonly count: number;
 }
 
 /** Native ids that have a slab (or a recurrent state) of their own. */
-function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
+export function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
   // Pooled: ids go to 256 whatever this says; it bounds the output rows, the recurrent states and what is parked as it is.
   return layout === 'per-sequence' ? Math.max(sequencesMax, cacheSeqCount ?? 0) : sequencesMax;
 }
@@ -48,10 +59,14 @@ export function outputsMaxOf(options: ContextOptions): number {
 }
 
 /** Makes the native context alone; throws with llama.cpp's own words when it cannot. */
-export async function createContext(options: ContextOptions): Promise<ContextPointer> {
+export async function createContext(options: ContextOptions, samplers?: GraphSamplers): Promise<ContextPointer> {
   const { native, nativeLog } = options.model.libraries;
   nativeLog.takeErrors();
-  const context = await callAsync(native.llama_init_from_model, options.model.pointer, contextParams(options));
+  const context = await callAsync(
+    native.llama_init_from_model,
+    options.model.pointer,
+    contextParams(options, samplers),
+  );
   if (context === null)
     throw new Error(`cannot create the native context: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`);
   return context;
@@ -67,7 +82,7 @@ function embeddingParams({ embedding }: ContextOptions): Pick<ContextParams, 'em
 /** enum llama_flash_attn_type. Quantized values can be read with it alone. */
 const nativeFlash = { auto: -1, off: 0, on: 1 } as const;
 
-function contextParams(options: ContextOptions): ContextParams {
+function contextParams(options: ContextOptions, samplers: GraphSamplers | undefined): ContextParams {
   const { model, kvTypes: types } = options;
   const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
   return {
@@ -87,5 +102,12 @@ function contextParams(options: ContextOptions): ContextParams {
     swa_full: false,
     cb_eval: options.evaluationCallback ?? null,
     ...embeddingParams(options),
+    ...samplerParams(options, samplers),
   };
+}
+
+function samplerParams(options: ContextOptions, samplers: GraphSamplers | undefined): Partial<ContextParams> {
+  if (samplers === undefined) return {};
+  // A sequence with guesses has several rows.
+  return { samplers: samplers.address, n_samplers: samplers.count, n_outputs_max_per_seq: outputsMaxOf(options) };
 }

@@ -66,9 +66,9 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
       continue;
     }
     drafts.set(sequence, draft);
-    for (let ahead = 0; ahead <= draft.rowCount; ahead++) {
+    for (const row of chunkDraws(chunk, batchIndex)) {
       sequences.push(sequence);
-      rows.push(sampleRow(sequence, batchIndex - draft.rowCount + ahead, ahead));
+      rows.push(row);
     }
   }
   return { rows, sequences, scorings, drafts };
@@ -100,6 +100,21 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
   }
   primary.siblings = [];
   return forked;
+}
+
+/** The rows with a random draw that `markComputed` is going to ask for if nothing changes until then; `lastRows` as there. */
+export function expectedDraws({ chunks }: StepPlan, lastRows: readonly number[]): SampleRow[] {
+  return chunks.flatMap((chunk, index) =>
+    chunk.draws && chunk.sequence.command.sampling.temperature > 0
+      ? chunkDraws(chunk, must(lastRows[index], 'one last row per chunk'))
+      : [],
+  );
+}
+
+/** The row of a chunk's last token, and before it those of a sequence whose guesses follow. */
+function chunkDraws({ sequence, draft }: PlannedChunk, lastRow: number): SampleRow[] {
+  const guessCount = draft?.rowCount ?? 0;
+  return Array.from({ length: guessCount + 1 }, (_, ahead) => sampleRow(sequence, lastRow - guessCount + ahead, ahead));
 }
 
 /** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens. */

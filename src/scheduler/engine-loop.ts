@@ -8,6 +8,7 @@ import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
 import type { GrammarCompile, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
+import { expectedDraws } from './apply-step.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { engineStats } from './engine-stats.ts';
 import { createGrammarGate } from './grammar-gate.ts';
@@ -87,7 +88,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
-    const decoding = ports.kernel.decode(rows.rowCount);
+    const decoding = ports.kernel.decode(rows.rowCount, expectedDraws(plan, rows.lastRows));
     gate.advance(plan);
     post();
     const outcome = await decoding;

@@ -156,6 +156,7 @@ export function formatStartBanner(facts: BannerFacts): string {
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
     ...(tuning.kind === 'off' ? [] : [['tuned', tuningText(tuning)] as const]),
     ['precision', statusText(facts.precision)],
+    ...drawingRow(capacity),
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
     [
       'limits',
@@ -173,6 +174,11 @@ function tuningText({ at, settings, overridden }: Extract<TuningStatus, { kind: 
   const values = taken.length === 0 ? 'the defaults are best here' : taken.join(', ');
   const others = overridden.length === 0 ? '' : `; set otherwise: ${overridden.join(', ')}`;
   return `${values} (found on ${at.slice(0, 10)})${others}`;
+}
+
+function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] {
+  if (drawing === undefined) return [];
+  return [['drawing', `${drawing.place === 'graph' ? 'in the graph' : 'on the host'}: ${drawing.reason}`]];
 }
 
 /** A request to paste into a POSIX shell. */

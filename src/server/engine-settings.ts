@@ -40,6 +40,7 @@ export function engineConfiguration(
     sequencesMax: settings.sequencesMax,
     stepTokensMax: settings.stepTokens,
     microBatchTokens: settings.microBatch,
+    drawing: settings.drawing,
     itlTargetMs: settings.itlTargetMs,
     policy: settings.policy,
     preemption: settings.preemption,

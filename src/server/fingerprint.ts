@@ -17,7 +17,16 @@ export function createFingerprint(settings: Settings, { release, choice }: Finge
   const adapters = settings.lora.length === 0 ? [] : [settings.lora];
   const attention = settings.flashAttention === 'auto' ? [] : [settings.flashAttention];
   const weights = weightsFacts(choice);
-  const facts = [packageVersion(), release, settings.model, weights, settings.gpu, ...adapters, ...attention];
+  const facts = [
+    packageVersion(),
+    release,
+    settings.model,
+    weights,
+    settings.gpu,
+    settings.drawing,
+    ...adapters,
+    ...attention,
+  ];
   return ({ k, v }) => {
     const digest = createHash('sha256')
       .update(JSON.stringify([facts, k, v]))

@@ -162,6 +162,12 @@ const schedulingSettings = {
     unit: 'tokens',
     meaning: 'Tokens that the kernels compute at once within a step; larger needs more compute memory.',
   }),
+  drawing: z.enum(['auto', 'host', 'graph']).prefault('auto').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning:
+      'Where tokens are drawn. graph: with the logits (greedy ones, and those of temperature, top-p and min-p), which then leave the device only for other draws. host: from logits that were copied. auto: graph with CUDA, else host.',
+  }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'milliseconds',

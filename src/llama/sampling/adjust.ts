@@ -14,17 +14,45 @@ export interface AdjustMemory {
 }
 
 /** Whether `adjustLogits` would change anything. */
-export function needsAdjusting({ sampling, ignoreEos, forbiddenTokens = none }: SampleRow): boolean {
+export function needsAdjusting(row: SampleRow): boolean {
+  const { sampling, ignoreEos, forbiddenTokens = none } = row;
   return (
     ignoreEos ||
     forbiddenTokens.length > 0 ||
     sampling.allowedTokens !== undefined ||
     (sampling.bannedRuns ?? noRuns).length > 0 ||
+    reweighs(row)
+  );
+}
+
+/** Whether a row changes logits of tokens that stay possible: what was the largest may then be another. */
+export function reweighs({ sampling }: SampleRow): boolean {
+  return (
     sampling.logitBias.length > 0 ||
     sampling.repetitionPenalty !== 1 ||
     sampling.presencePenalty !== 0 ||
     sampling.frequencyPenalty !== 0
   );
+}
+
+/**
+ * Whether a token is surely possible under what a row forbids: then it is still the likeliest if it was. False also where only
+ * `adjustLogits` can tell. O(tokens that the row names).
+ */
+export function surelyAllows(row: SampleRow, token: number, endTokenIds: readonly TokenId[]): boolean {
+  const { sampling, mask, forbiddenTokens = [], tokens, tokenCount, generatedCount } = row;
+  const isNamed = (list: readonly TokenId[]) => list.some((named) => named === token);
+  if (mask !== undefined ? !hasBit(mask, token) : row.ignoreEos && isNamed(endTokenIds)) return false;
+  if (isNamed(forbiddenTokens)) return false;
+  if (sampling.allowedTokens !== undefined && !isNamed(sampling.allowedTokens)) return false;
+  const runs = (sampling.bannedRuns ?? []).filter((run) => isNamed(run.slice(-1)));
+  if (runs.length === 0) return true;
+  const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
+  return !runs.some((run) => endsBefore(output, run));
+}
+
+function hasBit(mask: Int32Array, token: number): boolean {
+  return (((mask[token >>> 5] ?? 0) >>> (token & 31)) & 1) !== 0;
 }
 
 /**

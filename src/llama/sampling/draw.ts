@@ -44,8 +44,12 @@ export function createDrawMemory(vocabularySize: number): DrawMemory {
   return {
     candidates: createCandidates(vocabularySize),
     buckets: createMassBuckets(vocabularySize),
-    runSums: new Float64Array(Math.ceil(vocabularySize / runTokens)),
+    runSums: createRunSums(vocabularySize),
   };
+}
+
+export function createRunSums(vocabularySize: number): Float64Array {
+  return new Float64Array(Math.ceil(vocabularySize / runTokens));
 }
 
 /**
@@ -159,7 +163,7 @@ function drawFrom(candidates: Candidates, temperature: number, random: number): 
 }
 
 /** The draw over a whole vocabulary up to an edge: sums per run of tokens, then a walk through the one run that holds the target. */
-function drawFromAll(
+export function drawFromAll(
   logits: Float32Array,
   params: { readonly temperature: number; readonly random: number; readonly edge: Edge },
   runSums: Float64Array,

@@ -121,6 +121,7 @@ function wishOf(flags: Flags): Omit<PlanWish, 'libraries' | 'source'> {
       blockTokens: flags.blockTokens,
       stepTokensMax: flags.stepTokens,
       microBatchTokens: flags.microBatch,
+      drawing: 'auto',
       itlTargetMs: 0,
       policy: 'fcfs',
       preemption: 'auto',

@@ -12,7 +12,7 @@ import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
-import { cacheSeqCountMax, createKernel } from '../../llama/kernel.ts';
+import { cacheSeqCountMax, createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -53,6 +53,8 @@ export async function assembleEngine(
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
+  const { place, reason } = kernel.drawing;
+  ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
   const cache = createCache(configuration, kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
@@ -81,7 +83,7 @@ export async function assembleEngine(
     scheduler,
     masks,
     embeddings,
-    capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
+    capacity: describe({ configuration, libraries, model, kernel, cache, sizes, contextTokensMax }),
     dispose() {
       masks.dispose();
       embeddings?.dispose();
@@ -214,12 +216,14 @@ interface Parts {
   readonly configuration: EngineConfiguration;
   readonly libraries: Libraries;
   readonly model: LlamaModel;
+  readonly kernel: NativeKernel;
   readonly cache: KvCache;
   readonly sizes: Sizes;
   readonly contextTokensMax: number;
 }
 
-function describe({ configuration, libraries, model, cache, sizes, contextTokensMax }: Parts): EngineCapacity {
+function describe(parts: Parts): EngineCapacity {
+  const { configuration, libraries, model, kernel, cache, sizes, contextTokensMax } = parts;
   return {
     contextTokensMax,
     blockTokens: cache.blockTokens,
@@ -229,6 +233,7 @@ function describe({ configuration, libraries, model, cache, sizes, contextTokens
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
+    drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,
     gpu: libraries.gpu,

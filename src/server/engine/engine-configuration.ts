@@ -42,6 +42,8 @@ export interface EngineConfiguration {
   readonly sequencesMax: number;
   readonly stepTokensMax: number;
   readonly microBatchTokens: number;
+  /** Where tokens are drawn; `auto`: in the graph with CUDA. Undefined means on the host. */
+  readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
   readonly itlTargetMs: number;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';

@@ -226,6 +226,7 @@ function kernelOptions(
     batchTokensMax,
     outputsMax: configuration.sequencesMax + scoredRows(measured.vocabularySize, batchTokensMax),
     microBatchTokens: configuration.microBatchTokens,
+    drawing: configuration.drawing,
     kvTypes: types,
     threads,
     ...speedOptions(configuration),
