@@ -14,6 +14,8 @@ export interface VisitSizes {
   readonly contextTokens: number;
   /** Steps of a visit, for so many rows; the first one more is not counted. */
   readonly stepsOf: (rows: number) => number;
+  /** Milliseconds after which steps of a visit that are still left are left out: a stalled machine must not eat the time. */
+  readonly stepsMsMax: number;
   /** Prompts that are read together, and their length. */
   readonly promptCount: number;
   readonly promptTokens: number;
@@ -62,9 +64,9 @@ async function fillContexts(kernel: Kernel, rows: number, contextTokens: number)
 async function timeSteps(
   kernel: Kernel,
   { rows }: Extract<Load, { kind: 'decode' }>,
-  { contextTokens, stepsOf }: VisitSizes,
+  { contextTokens, stepsOf, stepsMsMax }: VisitSizes,
 ): Promise<number> {
-  const stepCount = stepsOf(rows);
+  let stepCount = stepsOf(rows);
   let tokens: ArrayLike<number> = Int32Array.from({ length: rows }, (_, row) => tokenOf(kernel, row, contextTokens));
   let startedMs = performance.now();
   for (let step = 0; step <= stepCount; step++) {
@@ -73,6 +75,7 @@ async function timeSteps(
       writeRow(kernel, row, { id: row, token: tokens[row] ?? 0, position: contextTokens + step, isOutput: true });
     await decode(kernel, rows);
     tokens = (await kernel.sample(sampleRows(rows, contextTokens + step + 1))).map((token) => Math.max(0, token));
+    if (step >= 1 && performance.now() - startedMs > stepsMsMax) stepCount = step;
   }
   const stepMs = (performance.now() - startedMs) / stepCount;
   if (kernel.limits.sharesPrefixes) for (let id = 0; id < rows; id++) kernel.truncate(cacheSeqId(id), contextTokens);

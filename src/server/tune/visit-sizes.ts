@@ -15,6 +15,8 @@ export interface SizingWish {
 /** Shares of the whole time that one visit may take: decoding, and reading prompts, of which less shows nothing. */
 const decodeShare = 1 / 150;
 const promptShare = 1 / 40;
+/** How much longer than that decoding may take. */
+const overrun = 3;
 const stepsMin = 4;
 const stepsMax = 64;
 const contextTokensWanted = 64;
@@ -41,6 +43,7 @@ export async function findVisitSizes(
   const probe = {
     contextTokens,
     stepsOf: () => Math.min(2, stepsFit),
+    stepsMsMax: overrun * decodeShare * msMax,
     promptCount: 1,
     promptTokens: Math.max(1, Math.min(probeTokens, slabTokens - 1)),
   };
@@ -60,6 +63,7 @@ export async function findVisitSizes(
         const fitting = Math.round((decodeShare * msMax) / (costs.get(`decode-${rows}`) ?? 1));
         return Math.min(stepsFit, Math.max(stepsMin, fitting));
       },
+      stepsMsMax: overrun * decodeShare * msMax,
       ...promptsFor({ tokens: fittingPrompt(promptShare * msMax, promptMsPerToken), slabTokens, sequencesMax }),
     },
   };
