@@ -76,7 +76,8 @@ export async function openMixParts(options: MixPartsOptions): Promise<MixParts> 
   };
 }
 
-async function checkRoom(folder: string, bytes: number): Promise<void> {
+/** Throws unless so many bytes fit on the disk. */
+export async function checkRoom(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= bytes + freeBytesMin) return;
