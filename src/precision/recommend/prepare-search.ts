@@ -164,6 +164,9 @@ export function planWith(wish: SearchWish, recipe: Recipe): Promise<QuantizePlan
 async function lookUp(wish: SearchWish): Promise<Exclude<Budget, { kind: 'like' }>> {
   const { budget } = wish;
   if (budget.kind !== 'like') return budget;
-  const { fileBytes } = await planWith(wish, await findRecipe(budget.name));
+  const recipe = await findRecipe(budget.name).catch((error: unknown) => {
+    throw new Error(`--budget: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  const { fileBytes } = await planWith(wish, recipe);
   return { kind: 'file', bytes: fileBytes };
 }

@@ -12,6 +12,7 @@ import { recipeText } from './recipe-text.ts';
 import type { RecommendPorts, RecommendWish } from './recommend-wish.ts';
 import type { Recommendation } from './recommendation.ts';
 import { reportOf } from './report-of.ts';
+import { checkRivals } from './rivals.ts';
 import { typesOf } from './search-mix.ts';
 import { type FoundRecipe, searchWithSteps } from './search-steps.ts';
 import { readTexts } from './text-windows.ts';
@@ -35,6 +36,7 @@ export interface RecommendationMade {
 export async function recommend(wish: RecommendWish, ports: RecommendPorts): Promise<RecommendationMade> {
   const startedMs = performance.now();
   const search = await prepareSearch(wish);
+  await checkRivals(wish);
   const texts = await readTexts(wish, {
     libraries: wish.libraries,
     path: wish.source,

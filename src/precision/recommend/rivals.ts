@@ -26,6 +26,11 @@ export interface RivalsWish extends SearchWish {
   readonly statistics: string | undefined;
 }
 
+/** Throws when one of the names means nothing, or nothing in this model: before hours are spent on what it is compared with. */
+export async function checkRivals(wish: SearchWish & Pick<RivalsWish, 'compare'>): Promise<void> {
+  for (const name of wish.compare ?? []) await planWith(wish, await findRecipe(name));
+}
+
 /** `notes` says which of the names could not be made, and why. */
 export async function chooseRivals(
   wish: RivalsWish,

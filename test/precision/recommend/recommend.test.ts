@@ -262,7 +262,14 @@ describe('bad wishes are refused before anything is measured', () => {
   test('budgets out of reach, with both limits', async () => {
     await refuse({ budgetGiven: '1KiB' }).toThrow(/at least [\d,]+ bytes.*below [\d,]+ bytes.*Given: 1,024 bytes/);
     await refuse({ budgetGiven: '30bpw' }).toThrow(/Given: 30\.000 bpw/);
-    await refuse({ budgetGiven: 'q9' }).toThrow(/Given: q9/);
+    await refuse({ budgetGiven: 'q9' }).toThrow(/^--budget: .*Given: q9/);
+  });
+
+  test('what it is to be compared with, where that is no name or does not fit', async () => {
+    await refuse({ budgetGiven: '8bpw', compare: ['q4_0', 'int5'] }).toThrow(/Given: int5; did you mean int4\?/);
+    const path = join(folder, 'strange.json');
+    writeFileSync(path, JSON.stringify({ default: 'q8_0', rules: [{ tensors: 'attn_w', type: 'q4_0' }] }));
+    await refuse({ budgetGiven: '8bpw', compare: [path] }).toThrow(/strange does not fit this model.*\n.*attn_w/);
   });
 
   test('a source that is quantized already', async () => {
