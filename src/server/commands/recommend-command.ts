@@ -169,7 +169,7 @@ async function run(flags: Flags, terminal: Terminal): Promise<number> {
   terminal.print(formatRecommendation(report));
   const { imatrix } = flags;
   const importance = imatrix === undefined ? '' : ` --imatrix ${imatrix}`;
-  const beside = statistics === undefined ? '' : ` and ${statistics.name}, which it reads,`;
+  const beside = statistics === undefined ? '' : ` and, beside it, ${statistics.name}, which it reads`;
   terminal.print(
     `\nwrote ${flags.out}${beside}; octet quantize ${flags.model} OUT.gguf --to ${flags.out}${importance} makes the file, ` +
       `octet serve --model ${flags.model} --weights ${flags.out}${importance} serves it`,
