@@ -1,8 +1,6 @@
 // What mixes are loaded from: the model in parts, as it is, and after scales were moved in it.
 // Why one moved model at a time: it stands on the disk in 32 bits, and a search stays with one for hundreds of mixes.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Libraries } from '../../llama/libraries.ts';
 import { createTensorConversions } from '../../llama/tensor-conversions.ts';
@@ -13,6 +11,7 @@ import { findGroups } from '../scaling/groups.ts';
 import { scaleModel } from '../scaling/scale-model.ts';
 import { checkRoom, type MixParts, openMixParts } from './mix-parts.ts';
 import { type MovedScales, movedKey } from './moved-scales.ts';
+import { makeOwnFolder } from './own-folder.ts';
 import type { TensorTypes } from './tensor-groups.ts';
 
 export interface PartsShelf {
@@ -64,18 +63,12 @@ async function openMovedParts({ steps, types }: MovedScales, options: ShelfOptio
   const { source, file, libraries, folder, importance, onScaled } = options;
   const found = findGroups(file);
   await checkRoom(folder, foldedFileBytes(file, found.kind === 'groups' ? found.groups : []));
-  const own = mkdtempSync(join(folder, 'scaled-'));
-  const removeAtExit = (): void => rmSync(own, { recursive: true, force: true });
-  process.once('exit', removeAtExit);
-  const dispose = async (): Promise<void> => {
-    process.off('exit', removeAtExit);
-    await rm(own, { recursive: true, force: true });
-  };
+  const own = makeOwnFolder(folder, 'scaled-');
   // The moved model has matrices of 32 bits; what a mix leaves as it is has its old format.
   const asItIs = file.tensors.map(({ name, type }) => [name, type] as const);
   const whole = (mix: TensorTypes): TensorTypes => new Map([...asItIs, ...mix]);
   try {
-    const target = join(own, 'model.gguf');
+    const target = join(own.path, 'model.gguf');
     const scaled = await scaleModel({
       conversions: createTensorConversions(libraries),
       source,
@@ -88,13 +81,13 @@ async function openMovedParts({ steps, types }: MovedScales, options: ShelfOptio
     const parts = await openMixParts({
       file: await readGguf(target),
       libraries,
-      folder: own,
+      folder: own.path,
       importance: importance && { ...importance, byTensor: scaled ?? new Map() },
       spareBytesMax: file.fileBytes,
     });
-    return { pathsOf: (mix) => parts.pathsOf(whole(mix)), dispose: () => parts.dispose().then(dispose) };
+    return { pathsOf: (mix) => parts.pathsOf(whole(mix)), dispose: () => parts.dispose().then(own.remove) };
   } catch (error) {
-    await dispose();
+    await own.remove();
     throw error;
   }
 }
