@@ -86,7 +86,7 @@ export async function prepareSearch(wish: SearchWish): Promise<PreparedSearch> {
     return { overheadBytes, bytesMax: groupBytesMax(budget, { groups, plan: asItIs, overheadBytes }) };
   };
   const plain = await frameOf([]);
-  const { candidates, notes } = stepCandidates(file, wish.steps);
+  const { candidates, notes } = await stepCandidates(file, wish.steps, wish.importancePath);
   const framed: StepCandidate[] = [];
   for (const step of candidates) {
     const frame = await frameOf([step]).catch(ifOutOfReach);

@@ -4,7 +4,7 @@
 
 import type { GgufFile } from '../gguf/read.ts';
 import { activationsUsual, groupKinds, type ScalingStep } from '../recipes/recipe.ts';
-import { immovableFaults } from '../scaling/plan-scaling.ts';
+import { immovableFaults, planScaling } from '../scaling/plan-scaling.ts';
 import { type StepName, type StepsWish, stepNames } from './step-names.ts';
 
 export interface StepCandidates {
@@ -14,13 +14,26 @@ export interface StepCandidates {
   readonly notes: readonly string[];
 }
 
-/** Throws when steps that were named cannot be taken. */
-export function stepCandidates(file: GgufFile, wish: StepsWish): StepCandidates {
+/** `importancePath`: where there is none, activations will be measured. Throws when steps that were named cannot be taken. */
+export async function stepCandidates(
+  file: GgufFile,
+  wish: StepsWish,
+  importancePath: string | undefined,
+): Promise<StepCandidates> {
   const candidates = (wish.kind === 'auto' ? stepNames : wish.names).map(stepOf);
-  const [fault] = candidates.length === 0 ? [] : immovableFaults(file, candidates);
+  const [fault] = candidates.length === 0 ? [] : await faultsOf(file, candidates, importancePath);
   if (fault === undefined) return { candidates, notes: [] };
   if (wish.kind === 'named') throw new Error(`--steps ${wish.names.join()}: ${fault}`);
   return { candidates: [], notes: [`no scales are moved: ${fault}`] };
+}
+
+async function faultsOf(
+  file: GgufFile,
+  steps: readonly ScalingStep[],
+  importancePath: string | undefined,
+): Promise<readonly string[]> {
+  if (importancePath === undefined) return immovableFaults(file, steps);
+  return (await planScaling(file, { steps, importancePath, allowRequantize: false })).faults;
 }
 
 function stepOf(kind: StepName): ScalingStep {

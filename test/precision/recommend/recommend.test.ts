@@ -160,12 +160,18 @@ describe('steps before formats', () => {
 
   test('are refused by name where the model does not allow them, and left out where nobody asked for them', async () => {
     const file = await readGguf(archModelPath('gemma3-dense'));
-    expect(() => stepCandidates(file, { kind: 'named', names: ['smooth'] })).toThrow(
+    await expect(stepCandidates(file, { kind: 'named', names: ['smooth'] }, undefined)).rejects.toThrow(
       /^--steps smooth: scaling is known .* Given: gemma3$/,
     );
-    const { candidates, notes } = stepCandidates(file, { kind: 'auto' });
+    const { candidates, notes } = await stepCandidates(file, { kind: 'auto' }, undefined);
     expect(candidates).toEqual([]);
     expect(notes).toEqual([expect.stringMatching(/^no scales are moved: scaling is known for/)]);
+    const lacking = join(folder, 'lacking.gguf');
+    const tiny = await readGguf(tinyModelPath);
+    await writeImportance({ ...tiny, tensors: tiny.tensors.filter(({ name }) => !name.includes('ffn_up')) }, lacking);
+    const without = await stepCandidates(tiny, { kind: 'auto' }, lacking);
+    expect(without.notes).toEqual([expect.stringMatching(/lacking\.gguf must have 64 values for blk\.0\.ffn_up/)]);
+    expect((await stepCandidates(tiny, { kind: 'auto' }, undefined)).candidates).toHaveLength(2);
   });
 });
 
