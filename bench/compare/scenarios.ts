@@ -50,6 +50,14 @@ export const comparedScenarios: readonly ComparedScenario[] = [
     streamTokens: 1024,
     loadFlags: { 'multi-turn': '8x6', 'prompt-tokens': 64, 'output-tokens': 32 },
   },
+  {
+    name: 'multi-turn-24',
+    set: 'cpu',
+    title: '24 users over room for 8, 4 turns of 64 + 16 tokens, history growing',
+    streams: 8,
+    streamTokens: 512,
+    loadFlags: { 'multi-turn': '24x4', 'prompt-tokens': 64, 'output-tokens': 16 },
+  },
   ...[1, 8, 64, 128].map((streams) => onGpu(streams, 'greedy')),
   onGpu(64, 'top-p'),
 ];
