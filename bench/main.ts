@@ -21,6 +21,14 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'what guesses save: CPU time for each token, with guesses and without',
       run: async (argv) => (await import('./speculation/command.ts')).speculationCommand(argv),
     },
+    turns: {
+      meaning: 'what guesses bring or cost: with and without, by turns in one process',
+      run: async (argv) => (await import('./turns/command.ts')).turnsCommand(argv),
+    },
+    replay: {
+      meaning: 'what guesses bring or cost on a clock of measured step costs, the same on every machine',
+      run: async (argv) => (await import('./replay/command.ts')).replayCommand(argv),
+    },
     'copying-model': {
       meaning: 'write a model that repeats what it read, for work that is mostly copied',
       run: async (argv) => (await import('./copying/command.ts')).copyingModelCommand(argv),
@@ -51,11 +59,15 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
     },
     'plan-step': {
       meaning: 'cost of planning one step',
-      run: async () => (await import('./plan-step.ts')).main(),
+      run: async (argv) => (await import('./plan-step.ts')).main(argv),
     },
     adapters: {
       meaning: 'cost of changing adapters between two steps',
       run: async (argv) => (await import('./adapter-changes.ts')).main(argv),
+    },
+    'host-copies': {
+      meaning: 'states to host memory and back, beside computing them',
+      run: async (argv) => (await import('./host-copies.ts')).main(argv),
     },
     allocator: {
       meaning: 'cost of cache operations at 10^3 to 10^6 blocks',

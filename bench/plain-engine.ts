@@ -20,6 +20,7 @@ export const plainEngine = {
   policy: 'fcfs',
   preemption: 'auto',
   parkBytesMax: 0,
+  prefixBytesMax: 0,
   grammarTimeoutMs: 10_000,
   nice: 0,
 } as const satisfies Omit<EngineConfiguration, 'modelPath'>;

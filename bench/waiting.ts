@@ -1,4 +1,5 @@
-// `http`: how fast the server answers /health and its like while thousands of event-stream connections wait for their tokens.
+// `http`: how fast the server answers /health and its like while thousands of event-stream connections wait for their tokens,
+// what each of them costs in memory, and whether all are answered in the end.
 // Why autocannon runs as a process of its own: its clock must not wait for the connections that this process holds.
 
 import { execFile } from 'node:child_process';
@@ -7,10 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { startCommand } from './command.ts';
-import { type Crowd, openCrowd } from './crowd.ts';
+import { type Crowd, type CrowdCounts, openCrowd } from './crowd.ts';
 import { countFlag, numberFlag, resultsFlags, textFlag } from './flags.ts';
 import { alignTable } from './load/table.ts';
 import { openTarget } from './load/target.ts';
+import { formatMemory, memoryOfEach, readMemory } from './memory.ts';
 import { describeCircumstances, writeResults } from './results.ts';
 
 const waitingFlags = {
@@ -26,6 +28,11 @@ const waitingFlags = {
   rate: countFlag(200, { min: 1, max: 100_000 }, 'measured requests a second, all probes together'),
   seconds: countFlag(10, { min: 1, max: 3600 }, 'how long each path is measured'),
   settleSeconds: numberFlag(2, { min: 0, max: 600 }, 'rest between opening the connections and measuring'),
+  answerSeconds: countFlag(
+    0,
+    { min: 0, max: 86_400 },
+    'how long to wait afterwards until every connection was answered; 0 drops them',
+  ),
   key: textFlag('', 'API key, or OCTET_BENCH_KEY in the environment'),
   ...resultsFlags('http'),
 };
@@ -51,13 +58,19 @@ export async function httpCommand(argv: readonly string[]): Promise<number> {
     model: '',
     key: flags.key || (process.env['OCTET_BENCH_KEY'] ?? ''),
   });
+  const empty = await readMemory(flags.url);
   const crowd = await openCrowd(target, { count: flags.connections, outputTokens: flags.outputTokens });
-  const { latencies, counts } = await measureBeside(crowd, flags);
+  const { latencies, counts, full, answered } = await measureBeside(crowd, flags);
   console.log(formatReport(latencies, counts));
-  if (!flags.noResults)
-    console.log(`raw results: ${writeResults(flags, { ...circumstances, latencies, connections: counts })}`);
+  const memory = memoryOfEach(empty, full, flags.connections);
+  if (memory !== undefined) console.log(formatMemory(memory));
+  if (answered !== undefined)
+    console.log(`after ${answered.seconds.toFixed(0)} s more: ${formatCounts(answered.counts)}`);
+  const results = { ...circumstances, latencies, connections: counts, memory, answered };
+  if (!flags.noResults) console.log(`raw results: ${writeResults(flags, results)}`);
   const failed = latencies.some((latency) => latency.errors > 0 || latency.non2xx > 0);
-  return counts.refused > 0 || counts.broken > 0 || failed ? 1 : 0;
+  const { refused, broken, waiting, streaming } = answered?.counts ?? { ...counts, waiting: 0, streaming: 0 };
+  return refused + broken + waiting + streaming > 0 || failed ? 1 : 0;
 }
 
 /** The measurement as text: a row per path, then what became of the waiting connections. */
@@ -69,19 +82,42 @@ export function formatReport(latencies: readonly PathLatency[], counts: ReturnTy
     String(errors + non2xx),
   ]);
   const table = alignTable([['path', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'requests', 'failed'], ...rows]);
-  const { waiting, streaming, ended, refused, broken, firstRefusal } = counts;
-  const crowd = `connections at the end: ${waiting} waiting, ${streaming} streaming, ${ended} ended, ${refused} refused, ${broken} broken`;
+  const { firstRefusal } = counts;
+  const crowd = `connections at the end: ${formatCounts(counts)}`;
   return [table, crowd, ...(firstRefusal === undefined ? [] : [`first refusal: ${firstRefusal}`])].join('\n');
+}
+
+function formatCounts({ waiting, streaming, ended, refused, broken }: CrowdCounts): string {
+  return `${waiting} waiting, ${streaming} streaming, ${ended} ended, ${refused} refused, ${broken} broken`;
 }
 
 /** Measures while the crowd waits; drops its connections whatever happens, for they would keep this program alive. */
 async function measureBeside(crowd: Crowd, flags: WaitingFlags) {
   try {
     await sleep(flags.settleSeconds * 1000);
-    return { latencies: await measurePaths(flags), counts: crowd.counts() };
+    const latencies = await measurePaths(flags);
+    const counts = crowd.counts();
+    // Behind the measurement: a server may read its own memory every few seconds only (Octet: five).
+    const full = await readMemory(flags.url);
+    return { latencies, counts, full, answered: await waitForAnswers(crowd, flags.answerSeconds) };
   } finally {
     crowd.close();
   }
+}
+
+const pollMs = 200;
+
+/** Undefined where nobody waits for them. */
+async function waitForAnswers(crowd: Crowd, secondsMax: number) {
+  if (secondsMax === 0) return undefined;
+  const startedMs = performance.now();
+  const seconds = (): number => (performance.now() - startedMs) / 1000;
+  let counts = crowd.counts();
+  while (counts.waiting + counts.streaming > 0 && seconds() < secondsMax) {
+    await sleep(pollMs);
+    counts = crowd.counts();
+  }
+  return { seconds: seconds(), counts };
 }
 
 async function measurePaths(flags: WaitingFlags): Promise<PathLatency[]> {

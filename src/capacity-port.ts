@@ -15,6 +15,8 @@ export interface EngineCapacity {
   readonly kvTypeV: string;
   readonly kvBytesPerToken: number;
   readonly kvLayout: KvLayout;
+  /** Where tokens are drawn, and why there; undefined where nothing is. */
+  readonly drawing?: DrawPlace | undefined;
   readonly weightBytes: number;
   readonly memory: MemoryPlan;
   readonly gpu: string;
@@ -25,6 +27,12 @@ export interface EngineCapacity {
   readonly embedding?: EmbeddingSupport | undefined;
   /** Why it generates no text; undefined where it does. */
   readonly generationObstacle?: string | undefined;
+}
+
+/** `graph`: with the logits, on the device that computes them. `host`: from logits that were copied. */
+export interface DrawPlace {
+  readonly place: 'host' | 'graph';
+  readonly reason: string;
 }
 
 /** Where the engine's memory goes: one row a part, summed against what is free. */

@@ -82,8 +82,11 @@ export interface Kernel {
   readonly batch: StepBatch;
   /** The adapter of the decodes from now on, by name; undefined: the base model alone, as at first. Throws on an unknown name. */
   useAdapter(name: string | undefined): void;
-  /** Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. */
-  decode(tokenCount: number): Promise<DecodeOutcome>;
+  /**
+   * Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. `draws`: rows that `sample` will be asked for,
+   * as far as they are known, so that they may be drawn where the logits are computed.
+   */
+  decode(tokenCount: number, draws?: readonly SampleRow[]): Promise<DecodeOutcome>;
   /**
    * Draws one token per row from the last decode's logits; rows run in parallel. -1 where every token is forbidden or NaN.
    * Shape (rows.length,).
@@ -103,6 +106,11 @@ export interface Kernel {
   park(seq: CacheSeqId, tokenCount: number): ParkedState | undefined;
   /** Puts a parked state under an empty sequence id; false when the cache has no room. */
   restore(seq: CacheSeqId, state: ParkedState): boolean;
+  /**
+   * Gives a sequence the positions of a parked state that it lacks: all of them where it is empty, as it must be in a slab.
+   * What it has must be what the state begins with. False when the cache has no room; then it is as it was.
+   */
+  fill(seq: CacheSeqId, state: ParkedState): boolean;
   /** Bytes that `park` would copy now. */
   parkBytes(seq: CacheSeqId): number;
   dispose(): void;

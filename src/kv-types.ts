@@ -32,6 +32,10 @@ function isKvTypeName(name: string): name is KvTypeName {
   return Object.hasOwn(kvTypes, name);
 }
 
+/** Attention in one pass over the cache, without the whole table of scores; `auto` takes it where the device has it. */
+export const flashAttentions = ['auto', 'on', 'off'] as const;
+export type FlashAttention = (typeof flashAttentions)[number];
+
 /** Quantized formats need flash attention for V, and heads that divide into their blocks. */
 export function isQuantized(type: KvTypeName): boolean {
   return kvTypes[type].blockValues > 1;

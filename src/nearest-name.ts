@@ -1,7 +1,10 @@
 // The known name that somebody who mistyped one probably meant.
 
-/** The known name that is closest to a mistyped one, or undefined when none is close. */
+/** The known name that is closest to a mistyped or cut-off one, or undefined when none is close. */
 export function nearestName(given: string, known: readonly string[]): string | undefined {
+  const longer =
+    given === '' ? undefined : known.find((name) => name.toLowerCase().startsWith(`${given.toLowerCase()}_`));
+  if (longer !== undefined) return longer;
   const distanceMax = Math.max(2, Math.floor(given.length / 3));
   let best: { name: string; distance: number } | undefined;
   for (const name of known) {

@@ -157,6 +157,10 @@ export interface SchedulerStats {
   readonly preemptionsPark: number;
   readonly parkedBytes: number;
   readonly parkedCount: number;
+  /** Prefixes in host memory that made room in the cache. */
+  readonly hostPrefixBytes: number;
+  readonly hostPrefixCount: number;
+  readonly copies: Readonly<Record<CopyKind, Readonly<CopyTotals>>>;
   /** Tokens computed for sequences that were cancelled before they ended. */
   readonly wastedTokenCount: number;
   readonly stepCount: number;
@@ -183,6 +187,17 @@ export interface ProposerCounts {
   readonly acceptedTokenCount: number;
 }
 
+/** Why keys and values are copied between the native cache and host memory: a preempted sequence's, or a prefix's. */
+export type CopyKind = 'park' | 'restore' | 'demote' | 'promote';
+
+/** Copies of one kind since the engine started. */
+export interface CopyTotals {
+  count: number;
+  tokenCount: number;
+  byteCount: number;
+  ms: number;
+}
+
 /** Every block is in exactly one of these three. */
 export interface BlockCounts {
   readonly total: number;
@@ -198,6 +213,8 @@ export interface StepTiming {
   readonly stepMs: number;
   readonly decodeMs: number;
   readonly sampleMs: number;
+  /** Copies to and from host memory before the decode. */
+  readonly copyMs: number;
   /** Sequences and tokens in the step's batch. */
   readonly sequenceCount: number;
   readonly tokenCount: number;

@@ -27,6 +27,7 @@ const ceilingFlags = {
   layout: choiceFlag(['per-sequence', 'pooled'], 'slabs of their own, or one pool'),
   threads: countFlag(availableParallelism(), { min: 1, max: 1024 }, 'kernel threads'),
   gpu: choiceFlag(['auto', 'cuda', 'vulkan', 'metal', 'off'], 'where to compute'),
+  drawing: choiceFlag(['host', 'graph', 'auto'], 'where tokens are drawn'),
   temperature: numberFlag(0, { min: 0, max: 2 }, 'of the draws; 0 is greedy'),
   topP: numberFlag(1, { min: 0.01, max: 1 }, 'of the draws'),
 };
@@ -95,7 +96,7 @@ interface Wish {
 
 /** Medians over all steps of all repeats; the first repeat only warms up. */
 async function measureOne(model: LlamaModel, sequenceCount: number, { flags, types }: Wish) {
-  const { promptTokens, steps, layout, threads } = flags;
+  const { promptTokens, steps, layout, threads, drawing } = flags;
   const slabTokens = Math.ceil((promptTokens + steps + 1) / 256) * 256;
   const kernel = await createKernel({
     model,
@@ -106,6 +107,7 @@ async function measureOne(model: LlamaModel, sequenceCount: number, { flags, typ
     sequencesMax: sequenceCount,
     batchTokensMax: Math.min(2048, slabTokens * sequenceCount),
     microBatchTokens: 512,
+    drawing,
   });
   const shape = { sequenceCount, promptTokens, stepCount: steps, sampling: samplingOf(flags) };
   const runs: LoopTimes[] = [];

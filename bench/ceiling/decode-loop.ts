@@ -31,9 +31,10 @@ export async function runDecodeLoop(kernel: Kernel, shape: LoopShape): Promise<L
   for (let step = 0; step < shape.stepCount; step++) {
     const started = performance.now();
     writeStep(kernel, sequences);
-    await decodeAll(kernel, sequences.length);
+    const draws = sequences.map((sequence, row) => sampleRow(sequence, row, shape.sampling));
+    await decodeAll(kernel, sequences.length, draws);
     decodeMs.push(performance.now() - started);
-    const drawn = await kernel.sample(sequences.map((sequence, row) => sampleRow(sequence, row, shape.sampling)));
+    const drawn = await kernel.sample(draws);
     sequences.forEach((sequence, row) => {
       sequence.tokens[sequence.tokenCount] = drawn[row] ?? 0;
       sequence.tokenCount += 1;
@@ -88,8 +89,8 @@ function writeStep({ batch }: Kernel, sequences: readonly LoopSequence[]): void 
   });
 }
 
-async function decodeAll(kernel: Kernel, rowCount: number): Promise<void> {
-  const outcome = await kernel.decode(rowCount);
+async function decodeAll(kernel: Kernel, rowCount: number, draws: readonly SampleRow[] = []): Promise<void> {
+  const outcome = await kernel.decode(rowCount, draws);
   if (outcome.kind !== 'done') throw new Error(`a step of ${rowCount} rows failed: ${JSON.stringify(outcome)}`);
 }
 

@@ -50,8 +50,17 @@ export const comparedScenarios: readonly ComparedScenario[] = [
     streamTokens: 1024,
     loadFlags: { 'multi-turn': '8x6', 'prompt-tokens': 64, 'output-tokens': 32 },
   },
+  {
+    name: 'multi-turn-24',
+    set: 'cpu',
+    title: '24 users over room for 8, 4 turns of 64 + 16 tokens, history growing',
+    streams: 8,
+    streamTokens: 512,
+    loadFlags: { 'multi-turn': '24x4', 'prompt-tokens': 64, 'output-tokens': 16 },
+  },
   ...[1, 8, 64, 128].map((streams) => onGpu(streams, 'greedy')),
   onGpu(64, 'top-p'),
+  onGpu(64, 'top-k'),
 ];
 
 function unique(streams: number, requests: number): ComparedScenario {
@@ -65,15 +74,24 @@ function unique(streams: number, requests: number): ComparedScenario {
   };
 }
 
-function onGpu(streams: number, draw: 'greedy' | 'top-p'): ComparedScenario {
-  const loadFlags = { requests: Math.max(8, 3 * streams), 'prompt-tokens': 300, 'output-tokens': 64 };
+/**
+ * What is sent with sampled requests. Both name top-k and min-p, because servers differ in what they add unasked (llama-server:
+ * top-k 40 and min-p 0.05), and a vocabulary cut to 40 is another amount of work.
+ */
+const draws = {
+  greedy: {},
+  'top-p': { temperature: 0.8, 'top-p': 0.95, 'top-k': 0 },
+  'top-k': { temperature: 0.8, 'top-p': 0.95, 'top-k': 40 },
+} as const;
+
+function onGpu(streams: number, draw: keyof typeof draws): ComparedScenario {
   return {
     name: `gpu-${streams}${draw === 'greedy' ? '' : `-${draw}`}`,
     set: 'gpu',
     title: `${streams} ${streams === 1 ? 'stream' : 'streams'}, 300 + 64 tokens, unique, ${draw}`,
     streams,
     streamTokens: 512,
-    loadFlags: draw === 'greedy' ? loadFlags : { ...loadFlags, temperature: 0.8, 'top-p': 0.95 },
+    loadFlags: { requests: Math.max(8, 3 * streams), 'prompt-tokens': 300, 'output-tokens': 64, ...draws[draw] },
   };
 }
 

@@ -89,10 +89,10 @@ export async function measureIdentity(wish: IdentityWish): Promise<Identity> {
 type Speculation = Parameters<typeof assembleEngine>[0]['speculation'];
 
 function guessesOf({ draftPath, threads }: IdentityWish): Speculation {
-  const draftTokensMax = 8;
+  const all = { draftTokensMax: 4, computes: 'all' } as const;
   return draftPath === undefined
-    ? { draftTokensMax, lookup: { matchTokensMin: 2, windowTokens: 4096 } }
-    : { draftTokensMax, draft: { modelPath: draftPath, threads, cacheTokens: 0 } };
+    ? { ...all, lookup: { matchTokensMin: 2, windowTokens: 4096 } }
+    : { ...all, draft: { modelPath: draftPath, threads, cacheTokens: 0 } };
 }
 
 async function runOnce(

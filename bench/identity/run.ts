@@ -1,6 +1,6 @@
 // Runs requests through the engine that serves, in this process, and keeps their tokens.
-// Why its clock counts rows and not time: what guesses cost then is the same on every machine, and little, so that they are
-// computed wherever there are any. What a draft model computes takes no time by it. How long anything takes is not the question.
+// Why its clock counts rows and not time: what is planned then is the same on every machine. What a draft model computes takes
+// no time by it. How long anything takes is not the question here.
 
 import { sequenceId } from '../../src/ids.ts';
 import type { EngineStats, SequenceEvent } from '../../src/ports.ts';
@@ -78,7 +78,10 @@ export async function runRequests(
   return { answers, stats };
 }
 
-function commandOf(request: IdentityRequest, id: number): Parameters<ReturnType<typeof createEngineLoop>['accept']>[0] {
+export function commandOf(
+  request: IdentityRequest,
+  id: number,
+): Parameters<ReturnType<typeof createEngineLoop>['accept']>[0] {
   const { prompt, seed, sampling, outputTokensMin, outputTokensMax, wantsLogprobs } = request;
   return {
     kind: 'generate',

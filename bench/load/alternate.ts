@@ -74,6 +74,7 @@ function runOptions(target: Target, scale: PromptScale, flags: LoadFlags): RunOp
     scale,
     temperature: flags.temperature,
     topP: flags.topP,
+    topK: flags.topK < 0 ? undefined : flags.topK,
     timeoutMs: flags.timeoutSeconds * 1000,
     keepAlive: !flags.noKeepAlive,
   };

@@ -45,6 +45,11 @@ export const loadFlags = {
   vocab: countFlag(0, { min: 0, max: 10_000_000 }, 'token ids are drawn below this; needed for --prompt-kind tokens'),
   temperature: numberFlag(0, { min: 0, max: 2 }, 'sampling temperature; 0 is greedy'),
   topP: numberFlag(1, { min: 0.01, max: 1 }, 'nucleus sampling: the share of probability drawn from; 1 is all'),
+  topK: numberFlag(
+    -1,
+    { min: -1, max: 1_000_000 },
+    'likeliest tokens drawn from, sent with min_p 0; 0 is all, -1 leaves both to the server',
+  ),
   schema: textFlag('', 'file with a JSON schema that every answer must meet (response_format)'),
   compareSchema: switchFlag('drive the one server with and without --schema in turn; the ratio is with to without'),
   sloTtftMs: numberFlag(

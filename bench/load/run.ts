@@ -13,6 +13,7 @@ export interface RunOptions {
   readonly scale: PromptScale;
   readonly temperature: number;
   readonly topP: number;
+  readonly topK: number | undefined;
   readonly timeoutMs: number;
   readonly keepAlive: boolean;
 }
@@ -121,6 +122,7 @@ function bodyOf(prompt: Parameters<typeof requestBody>[1], planned: PlannedReque
     outputTokens: planned.outputTokens,
     temperature: options.temperature,
     topP: options.topP,
+    topK: options.topK,
     schema: options.target.schema,
   });
 }

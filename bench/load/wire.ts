@@ -10,6 +10,8 @@ export interface BodyOptions {
   readonly outputTokens: number;
   readonly temperature: number;
   readonly topP: number;
+  /** Undefined leaves it to the server. */
+  readonly topK?: number | undefined;
   readonly schema?: object | undefined;
 }
 
@@ -26,6 +28,7 @@ export function requestBody(api: Api, prompt: Prompt, options: BodyOptions): str
     max_tokens: options.outputTokens,
     temperature: options.temperature,
     top_p: options.topP,
+    ...(options.topK === undefined ? {} : { top_k: options.topK, min_p: 0 }),
     ignore_eos: true,
     stream: true,
     stream_options: { include_usage: true },

@@ -8,6 +8,8 @@ export interface Namespaces {
   readonly count: number;
   /** The number of a namespace in use, or undefined. */
   find(name: string): number | undefined;
+  /** The name of a number in use. */
+  nameOf(id: number): string;
   /** One use more; answers the namespace's number. */
   hold(name: string): number;
   /** One use less; with the last the namespace is forgotten and its number may be given to another. */
@@ -26,6 +28,7 @@ export function createNamespaces(): Namespaces {
       return ids.size;
     },
     find: (name) => ids.get(name),
+    nameOf: (id) => must(names[id], 'a namespace in use has a name'),
     hold(name) {
       const known = ids.get(name);
       const id = known ?? freeIds.pop() ?? names.length;

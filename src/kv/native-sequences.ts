@@ -123,3 +123,8 @@ export function takeOps(seqs: { ops: CacheOp[] }): readonly CacheOp[] {
   if (taken.length > 0) seqs.ops = [];
   return taken;
 }
+
+/** Tokens that operations offer to host memory. */
+export function demotingTokenCount(ops: readonly CacheOp[]): number {
+  return ops.reduce((sum, op) => sum + (op.kind === 'demote' ? op.tokenCount : 0), 0);
+}

@@ -5,6 +5,7 @@
 
 import { assert, must } from '../assert.ts';
 import { blockId, type CacheSeqId } from '../ids.ts';
+import { demotingTokenCount } from './native-sequences.ts';
 import { chooseSlab, chooseSlabToRestore, isMostly, longestMatch, type SlabChoice } from './slab-choice.ts';
 import {
   blocksFor,
@@ -28,6 +29,7 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
     blockCount: state.slabs.length * state.blocksPerSlab,
     cachedTokenCount: (request) => cachedTokenCount(state, request),
     admit: (request) => admit(state, request),
+    admitToFill: (request, filledCount) => admitToFill(state, request, filledCount),
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, slabOf(state, lease), request),
     extend: (lease, tokenCount) => reserve(state, slabOf(state, lease), tokenCount),
@@ -42,6 +44,7 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
       if (taken.length > 0) state.ops = [];
       return taken;
     },
+    demotingTokenCount: () => demotingTokenCount(state.ops),
     stats: () => stats(state),
     check: () => check(state),
     believedPositions: () => believedPositions(state),
@@ -79,6 +82,22 @@ function isBeingComputed(state: SlabState, request: CacheRequest, found: number)
   return state.slabs.some(
     (slab) => commonCount(slab, request, Math.min(slab.plannedCount, request.tokenCount - 1)) >= wanted,
   );
+}
+
+/** Nothing is copied from another slab: llama.cpp would carry that out at the next decode, over what was written. */
+function admitToFill(state: SlabState, request: CacheRequest, filledCount: number): Admission {
+  const { namespace, tokens, tokenCount } = request;
+  assert(tokenCount >= 1, 'a request has at least one token');
+  if (isBeingComputed(state, request, filledCount)) return { kind: 'pending-prefix' };
+  if (blocksFor(state, tokenCount) > state.blocksPerSlab) return { kind: 'no-blocks' };
+  const slab = chooseSlabToRestore(state);
+  if (slab === undefined) return { kind: 'no-sequence-id' };
+  evictFromSlab(state, slab, 0);
+  slab.namespace = namespace;
+  slab.tokens.set(tokens.subarray(0, tokenCount));
+  slab.plannedCount = tokenCount;
+  state.prefixQueryTokenCount += tokenCount;
+  return openLease(state, slab, { tokenCount, cachedTokenCount: 0, isPrivate: false });
 }
 
 function admitDetached(state: SlabState, tokenCount: number): Admission {
@@ -148,7 +167,9 @@ function cut(state: SlabState, slab: Slab, tokenCount: number): void {
 function commit(slab: Slab, { tokens, tokenCount }: CacheRequest): void {
   assert(tokenCount <= slab.tokens.length, 'only reserved positions are computed');
   if (tokenCount <= slab.computedCount) return;
-  slab.tokens.set(tokens.subarray(slab.computedCount, tokenCount), slab.computedCount);
+  // One token, nearly always: without a view made for it.
+  if (tokenCount === slab.computedCount + 1) slab.tokens[slab.computedCount] = tokens[slab.computedCount] ?? 0;
+  else slab.tokens.set(tokens.subarray(slab.computedCount, tokenCount), slab.computedCount);
   slab.computedCount = tokenCount;
   slab.plannedCount = Math.max(slab.plannedCount, tokenCount);
 }

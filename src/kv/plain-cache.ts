@@ -57,6 +57,8 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
       if (admission.kind === 'admitted') state.prefixQueryTokenCount += request.tokenCount;
       return admission;
     },
+    // What cannot be cut is never offered to host memory.
+    admitToFill: (request) => admit(state, request.tokenCount),
     admitDetached: (tokenCount) => admit(state, tokenCount),
     // The origin's whole state cannot be copied up to a position: the fork waits for an admission of its own.
     fork: () => ({ kind: 'no-sequence-id' }),
@@ -70,6 +72,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
     release: (lease) => release(state, ownLease(state, lease)),
     clear: () => {},
     takeOps: () => takeOps(state.seqs),
+    demotingTokenCount: () => 0,
     stats: () => stats(state),
     check: () => check(state),
     believedPositions: () => believedPositions(state),

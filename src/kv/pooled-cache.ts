@@ -9,6 +9,7 @@ import {
   adoptKeeper,
   anyEndAt,
   becomeKeeper,
+  demotingTokenCount,
   freeId,
   roleOf,
   setEnd,
@@ -41,6 +42,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     blockCount: options.blockCount,
     cachedTokenCount: (request) => matchComputed(state, request).length * options.blockTokens,
     admit: (request) => admit(state, request),
+    admitToFill: (request) => admit(state, request),
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
@@ -49,6 +51,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     release: (lease, keep) => release(state, ownLease(state, lease), keep),
     clear: () => evictAll(state),
     takeOps: () => takeOps(state.seqs),
+    demotingTokenCount: () => demotingTokenCount(state.seqs.ops),
     stats: () => pooledStats(state),
     check: () => checkPooled(state),
     believedPositions: () => believedPositions(state),
@@ -171,6 +174,7 @@ function becomeKeeperOrFree(state: PooledState, seq: CacheSeqId, end: number): v
     return;
   }
   becomeKeeper(seqs, seq, end);
+  state.offered[seq] = 0;
   seqs.ops.push({ kind: 'truncate', seq: seq, fromPosition: depthOf(tree, end) * state.blockTokens });
 }
 

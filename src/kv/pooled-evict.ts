@@ -7,7 +7,7 @@ import type { CacheSeqId } from '../ids.ts';
 import { isInHeap, removeFromHeap, smallest } from './heap.ts';
 import { anyEndAt, endOf, freeId, roleOf, setEnd } from './native-sequences.ts';
 import { offerForEviction, type PooledState } from './pooled-state.ts';
-import { depthOf, firstChildOf, parentOf, removeBlock } from './prefix-tree.ts';
+import { contentOf, depthOf, firstChildOf, parentOf, removeBlock } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
 
 /** Evicts until `blockCount` blocks are free. There must be that many to free. O(evictions * log blocks). */
@@ -16,6 +16,7 @@ export function makeRoom(state: PooledState, blockCount: number): void {
   const shortened = new Set<CacheSeqId>();
   while (state.pool.freeCount < blockCount) {
     const leaf = must(smallest(state.evictable), 'room was counted before it is made');
+    offer(state, leaf);
     shortened.add(evictLeaf(state, leaf));
     state.evictedBlockCount += 1;
   }
@@ -30,6 +31,7 @@ export function freeLeastKeeper(state: PooledState): void {
   let leaf = must(smallest(state.evictable), 'there is a keeper to free');
   const shortened = new Set<CacheSeqId>();
   for (;;) {
+    offer(state, leaf);
     const keeper = evictLeaf(state, leaf);
     state.evictedBlockCount += 1;
     shortened.add(keeper);
@@ -46,6 +48,17 @@ export function evictAll(state: PooledState): void {
     shortened.add(evictLeaf(state, leaf));
   }
   truncateAll(state, shortened);
+}
+
+/**
+ * Offers the whole path of a leaf's keeper to host memory, once, however many of its blocks make room later: what is above
+ * is the next to go, and a copy of it all costs little more than many of its parts.
+ */
+function offer({ tree, seqs, offered, demoteMinTokens, blockTokens }: PooledState, leaf: number): void {
+  const keeper = must(anyEndAt(seqs, leaf), 'an unheld leaf has a keeper');
+  if (offered[keeper] === 1 || depthOf(tree, leaf) * blockTokens < demoteMinTokens) return;
+  offered[keeper] = 1;
+  seqs.ops.push({ kind: 'demote', seq: keeper, ...contentOf(tree, leaf) });
 }
 
 /** Evicts one leaf; answers its keeper, which now ends at the block above or is free. */

@@ -30,6 +30,8 @@ export interface PooledCacheOptions {
   readonly evictionPolicy?: EvictionPolicy;
   /** A secret integer keeps clients from choosing tokens whose blocks collide in the index. */
   readonly hashSeed?: number;
+  /** A keeper that makes room is offered to host memory from this many tokens on; undefined offers nothing. */
+  readonly demoteMinTokens?: number | undefined;
 }
 
 /**
@@ -62,6 +64,9 @@ export interface PooledState {
   readonly lastUses: Float64Array;
   /** Admissions that found the block cached. Shape (blockCount,). */
   readonly hitCounts: Int32Array;
+  readonly demoteMinTokens: number;
+  /** 1 for a keeper that was offered to host memory, whole, when its first block made room. Shape (cacheSeqCount,). */
+  readonly offered: Uint8Array;
   clock: number;
   /** Blocks of the tree that no lease lists. */
   cachedCount: number;
@@ -85,6 +90,8 @@ export function createPooledState(options: PooledCacheOptions): PooledState {
     leases: Array.from({ length: cacheSeqCount }, () => undefined),
     lastUses: new Float64Array(blockCount),
     hitCounts: new Int32Array(blockCount),
+    demoteMinTokens: options.demoteMinTokens ?? Number.POSITIVE_INFINITY,
+    offered: new Uint8Array(cacheSeqCount),
     clock: 0,
     cachedCount: 0,
     evictedBlockCount: 0,

@@ -106,6 +106,18 @@ export function findBlock(tree: PrefixTree, { request, index, parent }: Place): 
   return search(tree, key, { tokens: request.tokens, from: index * tree.blockTokens });
 }
 
+/** The tokens from the root to a block, itself included. O(tokens). */
+export function contentOf(tree: PrefixTree, block: number): CacheRequest {
+  const { blockTokens } = tree;
+  const tokens = new Int32Array(depthOf(tree, block) * blockTokens);
+  let key = block;
+  for (let to = tokens.length - blockTokens; to >= 0; to -= blockTokens) {
+    tokens.set(tree.tokens.subarray(key * blockTokens, (key + 1) * blockTokens), to);
+    key = at(tree.parents, key);
+  }
+  return { namespace: tree.namespaces.nameOf(none - key), tokens, tokenCount: tokens.length };
+}
+
 /** Enters a block as pending; the same block must not be there yet. */
 export function insertBlock(tree: PrefixTree, block: number, place: Place): void {
   assert(!isInTree(tree, block), 'a block is in the tree at most once');

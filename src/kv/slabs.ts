@@ -14,6 +14,8 @@ export interface PerSequenceCacheOptions {
   readonly blockTokens: number;
   /** A prefix is copied from slab to slab when that saves computing at least this many tokens. 32 unless told otherwise. */
   readonly copyMinTokens?: number;
+  /** What makes room is offered to host memory from this many tokens on; undefined offers nothing. */
+  readonly demoteMinTokens?: number | undefined;
 }
 
 /**
@@ -45,6 +47,7 @@ export interface SlabState {
   readonly blockTokens: number;
   readonly blocksPerSlab: number;
   readonly copyMinTokens: number;
+  readonly demoteMinTokens: number;
   /** Shape (cacheSeqCount,). */
   readonly slabs: readonly Slab[];
   ops: CacheOp[];
@@ -65,6 +68,7 @@ export function createSlabState(options: PerSequenceCacheOptions): SlabState {
     blockTokens,
     blocksPerSlab: Math.floor(slabTokens / blockTokens),
     copyMinTokens: positiveInteger('copy min tokens', options.copyMinTokens ?? 32),
+    demoteMinTokens: options.demoteMinTokens ?? Number.POSITIVE_INFINITY,
     slabs,
     ops: [],
     clock: 0,
@@ -97,8 +101,13 @@ export function cutSlab(state: SlabState, slab: Slab, keptCount: number): void {
   slab.plannedCount = keptCount;
 }
 
-/** As `cutSlab`, to make room: counts as eviction. */
+/** As `cutSlab`, to make room: counts as eviction, and what is mostly lost is offered to host memory before. */
 export function evictFromSlab(state: SlabState, slab: Slab, keptCount: number): void {
+  const { seq, namespace, computedCount } = slab;
+  if (computedCount >= state.demoteMinTokens && 2 * keptCount < computedCount) {
+    const tokens = slab.tokens.slice(0, computedCount);
+    state.ops.push({ kind: 'demote', seq, namespace, tokens, tokenCount: computedCount });
+  }
   state.evictedBlockCount += blocksFor(state, slab.computedCount) - blocksFor(state, keptCount);
   cutSlab(state, slab, keptCount);
 }

@@ -11,7 +11,9 @@ export type CacheOp =
   /** `to`, empty before, gets positions [0, tokenCount) of `from` (by reference when pooled, else by copying). */
   | { readonly kind: 'copy'; readonly from: CacheSeqId; readonly to: CacheSeqId; readonly tokenCount: number }
   /** Positions >= fromPosition of `seq` are dropped; 0 drops all. */
-  | { readonly kind: 'truncate'; readonly seq: CacheSeqId; readonly fromPosition: number };
+  | { readonly kind: 'truncate'; readonly seq: CacheSeqId; readonly fromPosition: number }
+  /** The content of `seq`, all `tokenCount` positions, makes room next: the last chance to copy it to host memory. */
+  | ({ readonly kind: 'demote'; readonly seq: CacheSeqId } & CacheRequest);
 
 /**
  * What one running sequence holds. Opaque to the scheduler but for these fields.
@@ -74,6 +76,12 @@ export interface KvCache {
    */
   admit(request: CacheRequest): Admission;
 
+  /**
+   * As `admit`, where the first `filledCount` tokens are copied from host memory before the next decode: nothing is copied
+   * from another sequence by then, so that the id can be written at once. The caller commits what it wrote.
+   */
+  admitToFill(request: CacheRequest, filledCount: number): Admission;
+
   /** As `admit`, for a sequence whose state is restored from host memory: shares nothing, its blocks stay private. */
   admitDetached(tokenCount: number): Admission;
 
@@ -106,6 +114,9 @@ export interface KvCache {
 
   /** Takes the operations since the last call, in order. */
   takeOps(): readonly CacheOp[];
+
+  /** Tokens of the `demote` operations that were not taken yet. O(operations). */
+  demotingTokenCount(): number;
 
   stats(): CacheStats;
 

@@ -2,7 +2,7 @@
 // Why apart from the kernel: memory.ts makes contexts of the same parameters only to hear what they would allocate.
 
 import type { KvLayout } from '../kernel-port.ts';
-import { isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
+import { type FlashAttention, isQuantized, type KvTypes, kvTypes } from '../kv-types.ts';
 import type { LlamaModel } from './model.ts';
 import { type ContextPointer, callAsync } from './native.ts';
 import type { ContextParams } from './native-structs.ts';
@@ -22,17 +22,33 @@ export interface ContextOptions {
   /** Tokens that the kernels compute at once; a step is cut into these. */
   readonly microBatchTokens: number;
   readonly kvTypes: KvTypes;
+  /** Threads that compute a step of one row. */
   readonly threads: number;
+  /** Threads that compute longer ones. Default: as many. */
+  readonly batchThreads?: number;
+  /** Default: `auto`. */
+  readonly flashAttention?: FlashAttention;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;
   /** Makes vectors of every token, or with `rank` the ranking head's outputs of every sequence, instead of being drawn from. */
   readonly embedding?: 'tokens' | 'rank';
   /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
   readonly evaluationCallback?: bigint;
+  /**
+   * `graph`: tokens are drawn where the logits are computed if they can be, and logits are copied to the host only for other
+   * draws. `auto`: that with CUDA. Default: `host`.
+   */
+  readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
+}
+
+/** An array of llama_sampler_seq_config in native memory (graph-draw/graph-hook.ts). */
+export interface GraphSamplers {
+  readonly address: bigint;
+  readonly count: number;
 }
 
 /** Native ids that have a slab (or a recurrent state) of their own. */
-function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
+export function nativeSeqMax({ layout, sequencesMax, cacheSeqCount }: ContextOptions): number {
   // Pooled: ids go to 256 whatever this says; it bounds the output rows, the recurrent states and what is parked as it is.
   return layout === 'per-sequence' ? Math.max(sequencesMax, cacheSeqCount ?? 0) : sequencesMax;
 }
@@ -43,10 +59,14 @@ export function outputsMaxOf(options: ContextOptions): number {
 }
 
 /** Makes the native context alone; throws with llama.cpp's own words when it cannot. */
-export async function createContext(options: ContextOptions): Promise<ContextPointer> {
+export async function createContext(options: ContextOptions, samplers?: GraphSamplers): Promise<ContextPointer> {
   const { native, nativeLog } = options.model.libraries;
   nativeLog.takeErrors();
-  const context = await callAsync(native.llama_init_from_model, options.model.pointer, contextParams(options));
+  const context = await callAsync(
+    native.llama_init_from_model,
+    options.model.pointer,
+    contextParams(options, samplers),
+  );
   if (context === null)
     throw new Error(`cannot create the native context: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`);
   return context;
@@ -59,7 +79,10 @@ function embeddingParams({ embedding }: ContextOptions): Pick<ContextParams, 'em
   return embedding === undefined ? { embeddings: false } : { embeddings: true, pooling_type: nativePooling[embedding] };
 }
 
-function contextParams(options: ContextOptions): ContextParams {
+/** enum llama_flash_attn_type. Quantized values can be read with it alone. */
+const nativeFlash = { auto: -1, off: 0, on: 1 } as const;
+
+function contextParams(options: ContextOptions, samplers: GraphSamplers | undefined): ContextParams {
   const { model, kvTypes: types } = options;
   const batchTokensMax = Math.min(options.batchTokensMax, options.cellCount);
   return {
@@ -70,14 +93,21 @@ function contextParams(options: ContextOptions): ContextParams {
     n_seq_max: nativeSeqMax(options),
     n_outputs_max: outputsMaxOf(options),
     n_threads: options.threads,
-    n_threads_batch: options.threads,
+    n_threads_batch: options.batchThreads ?? options.threads,
     type_k: kvTypes[types.k].id,
     type_v: kvTypes[types.v].id,
-    flash_attn_type: isQuantized(types.v) ? 1 : -1,
+    flash_attn_type: isQuantized(types.v) ? nativeFlash.on : nativeFlash[options.flashAttention ?? 'auto'],
     kv_unified: options.layout === 'pooled',
     // Sliding-window layers keep their window only: prefixes of such models are not shared anyway.
     swa_full: false,
     cb_eval: options.evaluationCallback ?? null,
     ...embeddingParams(options),
+    ...samplerParams(options, samplers),
   };
+}
+
+function samplerParams(options: ContextOptions, samplers: GraphSamplers | undefined): Partial<ContextParams> {
+  if (samplers === undefined) return {};
+  // A sequence with guesses has several rows.
+  return { samplers: samplers.address, n_samplers: samplers.count, n_outputs_max_per_seq: outputsMaxOf(options) };
 }

@@ -3,20 +3,26 @@
 // Why decode runs on another thread: the JavaScript thread reads commands and posts results meanwhile.
 
 import { assert } from '../assert.ts';
-import { cacheSeqId } from '../ids.ts';
-import type { DecodeOutcome, Kernel, KernelLimits } from '../kernel-port.ts';
+import type { DrawPlace } from '../capacity-port.ts';
+import type { DecodeOutcome, Kernel, KernelLimits, SampleRow } from '../kernel-port.ts';
 import { checkKvTypes } from '../kv-types.ts';
+import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
-import { createLogitsView, type LogitsView } from './logits-view.ts';
+import { createHostRows, type DecodedRows } from './decoded-rows.ts';
+import { chooseDrawing, type DrawChoice, openGraphRows } from './graph-draw/open-graph-rows.ts';
+import type { LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
-import { type ContextPointer, callAsync, type MemoryPointer } from './native.ts';
+import type { ContextPointer, MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory, type SharedRun } from './native-batch.ts';
-import { createSampler, type Sampler } from './sampling/sampler.ts';
+import { createDecode } from './native-decode.ts';
+import { createRowDraws, type RowDraws } from './row-draws.ts';
+import { createSampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import { spareSeq } from './sequence-state.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
@@ -27,6 +33,7 @@ export interface KernelOptions extends ContextOptions {
 
 /** The kernel of a real model: what evaluation and tests need besides the port. */
 export interface NativeKernel extends Kernel {
+  readonly drawing: DrawPlace;
   /** The logits of a row of the last decode, shape (vocabularySize,); valid until the next decode, changed by `sample`. */
   logitsOf(batchIndex: number): Float32Array;
   /**
@@ -34,7 +41,7 @@ export interface NativeKernel extends Kernel {
    * is computed and kept once. Pooled layout only.
    */
   shareRows(runs: readonly SharedRun[]): void;
-  /** All rows of the last decode and where they lie, for threads that score them. */
+  /** All rows of the last decode and where they lie, for threads that score them; only when drawing on the host. */
   readonly logits: Pick<LogitsView, 'address' | 'values' | 'rowOf'>;
 }
 
@@ -51,20 +58,37 @@ interface Parts {
   readonly memory: MemoryPointer;
   readonly limits: KernelLimits;
   readonly batch: BatchMemory;
-  readonly logits: LogitsView;
+  readonly rows: DecodedRows;
   readonly sequences: SequenceMemory;
-  readonly sampler: Sampler;
+  readonly draws: RowDraws;
   readonly pool: Threadpool | undefined;
+  readonly drawing: DrawPlace;
 }
 
 /** Makes a context with an empty cache, warmed up; throws with llama.cpp's own words when it cannot. */
 export async function createKernel(options: KernelOptions): Promise<NativeKernel> {
   checkOptions(options);
-  const parts = await createParts(options, await createContext(options));
+  const choice = chooseDrawing(options);
+  if (choice.graphDraw === undefined) return openKernel(options, choice);
+  try {
+    return await openKernel(options, choice);
+  } catch (error) {
+    return openKernel(options, { reason: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<NativeKernel> {
+  const { graphDraw } = choice;
+  const context = await createContext(options, graphDraw?.hook.samplers).catch((error) => {
+    graphDraw?.hook.dispose();
+    throw error;
+  });
+  const parts = await createParts(options, context, choice);
   const kernel = assembleKernel(parts);
   try {
     // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
-    for (const adapter of [...(options.adapters?.names ?? []), undefined]) await warmUp(kernel, adapter);
+    for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, adapter);
+    parts.rows.check(await warmUp(kernel, undefined));
   } catch (error) {
     kernel.dispose();
     throw error;
@@ -73,29 +97,36 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
   return kernel;
 }
 
-function checkOptions({ model, kvTypes: types, threads }: KernelOptions): void {
+function checkOptions({ model, kvTypes: types, threads, batchThreads = threads }: KernelOptions): void {
   const { shape, libraries } = model;
   const check = checkKvTypes({ ...types, headSizeK: shape.headSizeK, headSizeV: shape.headSizeV, gpu: libraries.gpu });
   const fault = generationObstacle(shape) ?? check.errors[0];
   if (fault !== undefined) throw new Error(fault);
-  assert(threads >= 1, `threads must be >= 1. Given: ${threads}`);
+  for (const count of [threads, batchThreads]) assert(count >= 1, `threads must be >= 1. Given: ${count}`);
 }
 
-async function createParts(options: KernelOptions, context: ContextPointer): Promise<Parts> {
+async function createParts(options: KernelOptions, context: ContextPointer, choice: DrawChoice): Promise<Parts> {
+  const { graphDraw, reason } = choice;
   const { libraries } = options.model;
   const { native } = libraries;
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const limits = readLimits(options, context);
   const { vocabularySize, batchTokensMax, endTokenIds } = limits;
-  const logits = createLogitsView({ native, context, vocabularySize, batchTokensMax });
+  const batch = allocateBatch(batchTokensMax);
+  const decode = createDecode(options.model, context);
+  const rows =
+    graphDraw === undefined
+      ? createHostRows({ native, context, vocabularySize, batchTokensMax, batch, decode })
+      : openGraphRows(graphDraw, { options, context, limits, batch, decode });
   return {
     options,
     context,
     memory,
     limits,
-    logits,
-    batch: allocateBatch(batchTokensMax),
+    rows,
+    batch,
+    drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
     sequences: createSequenceMemory({
       native,
       context,
@@ -103,55 +134,63 @@ async function createParts(options: KernelOptions, context: ContextPointer): Pro
       limits,
       parkableSeqCount: native.llama_n_seq_max(context),
     }),
-    sampler: await createSampler({ logits, endTokenIds, threadCount: samplingThreadCount(options) }),
-    pool: attachThreadpool(libraries, context, options.threads),
+    draws: createRowDraws({
+      decoded: rows,
+      endTokenIds,
+      sampler: await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) }),
+    }),
+    pool: attachThreadpool(libraries, context, options),
   };
 }
 
-function samplingThreadCount({ samplingThreads, threads }: KernelOptions): number {
-  return samplingThreads ?? Math.min(threads - 1, samplingThreadsMax);
+function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {
+  return samplingThreads ?? Math.min(Math.max(threads, batchThreads) - 1, samplingThreadsMax);
 }
 
 function assembleKernel(parts: Parts): NativeKernel {
-  const { limits, batch, logits, sampler } = parts;
+  const { limits, batch, rows, draws, drawing } = parts;
   const { settled, ...sequences } = parts.sequences;
   const { vocabularySize } = limits;
   const logitsOf = (batchIndex: number): Float32Array => {
-    const row = logits.rowOf(batchIndex);
-    return logits.values().subarray(row * vocabularySize, (row + 1) * vocabularySize);
+    rows.read([batchIndex]);
+    return rows.view.row(rows.view.rowOf(batchIndex));
   };
   const scorer = createTokenScorer({
-    logits,
+    logits: rows.view,
     logitsOf,
     vocabularySize,
     rowsMax: limits.outputRowsMax,
     threadCount: samplingThreadCount(parts.options),
   });
-  const changes = createAdapterChanges(parts);
+  const changes = createAdapterChanges(parts.options, parts.context);
   let disposed = false;
   return {
     ...sequences,
     limits,
+    drawing,
     batch: batch.step,
     useAdapter: changes.use,
-    async decode(tokenCount) {
+    async decode(tokenCount, draws = []) {
       const heard = changes.beforeStep();
-      const outcome = await decode(parts, tokenCount).finally(() => {
+      const outcome = await decode(parts, tokenCount, draws).finally(() => {
         heard();
         batch.unshare();
       });
       if (outcome.kind !== 'done') return outcome;
       settled();
-      logits.refresh(batch.step, tokenCount);
       scorer.restart();
       return outcome;
     },
-    sample: async (rows) => sampler.sample(rows),
+    sample: async (wishes) => draws.sample(wishes),
     keepLogits: scorer.keep,
-    score: scorer.score,
-    logits,
+    async score(wishes) {
+      rows.read(wishes.map(({ batchIndex }) => batchIndex));
+      return scorer.score(wishes);
+    },
+    logits: rows.view,
     shareRows(runs) {
       assert(limits.layout === 'pooled' && limits.sharesPrefixes, 'rows are shared in a pool of full attention alone');
+      assert(drawing.place === 'host', 'rows are shared where all logits are copied to the host');
       batch.share(runs);
     },
     logitsOf,
@@ -164,8 +203,12 @@ function assembleKernel(parts: Parts): NativeKernel {
   };
 }
 
-async function decode({ options, context, limits, batch }: Parts, tokenCount: number): Promise<DecodeOutcome> {
-  const { native, nativeLog, gpu } = options.model.libraries;
+async function decode(
+  { options, rows, limits, batch }: Parts,
+  tokenCount: number,
+  draws: readonly SampleRow[],
+): Promise<DecodeOutcome> {
+  const { nativeLog } = options.model.libraries;
   const { batchTokensMax, outputRowsMax } = limits;
   assert(
     tokenCount >= 1 && tokenCount <= batchTokensMax,
@@ -173,19 +216,17 @@ async function decode({ options, context, limits, batch }: Parts, tokenCount: nu
   );
   const outputCount = countOutputs(batch.step.outputs, tokenCount);
   assert(outputCount <= outputRowsMax, `a step has at most ${outputRowsMax} output rows. Given: ${outputCount}`);
-  batch.native.n_tokens = tokenCount;
-  const code = await callAsync(native.llama_decode, context, batch.native);
+  const code = await rows.compute(tokenCount, draws);
   if (code === 1) return { kind: 'no-room' };
   if (code !== 0) return { kind: 'failed', code, reason: nativeLog.takeErrors().join('; ') || `code ${code}` };
-  // A GPU still computes when llama_decode has returned; waiting for it must not block this thread.
-  if (gpu !== 'off') await callAsync(native.llama_synchronize, context);
   return { kind: 'done' };
 }
 
-function release({ options, context, batch, sampler, pool }: Parts): void {
-  sampler.dispose();
+function release({ options, context, batch, rows, draws, pool }: Parts): void {
+  draws.dispose();
   pool?.dispose();
   options.model.libraries.native.llama_free(context);
+  rows.dispose();
   batch.free();
 }
 
@@ -214,43 +255,4 @@ function countOutputs(outputs: Int8Array, tokenCount: number): number {
   let count = 0;
   for (let index = 0; index < tokenCount; index++) if (outputs[index] !== 0) count += 1;
   return count;
-}
-
-/** Which adapter the context has, and the silence of the step after a change (adapters.ts says why). */
-function createAdapterChanges({ options, context }: Parts): {
-  readonly use: Kernel['useAdapter'];
-  readonly beforeStep: () => () => void;
-} {
-  const { adapters, model } = options;
-  let current: string | undefined;
-  let hasChanged = false;
-  return {
-    use(name) {
-      if (name === current) return;
-      assert(adapters !== undefined, `a kernel without adapters has none named ${name}`);
-      adapters.apply(context, name);
-      current = name;
-      hasChanged = true;
-    },
-    beforeStep() {
-      if (!hasChanged) return () => undefined;
-      hasChanged = false;
-      return model.libraries.silence();
-    },
-  };
-}
-
-/** Computes a few tokens anew, so that the first request does not pay for page faults, kernel loading and buffers. */
-async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<void> {
-  kernel.useAdapter(adapter);
-  kernel.truncate(cacheSeqId(0), 0);
-  const { batch, limits } = kernel;
-  const tokenCount = Math.min(2, limits.batchTokensMax);
-  batch.tokens.fill(0, 0, tokenCount);
-  batch.cacheSeqs.fill(0, 0, tokenCount);
-  batch.outputs.fill(0, 0, tokenCount);
-  for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
-  batch.outputs[tokenCount - 1] = 1;
-  const outcome = await kernel.decode(tokenCount);
-  if (outcome.kind !== 'done') throw new Error(`the warm-up step failed: ${JSON.stringify(outcome)}`);
 }

@@ -1,8 +1,9 @@
 // The logits of the last decode, seen as one typed array over llama.cpp's own output buffer.
-// Why the view is kept: the buffer moves only when it grows, and making a view costs more than a step should.
+// Why the views are kept, of all and of each row: the buffer moves only when it grows, and making a view costs more than a
+// step should; one for each row and step was a tenth of what the engine process allocated.
 
 import koffi from 'koffi';
-import { assert } from '../assert.ts';
+import { assert, must } from '../assert.ts';
 import type { StepBatch } from '../kernel-port.ts';
 import type { ContextPointer, Native } from './native.ts';
 
@@ -11,6 +12,8 @@ export interface LogitsView {
   refresh(batch: StepBatch, tokenCount: number): void;
   /** All rows, shape (rowCount, vocabularySize); writable, valid until the next decode. */
   values(): Float32Array;
+  /** One row of them, shape (vocabularySize,). */
+  row(row: number): Float32Array;
   /** Which row belongs to a row of the batch. */
   rowOf(batchIndex: number): number;
   /** Address of `values()`, for threads that make their own view. */
@@ -31,6 +34,7 @@ export function createLogitsView(source: LogitsSource): LogitsView {
   const rows = new Int32Array(source.batchTokensMax);
   let address = 0n;
   let view = new Float32Array(0);
+  let rowViews: Float32Array[] = [];
 
   function place(rowCount: number): void {
     if (rowCount === 0) return;
@@ -39,6 +43,7 @@ export function createLogitsView(source: LogitsSource): LogitsView {
     if (found === address && view.length >= rowCount * vocabularySize) return;
     address = found;
     view = new Float32Array(koffi.view(found, rowCount * vocabularySize * 4));
+    rowViews = [];
   }
 
   return {
@@ -50,6 +55,15 @@ export function createLogitsView(source: LogitsSource): LogitsView {
       place(rowCount);
     },
     values: () => view,
+    row(row) {
+      const kept = rowViews[row];
+      if (kept !== undefined) return kept;
+      // In order, so that the list has no holes.
+      for (let next = rowViews.length; next <= row; next++) {
+        rowViews.push(view.subarray(next * vocabularySize, (next + 1) * vocabularySize));
+      }
+      return must(rowViews[row], 'a row of the last decode');
+    },
     rowOf(batchIndex) {
       const row = rows[batchIndex] ?? -1;
       assert(row >= 0, `batch row ${batchIndex} was marked as output`);

@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os';
 import { availableMemory } from 'node:process';
 import { type ContextOptions, createContext } from './context.ts';
+import { chooseDrawing } from './graph-draw/open-graph-rows.ts';
 import type { Libraries } from './libraries.ts';
 import type { LlamaModel } from './model.ts';
 
@@ -103,11 +104,13 @@ export async function measureBuffers(options: ContextOptions): Promise<BufferSiz
 async function contextLog(options: ContextOptions): Promise<readonly string[]> {
   const { native, nativeLog } = options.model.libraries;
   const lines: string[] = [];
+  const { graphDraw } = chooseDrawing(options);
   const stop = nativeLog.listen((line) => lines.push(line));
   try {
-    native.llama_free(await createContext(options));
+    native.llama_free(await createContext(options, graphDraw?.hook.samplers));
   } finally {
     stop();
+    graphDraw?.hook.dispose();
   }
   return lines;
 }

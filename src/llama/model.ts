@@ -36,6 +36,8 @@ export interface LlamaModel {
   /** As llama.cpp describes it: "llama 8B Q8_0". */
   readonly description: string;
   readonly vocabularySize: number;
+  /** Layers on the GPU; negative means all. The one that makes the logits is there with all others only. */
+  readonly gpuLayers: number;
   /** Tokens that end generation: end of sequence, of turn, and the model's others. */
   readonly endTokenIds: readonly TokenId[];
   /** A scalar of the GGUF's metadata as text. */
@@ -50,9 +52,11 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
   const { native, nativeLog } = libraries;
   nativeLog.takeErrors();
   const progress = registerProgress(options.onProgress);
+  const devices = libraries.gpu === 'off' ? noDevices() : null;
   try {
     const params = {
       ...native.llama_model_default_params(),
+      devices,
       n_gpu_layers: libraries.gpu === 'off' ? 0 : options.gpuLayers,
       vocab_only: options.load === 'vocabulary',
       no_alloc: options.load === 'measure',
@@ -69,10 +73,21 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
       throw new Error(
         `cannot load the model ${options.path}: ${nativeLog.takeErrors().join('; ') || 'no reason given'}`,
       );
-    return describeModel(libraries, pointer);
+    return describeModel(libraries, pointer, params.n_gpu_layers);
   } finally {
     if (progress !== null) koffi.unregister(progress);
+    if (devices !== null) koffi.free(devices);
   }
+}
+
+/**
+ * An empty list of devices, ended by a null. Why it is needed with no layer on a GPU: where libraries find one, llama.cpp still sends it
+ * the large matrix products and the attention.
+ */
+function noDevices(): bigint {
+  const list = koffi.alloc('void*', 1) as bigint;
+  koffi.encode(list, 'void*', null);
+  return list;
 }
 
 function registerProgress(onProgress: ((fraction: number) => void) | undefined): bigint | null {
@@ -84,7 +99,7 @@ function registerProgress(onProgress: ((fraction: number) => void) | undefined):
   }, koffi.pointer(prototype));
 }
 
-function describeModel(libraries: Libraries, pointer: ModelPointer): LlamaModel {
+function describeModel(libraries: Libraries, pointer: ModelPointer, gpuLayers: number): LlamaModel {
   const { native } = libraries;
   const vocabulary = native.llama_model_get_vocab(pointer);
   const vocabularySize = native.llama_vocab_n_tokens(vocabulary);
@@ -95,6 +110,7 @@ function describeModel(libraries: Libraries, pointer: ModelPointer): LlamaModel 
     pointer,
     vocabulary,
     vocabularySize,
+    gpuLayers,
     shape: readModelShape(native, pointer, metadata),
     weightBytes: native.llama_model_size(pointer),
     parameterCount: native.llama_model_n_params(pointer),

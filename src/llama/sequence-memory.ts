@@ -11,8 +11,7 @@ export interface SequenceMemorySource extends StateSource {
   readonly limits: KernelLimits;
 }
 
-export interface SequenceMemory
-  extends Pick<Kernel, 'copyPrefix' | 'truncate' | 'positions' | 'park' | 'restore' | 'parkBytes'> {
+export interface SequenceMemory extends Pick<Kernel, 'copyPrefix' | 'truncate' | 'positions' | keyof Parking> {
   /** A decode ran: copies between slabs are done. */
   settled(): void;
 }
@@ -63,12 +62,14 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
   };
 }
 
+type Parking = Pick<Kernel, 'park' | 'restore' | 'fill' | 'parkBytes'>;
+
 interface Cells extends Pick<Kernel, 'positions' | 'truncate'> {
   /** Whether a copy from or to the sequence waits for the next decode. */
   readonly isCopying: (seq: CacheSeqId) => boolean;
 }
 
-function createParking(source: SequenceMemorySource, cells: Cells): Pick<Kernel, 'park' | 'restore' | 'parkBytes'> {
+function createParking(source: SequenceMemorySource, cells: Cells): Parking {
   const { limits } = source;
   const { positions, truncate, isCopying } = cells;
   const states = createStateAccess(source);
@@ -101,5 +102,17 @@ function createParking(source: SequenceMemorySource, cells: Cells): Pick<Kernel,
     return true;
   }
 
-  return { park, restore, parkBytes };
+  function fill(seq: CacheSeqId, state: ParkedState): boolean {
+    const from = (positions(seq)?.max ?? -1) + 1;
+    if (from === 0) return restore(seq, state);
+    assert(limits.layout === 'pooled' && limits.sharesPrefixes, `sequence ${seq} is empty before its slab is filled`);
+    const { bytes, tokenCount } = state;
+    assert(from < tokenCount, `sequence ${seq} lacks some of the ${tokenCount} tokens to fill`);
+    if (!states.append(seq, bytes, { from, to: tokenCount })) return false;
+    if (positions(seq)?.max === tokenCount - 1) return true;
+    truncate(seq, from);
+    return false;
+  }
+
+  return { park, restore, fill, parkBytes };
 }

@@ -3,6 +3,7 @@
 // restores no cell without an owner. In one pool a sequence changes its id for nothing: only marks on cells change.
 
 import type { ContextPointer, MemoryPointer, Native } from './native.ts';
+import { type PositionRun, sliceState } from './state-slice.ts';
 
 export interface StateSource {
   readonly native: Native;
@@ -18,11 +19,13 @@ export interface StateAccess {
   read(seq: number): Uint8Array | undefined;
   /** Puts a state under an empty id; false when it does not fit the cache, or is none. */
   write(seq: number, bytes: Uint8Array): boolean;
+  /** Adds the positions of `run` to a sequence of a pool that ends where it begins; false as `write`. */
+  append(seq: number, bytes: Uint8Array, run: PositionRun): boolean;
 }
 
 /** llama.cpp reads a negative bound of positions as "open". */
 export const open = -1;
-/** Holds what id 0 has while a higher id is read; no sequence gets it, unless every id can be parked as it is. */
+/** Holds what id 0 has while a higher id is read, or what is appended to another; no sequence gets it, unless every id can be parked as it is. */
 export const spareSeq = 255;
 
 const parkingSeq = 0;
@@ -52,12 +55,26 @@ export function createStateAccess({ native, context, memory, parkableSeqCount }:
     return bytes;
   }
 
+  function write(seq: number, bytes: Uint8Array): boolean {
+    return native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0;
+  }
+
+  function append(seq: number, bytes: Uint8Array, run: PositionRun): boolean {
+    // Where every id can be parked as it is, the spare one may be a sequence's.
+    const slice = parkableSeqCount > spareSeq ? undefined : sliceState(bytes, run);
+    const written = slice !== undefined && write(spareSeq, slice);
+    if (written) native.llama_memory_seq_cp(memory, spareSeq, seq, run.from, run.to);
+    if (slice !== undefined) native.llama_memory_seq_rm(memory, spareSeq, open, open);
+    return written;
+  }
+
   return {
+    append,
+    write,
     size(seq, tokenCount) {
       const bytes = native.llama_state_seq_get_size_ext(context, seq, noFlags);
       return seq < parkableSeqCount ? bytes : bytes + ownerBytes * tokenCount;
     },
     read: (seq) => (seq < parkableSeqCount ? readLow(seq) : readHigh(seq)),
-    write: (seq, bytes) => native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0,
   };
 }

@@ -77,7 +77,7 @@ export async function chooseWeights(wish: WeightsWish): Promise<WeightsChoice> {
   if (changesNothing(plan.weights) && plan.scaling === undefined) return asItIs;
   if (plan.faults.length === 0) return { kind: 'made', plan, label: recipe.name };
   throw new Error(
-    `cannot serve ${basename(source)} at ${recipe.name} weights: ${plan.faults.join('; ')}. With "file" it is served as it is`,
+    `cannot make ${recipe.name} weights of ${basename(source)}: ${plan.faults.join('; ')}. With "file" it is taken as it is`,
   );
 }
 

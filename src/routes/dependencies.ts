@@ -4,6 +4,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import type { Engine } from '../ports.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../text-ports.ts';
+import type { TuningStatus } from '../tuning-status.ts';
 import type { HttpMetrics } from './metrics-port.ts';
 import type { ResponseStore } from './responses/store.ts';
 import type { StreamWatch } from './stream-watch.ts';
@@ -67,6 +68,8 @@ export interface RouteDependencies {
   /** OpenAI's `system_fingerprint`: changes when the numbers may change (model, precision, release). */
   readonly systemFingerprint: () => string;
   readonly precision: () => PrecisionStatus;
+  /** Whether steps use values that were tuned for this model and device. */
+  readonly tuning: TuningStatus;
   /** Write prompts and answers to the log. */
   readonly logPrompts: boolean;
   /** Undefined when no key is asked for. */

@@ -1,8 +1,9 @@
-// GET /v1/models, /v1/models/{id} and /v1/octet/precision, described.
+// GET /v1/models, /v1/models/{id}, /v1/octet/precision and /v1/octet/tuning, described.
 
 import { z } from 'zod';
 import { modelAnswer, modelListAnswer } from './answers/models.ts';
 import { precisionAnswer } from './answers/precision.ts';
+import { tuningAnswer } from './answers/tuning.ts';
 import { jsonAnswer, type RouteDescription } from './document/types.ts';
 
 const models = { tag: 'Models', needsKey: true, errors: ['invalid_api_key', 'internal_error'] } as const;
@@ -25,4 +26,10 @@ export const precisionDescription: RouteDescription = {
   ...models,
   summary: 'Number formats that are served, and what they lose',
   answers: jsonAnswer('Weights, KV types, and the canary against f16 KV.', precisionAnswer),
+};
+
+export const tuningDescription: RouteDescription = {
+  ...models,
+  summary: 'Tuned values that are in use',
+  answers: jsonAnswer('What octet tune found for this model on this device, if it is used.', tuningAnswer),
 };

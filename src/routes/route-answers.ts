@@ -23,6 +23,7 @@ import { paramOf, unknownFault } from './route-path.ts';
 import { serveScore } from './score.ts';
 import { createTokenTexts } from './token-text.ts';
 import { applyTemplateBody, detokenizeBody, tokenizeBody } from './tokenize.ts';
+import { tuningBody } from './tuning.ts';
 
 export interface RouteSettings {
   readonly dependencies: RouteDependencies;
@@ -117,6 +118,7 @@ function modelAnswers(dependencies: RouteDependencies) {
   const { metrics, model } = dependencies;
   return {
     'GET /v1/octet/precision': () => precisionBody(model.ids[0], dependencies.precision()),
+    'GET /v1/octet/tuning': () => tuningBody(model.ids[0], dependencies.tuning),
     'GET /v1/models': () => modelListBody(model),
     'GET /v1/models/*': (request, reply) => {
       const id = paramOf(request.params, '*');

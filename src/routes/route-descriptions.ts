@@ -5,7 +5,12 @@ import { chatDescription } from './chat-description.ts';
 import { completionsDescription } from './completions-description.ts';
 import type { RouteDescription, RouteName } from './document/types.ts';
 import { countTokensDescription, messagesDescription } from './messages/messages-description.ts';
-import { modelDescription, modelListDescription, precisionDescription } from './models-description.ts';
+import {
+  modelDescription,
+  modelListDescription,
+  precisionDescription,
+  tuningDescription,
+} from './models-description.ts';
 import {
   healthDescription,
   liveDescription,
@@ -54,6 +59,7 @@ export const routeDescriptions = {
   'GET /v1/models': modelListDescription,
   'GET /v1/models/*': modelDescription,
   'GET /v1/octet/precision': precisionDescription,
+  'GET /v1/octet/tuning': tuningDescription,
   'POST /tokenize': tokenizeDescription,
   'POST /detokenize': detokenizeDescription,
   'POST /apply-template': applyTemplateDescription,

@@ -1,10 +1,11 @@
-// Server-sent events over one HTTP response, with backpressure.
+// Server-sent events over one HTTP response, with backpressure; what one step tells is one write.
 // Why the writer tells when it is blocked instead of queueing: a caller that knows merges what waits into one event, so
 // a slow reader costs a few strings, never a growing queue. The head is sent with the first event or ping, so that a
 // request that fails before its first token still gets its own status.
 
 import type { EventEmitter } from 'node:events';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { bareSocketOf, chunkOf } from './chunked-body.ts';
 import { watchClient } from './client-watch.ts';
 import type { StreamWatch, WatchedStream } from './stream-watch.ts';
 
@@ -13,7 +14,7 @@ export type GoneReason = 'client-gone' | 'slow-reader';
 export interface SseStream {
   /** True from a write that filled the connection's buffer until the reader took it. */
   readonly isBlocked: boolean;
-  /** Writes whole, framed events: `data: ...\n\n`. */
+  /** Whole, framed events, `data: ...\n\n`, to be written once the code that runs now has ended. */
   send(events: string): void;
   /** Writes the last events and ends the response; the connection stays open for the next request. */
   end(events: string): void;
@@ -44,11 +45,20 @@ const sseHeaders = {
   'x-accel-buffering': 'no',
 };
 
+/** As much as a connection buffers before it counts as full. */
+const collectedLengthMax = 16_384;
+
 interface StreamState {
   readonly options: SseOptions;
+  /** Collected, not written yet. */
+  collected: string;
   phase: 'open' | 'ended' | 'closed';
+  /** The first text was handed to Node, which sends the head with it. */
+  hasBegun: boolean;
   writtenTick: number;
   blockedTick: number | undefined;
+  /** The reader took what filled the buffer. */
+  drained: () => void;
   /** Takes back what was hung on the response, the connection and the watch. */
   detach: () => void;
 }
@@ -58,52 +68,56 @@ export function openSseStream(options: SseOptions): SseStream {
   const { response, watch } = options;
   const state: StreamState = {
     options,
+    collected: '',
     phase: 'open',
+    hasBegun: false,
     writtenTick: watch.tick,
     blockedTick: undefined,
+    drained: () => undefined,
     detach: () => undefined,
   };
-  attach(state);
+  const watched = watchedStream(state);
+  attach(state, watched);
   return {
     get isBlocked() {
       return state.blockedTick !== undefined;
     },
     send: (events) => {
-      if (state.phase === 'open' && events !== '') write(state, events);
+      if (state.phase !== 'open' || events === '') return;
+      if (state.collected === '') watch.flushSoon(watched);
+      state.collected += events;
+      // Beyond any step's news: written at once, so that a reader who takes nothing is noticed before it grows.
+      if (state.collected.length >= collectedLengthMax) watched.flush();
     },
     end: (events) => {
       if (state.phase !== 'open') return;
-      write(state, events);
-      state.phase = 'ended';
-      response.end();
+      end(state, takeCollected(state) + events);
     },
     abandon: () => {
-      if (response.headersSent || state.phase !== 'open') return false;
+      if (response.headersSent || state.collected !== '' || state.phase !== 'open') return false;
       close(state);
       return true;
     },
   };
 }
 
-function attach(state: StreamState): void {
+function attach(state: StreamState, watched: WatchedStream): void {
   const { onDrain, response, socket, watch } = state.options;
   const finished = (): void => close(state);
-  const drained = (): void => {
+  state.drained = () => {
     state.blockedTick = undefined;
     state.writtenTick = watch.tick;
     if (state.phase === 'open') onDrain();
   };
-  const watched = watchedStream(state);
   watch.add(watched);
   const stopClientWatch = watchClient(socket, () => gone(state, 'client-gone'));
-  response.on('drain', drained);
   response.on('finish', finished);
   // A write that meets a closed connection: its close event tells the same.
   response.on('error', () => undefined);
   state.detach = () => {
     watch.remove(watched);
     stopClientWatch();
-    response.off('drain', drained);
+    for (const emitter of [response, socket]) emitter.off('drain', state.drained);
     response.off('finish', finished);
   };
 }
@@ -121,6 +135,10 @@ function watchedStream(state: StreamState): WatchedStream {
     ping: () => {
       if (state.phase === 'open' && state.blockedTick === undefined) write(state, state.options.ping);
     },
+    flush: () => {
+      const events = takeCollected(state);
+      if (state.phase === 'open' && events !== '') write(state, events);
+    },
     cut: () => {
       gone(state, 'slow-reader');
       response.destroy();
@@ -128,18 +146,43 @@ function watchedStream(state: StreamState): WatchedStream {
   };
 }
 
+function takeCollected(state: StreamState): string {
+  const { collected } = state;
+  state.collected = '';
+  return collected;
+}
+
 function write(state: StreamState, text: string): void {
-  const { headers, onOpen, response, watch } = state.options;
-  if (!response.headersSent) {
-    onOpen();
-    response.writeHead(200, { ...headers, ...sseHeaders });
-  }
+  const { response, watch } = state.options;
+  open(state);
   state.writtenTick = watch.tick;
-  if (!response.write(text)) state.blockedTick ??= watch.tick;
+  const socket = state.hasBegun ? bareSocketOf(response) : undefined;
+  state.hasBegun = true;
+  const hasRoom = socket === undefined ? response.write(text) : socket.write(chunkOf(text));
+  if (hasRoom || state.blockedTick !== undefined) return;
+  state.blockedTick = watch.tick;
+  (socket ?? response).once('drain', state.drained);
+}
+
+/** In one call: Node then sends the last events and the end of the response together. */
+function end(state: StreamState, text: string): void {
+  const { response, watch } = state.options;
+  open(state);
+  state.phase = 'ended';
+  response.end(text);
+  if (response.writableLength >= response.writableHighWaterMark) state.blockedTick ??= watch.tick;
+}
+
+function open(state: StreamState): void {
+  const { headers, onOpen, response } = state.options;
+  if (response.headersSent) return;
+  onOpen();
+  response.writeHead(200, { ...headers, ...sseHeaders });
 }
 
 function close(state: StreamState): void {
   state.phase = 'closed';
+  state.collected = '';
   state.detach();
 }
 

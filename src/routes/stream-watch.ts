@@ -1,6 +1,7 @@
-// One timer for all open streams: pings the idle ones, cuts the readers that stopped reading.
-// Why one: thousands of streams with a timer each, re-armed on every token, would cost more than the tokens.
+// What all open streams share: one timer that pings the idle ones and cuts the readers that stopped reading, and one flush.
+// Why one timer: thousands of streams with a timer each, re-armed on every token, would cost more than the tokens.
 // Time is counted in ticks, so that writing a token needs no clock.
+// Why one flush: a step may tell a stream several things (guesses that came true, several choices, an end); they leave as one write.
 
 export interface WatchedStream {
   /** The watch's tick at the last write. */
@@ -8,6 +9,8 @@ export interface WatchedStream {
   /** The tick since which the reader has taken nothing, or undefined while it keeps up. */
   readonly blockedTick: number | undefined;
   ping(): void;
+  /** Writes what was collected. */
+  flush(): void;
   /** The reader took nothing for too long. */
   cut(): void;
 }
@@ -16,6 +19,8 @@ export interface StreamWatch {
   readonly tick: number;
   add(stream: WatchedStream): void;
   remove(stream: WatchedStream): void;
+  /** Flushes the stream once, when the code that runs now has ended: a step's news are then all told. */
+  flushSoon(stream: WatchedStream): void;
   readonly streamCount: number;
   close(): void;
 }
@@ -39,6 +44,13 @@ export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
   const slowTicks = Math.ceil(options.slowReaderMs / tickMs);
   const streams = new Set<WatchedStream>();
   let tick = 0;
+  let collecting: WatchedStream[] = [];
+
+  function flushAll(): void {
+    const flushing = collecting;
+    collecting = [];
+    for (const stream of flushing) stream.flush();
+  }
 
   const timer = setInterval(() => {
     tick += 1;
@@ -61,6 +73,10 @@ export function createStreamWatch(options: StreamWatchOptions): StreamWatch {
     },
     add: (stream) => void streams.add(stream),
     remove: (stream) => void streams.delete(stream),
+    flushSoon(stream) {
+      collecting.push(stream);
+      if (collecting.length === 1) queueMicrotask(flushAll);
+    },
     close: () => {
       clearInterval(timer);
       streams.clear();

@@ -41,7 +41,8 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
   const sequences: Sequence[] = [];
   const scorings: PromptScoring[] = [];
   const drafts = new Map<Sequence, Draft>();
-  for (const [index, chunk] of plan.chunks.entries()) {
+  for (let index = 0; index < plan.chunks.length; index++) {
+    const chunk = must(plan.chunks[index], 'an index below the count');
     const { sequence } = chunk;
     // Cancelled while the step ran: its lease is gone, and what was computed for it is dropped with it.
     if (sequence.state !== 'running' || sequence.lease?.seq !== chunk.seq) {
@@ -55,16 +56,19 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
     if (!chunk.draws) continue;
     const { draft } = chunk;
     if (draft === undefined) {
-      for (const drawing of [sequence, ...forkSiblings(state, sequence, nowMs)]) {
-        sequences.push(drawing);
-        rows.push(sampleRow(drawing, batchIndex, 0));
+      sequences.push(sequence);
+      rows.push(sampleRow(sequence, batchIndex, 0));
+      if (sequence.siblings.length === 0) continue;
+      for (const sibling of forkSiblings(state, sequence, nowMs)) {
+        sequences.push(sibling);
+        rows.push(sampleRow(sibling, batchIndex, 0));
       }
       continue;
     }
     drafts.set(sequence, draft);
-    for (let ahead = 0; ahead <= draft.rowCount; ahead++) {
+    for (const row of chunkDraws(chunk, batchIndex)) {
       sequences.push(sequence);
-      rows.push(sampleRow(sequence, batchIndex - draft.rowCount + ahead, ahead));
+      rows.push(row);
     }
   }
   return { rows, sequences, scorings, drafts };
@@ -98,6 +102,21 @@ function forkSiblings(state: SchedulerState, primary: Sequence, nowMs: number): 
   return forked;
 }
 
+/** The rows with a random draw that `markComputed` is going to ask for if nothing changes until then; `lastRows` as there. */
+export function expectedDraws({ chunks }: StepPlan, lastRows: readonly number[]): SampleRow[] {
+  return chunks.flatMap((chunk, index) =>
+    chunk.draws && chunk.sequence.command.sampling.temperature > 0
+      ? chunkDraws(chunk, must(lastRows[index], 'one last row per chunk'))
+      : [],
+  );
+}
+
+/** The row of a chunk's last token, and before it those of a sequence whose guesses follow. */
+function chunkDraws({ sequence, draft }: PlannedChunk, lastRow: number): SampleRow[] {
+  const guessCount = draft?.rowCount ?? 0;
+  return Array.from({ length: guessCount + 1 }, (_, ahead) => sampleRow(sequence, lastRow - guessCount + ahead, ahead));
+}
+
 /** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens; negative: one of its own. */
 export function sampleRow(sequence: Sequence, batchIndex: number, ahead: number): SampleRow {
   const { command } = sequence;
@@ -126,7 +145,8 @@ export interface Draws {
 
 /** Appends one drawn token per row; of a sequence with a draft as many as were computed from what was drawn before them. */
 export function applyDraws(state: SchedulerState, drawing: Drawing, { tokens, logprobs, nowMs }: Draws): void {
-  for (const [index, sequence] of drawing.sequences.entries()) {
+  for (let index = 0; index < drawing.sequences.length; index++) {
+    const sequence = must(drawing.sequences[index], 'an index below the count');
     const draft = drawing.drafts.get(sequence);
     if (sequence.state !== 'running' || draft?.hasParted === true) continue;
     const token = must(tokens[index], 'one draw per row');
@@ -165,8 +185,12 @@ function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void 
     return;
   }
   appendToken(sequence, token);
-  const scored = logprobs === undefined ? {} : { logprobs };
-  state.events.push({ kind: 'token-delta', sequenceId: sequence.id, token, ...scored });
+  const { id: sequenceId } = sequence;
+  state.events.push(
+    logprobs === undefined
+      ? { kind: 'token-delta', sequenceId, token }
+      : { kind: 'token-delta', sequenceId, token, logprobs },
+  );
   const { repetitionLimit } = command;
   if (repetitionLimit !== undefined && isRunaway(outputOf(sequence), repetitionLimit)) {
     finish(state, sequence, { reason: 'stop', stoppedBy: { kind: 'repetition' } });
@@ -227,6 +251,7 @@ export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: numbe
   if (isChange && expectedMs !== undefined) return;
   // What guesses cost is learned apart: the cost of a step without them is what they are held against.
   if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
+  if (shape.decodeCount > 0 && shape.promptTokenCount > 0) state.aim.observe(stepMs, state.options.itlTargetMs);
   if (state.speculation !== undefined) noteStep(state.speculation, { ...shape, extraRows: plan.extraRows }, stepMs);
 }
 

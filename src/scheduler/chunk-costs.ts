@@ -5,7 +5,7 @@
 // would look dear for being small, and larger ones be asked for, which are dearer still.
 // Both are followed by normalized least mean squares: each step's surprise is shared between the two by how much each had a part.
 
-import { doublingOf, nearestKnown } from './doublings.ts';
+import { doublingOf, nearestDoubling } from './doublings.ts';
 
 export interface Chunk {
   readonly tokens: number;
@@ -25,8 +25,13 @@ export interface ChunkCosts {
 
 /** How much of a surprise is learned at once: a prompt's later chunks cost more, and must be followed quickly. */
 const learnedShare = 0.3;
-/** How much of it the other sizes take over: a machine that got slower is slower for them too. */
+/**
+ * How much of it the other sizes take over, in proportion: a machine that got slower is slower for them too. Not in
+ * milliseconds, or a small chunk's surprise, of several a token, would make a large one's tokens free.
+ */
 const sharedShare = 0.2;
+/** Of its size's mean: a step that stalled is not the machine's new speed. */
+const surpriseMax = 2;
 const doublings = 24;
 /** Depths are counted in this many tokens, so that both parts of the cost weigh alike at usual depths. */
 const depthUnit = 1000;
@@ -38,10 +43,12 @@ export function createChunkCosts(): ChunkCosts {
   const sizeMs = new Float64Array(doublings).fill(Number.NaN);
   let msPerDepthUnit = 0;
 
-  function tokenMs({ tokens, depth }: Chunk): number | undefined {
+  /** NaN before any chunk was seen. */
+  function costMs(doubling: number, depth: number): number {
     // Of sizes that were not seen the smaller counts: its tokens cost more, which errs on the safe side.
-    const known = nearestKnown(sizeMs, doublingOf(tokens, doublings));
-    return known === undefined ? undefined : Math.max(known + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
+    const nearest = nearestDoubling(sizeMs, doubling);
+    if (nearest === undefined) return Number.NaN;
+    return Math.max((sizeMs[nearest] ?? Number.NaN) + (msPerDepthUnit * depth) / depthUnit, tokenMsMin);
   }
 
   function observe({ tokens, depth }: Chunk, ms: number): void {
@@ -54,31 +61,37 @@ export function createChunkCosts(): ChunkCosts {
       return;
     }
     const surprise = (newest - known - msPerDepthUnit * depthUnits) / (1 + depthUnits * depthUnits);
+    const others = 1 + sharedShare * Math.min(surprise / known, surpriseMax);
     for (const [index, mean] of sizeMs.entries()) {
-      const share = index === doubling ? learnedShare : sharedShare;
-      sizeMs[index] = Math.max(mean + share * surprise, tokenMsMin);
+      const learned = index === doubling ? mean + learnedShare * surprise : mean * others;
+      sizeMs[index] = Math.max(learned, tokenMsMin);
     }
     msPerDepthUnit = Math.max(msPerDepthUnit + learnedShare * surprise * depthUnits, 0);
   }
 
   return {
     observe,
-    tokenMs,
+    tokenMs({ tokens, depth }) {
+      const ms = costMs(doublingOf(tokens, doublings), depth);
+      return Number.isNaN(ms) ? undefined : ms;
+    },
     largestWithin(ms, depth) {
       for (let doubling = doublings - 1; doubling >= 0; doubling--) {
         const smallest = 2 ** doubling;
-        const fitting = Math.floor(ms / (tokenMs({ tokens: smallest, depth }) ?? Number.POSITIVE_INFINITY));
+        const fitting = Math.floor(ms / costMs(doubling, depth));
         if (fitting >= smallest) return Math.min(fitting, 2 * smallest - 1);
       }
       return 0;
     },
     chunkWithFixedShare(share, depth) {
-      const seen = [...sizeMs.entries()].filter(([, ms]) => !Number.isNaN(ms));
-      const [smallest] = seen;
+      const smallest = nearestDoubling(sizeMs, 0);
       if (smallest === undefined) return 0;
-      const cheapestMs = Math.min(...seen.map(([, ms]) => ms));
+      const cheapestMs = sizeMs.reduce(
+        (least, ms) => (Number.isNaN(ms) ? least : Math.min(least, ms)),
+        Number.POSITIVE_INFINITY,
+      );
       // The smallest chunk that was seen shows the fixed part best: least is added to it by the tokens.
-      const fixedMs = (smallest[1] - cheapestMs) * 2 ** smallest[0];
+      const fixedMs = ((sizeMs[smallest] ?? 0) - cheapestMs) * 2 ** smallest;
       return Math.floor(fixedMs / (share * (cheapestMs + (msPerDepthUnit * depth) / depthUnit)));
     },
   };

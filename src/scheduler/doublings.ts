@@ -5,13 +5,22 @@ export function doublingOf(count: number, doublings: number): number {
   return Math.min(Math.floor(Math.log2(Math.max(count, 1))), doublings - 1);
 }
 
-/** The cost of this doubling or, where it is not known, of the nearest one that is; of two as near the smaller one's. */
-export function nearestKnown(costs: Float64Array, doubling: number): number | undefined {
+/** This doubling or, where its cost is not known, the nearest one whose cost is; of two as near the smaller one. */
+export function nearestDoubling(costs: Float64Array, doubling: number): number | undefined {
   for (let distance = 0; distance < costs.length; distance++) {
-    for (const near of [doubling - distance, doubling + distance]) {
-      const known = costs[near] ?? Number.NaN;
-      if (!Number.isNaN(known)) return known;
-    }
+    if (isKnown(costs, doubling - distance)) return doubling - distance;
+    if (isKnown(costs, doubling + distance)) return doubling + distance;
   }
   return undefined;
+}
+
+/** The cost of this doubling, or of the nearest one whose cost is known. */
+export function nearestKnown(costs: Float64Array, doubling: number): number | undefined {
+  const nearest = nearestDoubling(costs, doubling);
+  return nearest === undefined ? undefined : costs[nearest];
+}
+
+/** Within the bounds first: reading outside of a typed array makes the compiler allocate for each number read. */
+function isKnown(costs: Float64Array, doubling: number): boolean {
+  return doubling >= 0 && doubling < costs.length && !Number.isNaN(costs[doubling]);
 }

@@ -6,10 +6,12 @@
 
 import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
-import type { GrammarCompile, GrammarStats, SequenceMasks } from '../grammar-port.ts';
+import type { GrammarCompile, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
+import { expectedDraws } from './apply-step.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
-import { createGrammarGate, type GrammarGate } from './grammar-gate.ts';
+import { engineStats } from './engine-stats.ts';
+import { createGrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
 import type { DraftLane } from './speculation/draft-lane.ts';
@@ -62,7 +64,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     gate.settle();
     const events = scheduler.takeEvents();
     const compiles = ports.masks?.takeCompiles() ?? [];
-    const stats = statsOf(ports, gate);
+    const stats = engineStats(ports, gate);
     const isQuiet = events.length === 0 && compiles.length === 0 && stats.deferredCount === lastDeferredCount;
     if (isQuiet && lastTiming === undefined) return;
     ports.post({ events, stats, timing: lastTiming, compiles });
@@ -85,12 +87,12 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const startedMs = now();
     stepStartedMs = startedMs;
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
-    performPlan(ports, plan);
+    const copyMs = performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
-    const decoding = ports.kernel.decode(rows.rowCount);
+    const decoding = ports.kernel.decode(rows.rowCount, expectedDraws(plan, rows.lastRows));
     gate.advance(plan);
     post();
     const outcome = await decoding;
@@ -99,11 +101,12 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const drawing = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
     lastStepMs = endedMs - startedMs;
-    scheduler.observe(plan, lastStepMs);
+    scheduler.observe(plan, lastStepMs - copyMs);
     lastTiming = {
       stepMs: lastStepMs,
       decodeMs: decodedMs - decodeStartedMs,
       ...drawing,
+      copyMs,
       sequenceCount: plan.chunks.length,
       tokenCount: plan.tokenCount,
     };
@@ -164,29 +167,6 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     stepAgeMs: () => (stepStartedMs === undefined ? 0 : now() - stepStartedMs),
   };
 }
-
-function statsOf({ scheduler, masks, drafts }: EngineLoopPorts, gate: GrammarGate): EngineStats {
-  const stats = scheduler.stats();
-  const { preparingCount, ...grammars } = masks?.stats() ?? noGrammars;
-  const gated = gate.waiting();
-  const deferredCount = gated.sequenceCount + preparingCount;
-  return {
-    ...stats,
-    ...grammars,
-    waitingCount: stats.waitingCount + deferredCount,
-    waitingTokenCount: stats.waitingTokenCount + gated.tokenCount,
-    deferredCount,
-    draftMs: drafts?.spentMs() ?? 0,
-  };
-}
-
-const noGrammars: GrammarStats = {
-  preparingCount: 0,
-  grammarCount: 0,
-  grammarHitCount: 0,
-  grammarMissCount: 0,
-  grammarEvictionCount: 0,
-};
 
 /** Lets the loop sleep until somebody signals; a signal in between is not lost. */
 export function createWake(): { wait(): Promise<void>; signal(): void } {

@@ -76,13 +76,14 @@ export function createGrammarGate({ scheduler, masks, now, onChange }: GrammarGa
     },
     advance(plan) {
       if (masks === undefined) return;
-      const drawing = plan.chunks
-        .filter(({ draws }) => draws)
-        .flatMap(({ sequence }) => [sequence, ...sequence.siblings]);
+      // Answers to one prompt have one grammar.
+      const gated = plan.chunks.filter(({ draws, sequence }) => draws && sequence.command.grammar !== undefined);
+      const drawing = gated.flatMap(({ sequence }) => [sequence, ...sequence.siblings]);
       const cursors = drawing.map(cursorOf).filter((cursor) => cursor !== undefined);
       if (cursors.length > 0) masks.advance(cursors);
     },
     async mask(drawing) {
+      if (!drawing.sequences.some(({ command }) => command.grammar !== undefined)) return drawing;
       // One that was cancelled while prompts were scored is forgotten here already.
       const cursors = drawing.sequences.filter(({ state }) => state === 'running').map(cursorOf);
       const asked = cursors.filter((cursor) => cursor !== undefined);

@@ -72,6 +72,7 @@ export function backToWaiting(state: SchedulerState, sequence: Sequence): void {
   stopRunning(state, sequence, 'keep');
   releaseSiblings(state, sequence);
   sequence.computedCount = 0;
+  sequence.filling = undefined;
   sequence.preemptionCount += 1;
   count(state, sequence, { waiting: 1, running: -1 });
   state.waitingTokenCount += sequence.tokenCount;

@@ -1,10 +1,11 @@
-// What a plan wants from the native cache, performed: parks read, prefixes copied, ends cut off, restores written.
+// What a plan wants from the native cache, performed: states read, prefixes copied, ends cut off, states written back.
 
 import { assertNever } from '../assert.ts';
 import type { Kernel } from '../kernel-port.ts';
 import type { KvCache } from '../kv/types.ts';
+import type { Demotion } from './host-copies.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { StepPlan } from './step-plan.ts';
+import type { Restore, StepPlan } from './step-plan.ts';
 
 export interface PerformPorts {
   readonly scheduler: Scheduler;
@@ -14,26 +15,42 @@ export interface PerformPorts {
   readonly now: () => number;
 }
 
-/** Everything a plan wants from the native cache before its batch: parks read, operations change, restores write. */
-export function performPlan(ports: PerformPorts, plan: StepPlan): void {
+/**
+ * Everything a plan wants from the native cache before its batch: parks read, operations change, restores write. Answers
+ * the milliseconds that copies to and from host memory took.
+ */
+export function performPlan(ports: PerformPorts, plan: StepPlan): number {
   const { kernel, scheduler, now } = ports;
+  let copyMs = 0;
   for (const park of plan.parks) {
     const startedMs = now();
     const parkedState = kernel.park(park.seq, park.tokenCount);
-    scheduler.parked(park, parkedState, now() - startedMs);
+    const elapsedMs = now() - startedMs;
+    scheduler.parked(park, parkedState, elapsedMs);
+    copyMs += elapsedMs;
   }
-  performOps(ports);
+  copyMs += performOps(ports);
   for (const restore of [...plan.restores]) {
     const startedMs = now();
-    const parkedState = restore.sequence.parked;
-    const ok = parkedState !== undefined && kernel.restore(restore.seq, parkedState);
-    scheduler.restored(plan, restore.sequence, { ok, elapsedMs: now() - startedMs });
-    if (!ok) performOps(ports);
+    const ok = writeBack(kernel, restore);
+    const elapsedMs = now() - startedMs;
+    scheduler.restored(plan, restore.sequence, { ok, elapsedMs });
+    copyMs += elapsedMs;
+    if (!ok) copyMs += performOps(ports);
   }
+  return copyMs;
 }
 
-/** The cache's own operations. */
-export function performOps({ cache, kernel }: PerformPorts): void {
+/** Copies what a sequence has in host memory: its own state, or of a prefix as much as it begins with. */
+function writeBack(kernel: Kernel, { seq, sequence: { filling, parked } }: Restore): boolean {
+  if (filling !== undefined) return kernel.fill(seq, { ...filling.prefix.state, tokenCount: filling.count });
+  return parked !== undefined && kernel.restore(seq, parked);
+}
+
+/** The cache's own operations; answers the milliseconds that copies to host memory took. */
+export function performOps(ports: PerformPorts): number {
+  const { cache, kernel } = ports;
+  let copyMs = 0;
   for (const op of cache.takeOps()) {
     switch (op.kind) {
       case 'copy':
@@ -42,8 +59,21 @@ export function performOps({ cache, kernel }: PerformPorts): void {
       case 'truncate':
         kernel.truncate(op.seq, op.fromPosition);
         break;
+      case 'demote':
+        copyMs += demote(ports, op);
+        break;
       default:
         assertNever(op);
     }
   }
+  return copyMs;
+}
+
+function demote({ kernel, scheduler, now }: PerformPorts, demotion: Demotion): number {
+  if (!scheduler.keepsDemoted(demotion)) return 0;
+  const startedMs = now();
+  const copied = kernel.park(demotion.seq, demotion.tokenCount);
+  const elapsedMs = now() - startedMs;
+  scheduler.demoted(demotion, { copied, elapsedMs });
+  return elapsedMs;
 }

@@ -3,8 +3,11 @@
 // The plan is data. The engine loop performs, in this order: parks, cache operations, restores, the batch.
 
 import { octetError } from '../errors.ts';
+import type { ParkedState } from '../kernel-port.ts';
+import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';
+import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf } from './host-copies.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
 import { promptTokensWithin } from './prompt-budget.ts';
@@ -78,7 +81,13 @@ export function adapterOfStep({ running, queue, turns }: SchedulerState): Adapte
 /** Computes those that run and have the turn; answers what is left of the budget for prompts. */
 function planRunning(state: SchedulerState, plan: StepPlan, nowMs: number): number {
   planDecodes(state, plan);
-  return planPrompts(state, plan, promptBudget(state, plan, nowMs));
+  // Most steps only decode, and what a prompt might cost takes longer to find out than all the rest of their plan.
+  return hasPrompts(state) ? planPrompts(state, plan, promptBudget(state, plan, nowMs)) : 0;
+}
+
+/** Whether anybody reads a prompt, or waits to. */
+function hasPrompts({ queue, running }: SchedulerState): boolean {
+  return queue.peek() !== undefined || running.some((sequence) => uncomputedCount(sequence) > 1);
 }
 
 function planDecodes(state: SchedulerState, plan: StepPlan): void {
@@ -97,11 +106,13 @@ function promptBudget(state: SchedulerState, plan: StepPlan, nowMs: number): num
   const first = state.queue.peek();
   const others = state.running.filter((sequence) => uncomputedCount(sequence) === 1 && !hasTurn(plan, sequence));
   const decodeCount = plan.chunks.length + others.length;
+  // Nobody could use it: the usual step looks no further.
+  if (state.sequences.size === decodeCount) return 0;
   return promptTokensWithin(state.costs, {
     decodeCount,
     promptCount: state.sequences.size - decodeCount,
     promptDepth: nextPromptDepth(state, plan),
-    itlTargetMs: state.options.itlTargetMs,
+    itlTargetMs: state.aim.plannedMs(state.options.itlTargetMs),
     queueMs: first === undefined ? 0 : Math.max(nowMs - first.arrivedMs, 0),
     budgetTokens: state.options.stepTokensMax + others.length,
   });
@@ -127,7 +138,10 @@ function planPrompts(state: SchedulerState, plan: StepPlan, budget: number): num
   return left;
 }
 
-/** A prompt may go over the budget by this share where that finishes it: a crumb costs a step's fixed part once more. */
+/**
+ * A prompt may go over the budget by this share where that finishes it: a crumb costs a step's fixed part once more.
+ * Not where a target was asked for: then a gap that is longer is one too long.
+ */
 const finishingShare = 1.5;
 
 function chunkOf(
@@ -137,7 +151,8 @@ function chunkOf(
 ): number {
   const missing = uncomputedCount(sequence);
   const roomTokens = state.options.stepTokensMax - plan.tokenCount;
-  const count = missing <= Math.min(left * finishingShare, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  const share = state.options.itlTargetMs > 0 ? 1 : finishingShare;
+  const count = missing <= Math.min(left * share, roomTokens) ? missing : Math.min(missing, left, roomTokens);
   if (!hasUnscoredPrompt(sequence)) return count;
   const scoredCount = plan.chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
   return countWithinRows(sequence, count, (state.options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - scoredCount);
@@ -154,6 +169,7 @@ interface AdmissionBudget {
  */
 function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBudget): void {
   const passedOver: Sequence[] = [];
+  const copies = startCopies(state, plan);
   let left = budget.budget;
   let laterLeft = state.options.stepTokensMax;
   while (passedOver.length < pendingSkipsMax) {
@@ -161,8 +177,10 @@ function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBu
     if (sequence === undefined) break;
     if ((hasTurn(plan, sequence) ? left : laterLeft) <= 0) break;
     if (!makePlace(state, plan, sequence)) break;
+    const promotion = promotionOf(state, sequence);
+    if (!copies.allow(promotion)) break;
     state.queue.remove(sequence);
-    const outcome = admitOne(state, plan, { sequence, nowMs: budget.nowMs });
+    const outcome = admitOne(state, plan, { sequence, promotion, nowMs: budget.nowMs });
     if (outcome === 'admitted' && !hasTurn(plan, sequence)) {
       laterLeft -= uncomputedCount(sequence);
       continue;
@@ -186,7 +204,7 @@ function makePlace(state: SchedulerState, plan: StepPlan, waiting: Sequence): bo
   const victim = victimOf(state);
   if (victim === undefined || !state.queue.displaces(waiting, victim)) return false;
   // A sequence that is already in this plan must not lose its lease under it.
-  if (plan.chunks.some((chunk) => chunk.sequence === victim)) removeChunk(plan, victim);
+  removeChunk(plan, victim);
   preemptInto(state, plan.parks, victim);
   return state.running.length < state.options.sequencesMax && hasHeadroom(state, waiting);
 }
@@ -203,12 +221,24 @@ function hasHeadroom(state: SchedulerState, waiting: Sequence): boolean {
   return free + cached - (wanted - found) >= state.running.length;
 }
 
+/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed. */
+function startCopies(state: SchedulerState, plan: StepPlan) {
+  const msMax = copyMsMax(state);
+  return {
+    allow(promotion: HostMatch<ParkedState> | undefined): boolean {
+      const plannedMs = copyMsOf(state, plan.restores);
+      const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', promotion.prefix.bytes);
+      return plannedMs === 0 || plannedMs + nextMs <= msMax;
+    },
+  };
+}
+
 type AdmitOutcome = Admission['kind'];
 
 function admitOne(
   state: SchedulerState,
   plan: StepPlan,
-  { sequence, nowMs }: { sequence: Sequence; nowMs: number },
+  { sequence, promotion, nowMs }: { sequence: Sequence; promotion: HostMatch<ParkedState> | undefined; nowMs: number },
 ): AdmitOutcome {
   if (sequence.parked !== undefined && restorePays(state, sequence)) {
     const computedCount = sequence.parked.tokenCount;
@@ -216,6 +246,15 @@ function admitOne(
     if (detached.kind !== 'admitted') return detached.kind;
     start(state, sequence, { lease: detached.lease, computedCount, nowMs });
     plan.restores.push({ sequence, seq: detached.lease.seq });
+    return 'admitted';
+  }
+  if (promotion !== undefined) {
+    const filled = state.cache.admitToFill(cacheRequest(sequence), promotion.count);
+    if (filled.kind !== 'admitted') return filled.kind;
+    unpark(state, sequence);
+    start(state, sequence, { lease: filled.lease, computedCount: promotion.count, nowMs });
+    planPromotion(state, sequence, promotion);
+    plan.restores.push({ sequence, seq: filled.lease.seq });
     return 'admitted';
   }
   const admission = hasUnscoredPrompt(sequence)
@@ -231,8 +270,6 @@ function admitOne(
 function restorePays(state: SchedulerState, sequence: Sequence): boolean {
   const parkedCount = sequence.parked?.tokenCount ?? 0;
   const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
-  const missing = { tokens: parkedCount - cachedCount, depth: (parkedCount + cachedCount) / 2 };
-  const perTokenMs = state.costs.promptTokenMs(missing) ?? 0;
-  const restoreMs = (sequence.parked?.bytes.byteLength ?? 0) / state.parkBytesPerMs;
-  return missing.tokens * perTokenMs > restoreMs || state.options.preemption === 'park';
+  const restoreMs = state.copyCosts.ms('restore', sequence.parked?.bytes.byteLength ?? 0);
+  return computeMs(state, cachedCount, parkedCount) > restoreMs || state.options.preemption === 'park';
 }

@@ -4,6 +4,7 @@
 
 import type { CacheSeqId } from '../ids.ts';
 import { reserveHostBytes } from '../kv/host-tier.ts';
+import { computeMs, thereAndBackMs } from './host-copies.ts';
 import { backToWaiting, leaseOf } from './lifecycle.ts';
 import type { Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
@@ -26,8 +27,8 @@ export function victimOf(state: SchedulerState): Sequence | undefined {
 
 /** Sends a running sequence back to waiting; answers what to park, if that is cheaper than computing it again. */
 export function preempt(state: SchedulerState, sequence: Sequence): Park | undefined {
-  if (sequence.parked !== undefined) {
-    // Its restore was planned and not performed: what was parked is still all of it.
+  if (sequence.parked !== undefined || sequence.filling !== undefined) {
+    // Its restore was planned and not performed: what is in host memory is still all of it.
     backToWaiting(state, sequence);
     return undefined;
   }
@@ -49,15 +50,5 @@ function shouldPark(state: SchedulerState, sequence: Sequence): boolean {
   const { preemption } = state.options;
   if (preemption === 'recompute' || sequence.computedCount === 0) return false;
   if (preemption === 'park') return true;
-  return parkMs(state, sequence) < recomputeMs(state, sequence);
-}
-
-/** There and back. */
-function parkMs(state: SchedulerState, sequence: Sequence): number {
-  return (2 * estimatedParkBytes(state, sequence)) / state.parkBytesPerMs;
-}
-
-function recomputeMs(state: SchedulerState, { computedCount }: Sequence): number {
-  const perTokenMs = state.costs.promptTokenMs({ tokens: computedCount, depth: computedCount / 2 }) ?? 0;
-  return perTokenMs * computedCount;
+  return thereAndBackMs(state, estimatedParkBytes(state, sequence)) < computeMs(state, 0, sequence.computedCount);
 }

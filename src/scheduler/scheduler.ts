@@ -6,6 +6,7 @@
 import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import type { DecodeOutcome, ParkedState } from '../kernel-port.ts';
+import { checkHostPrefixes } from '../kv/host-prefixes.ts';
 import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { CancelReason, GenerateCommand, SchedulerStats, SequenceEvent } from '../ports.ts';
@@ -20,6 +21,7 @@ import {
   markComputed,
   observeStep,
 } from './apply-step.ts';
+import { type Copied, type Demotion, demotionPays, noteCopy, settleDemotion, settlePromotion } from './host-copies.ts';
 import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
 import { planStep } from './plan-step.ts';
 import type { Park } from './preempt.ts';
@@ -45,6 +47,10 @@ export interface Scheduler {
   parked(park: Park, state: ParkedState | undefined, elapsedMs: number): void;
   /** A restore of the plan was performed, or had no room: then the sequence leaves the plan and is computed again. */
   restored(plan: StepPlan, sequence: Sequence, outcome: { readonly ok: boolean; readonly elapsedMs: number }): void;
+  /** Whether content that makes room is worth a copy in host memory. */
+  keepsDemoted(demotion: Demotion): boolean;
+  /** A demotion was performed. */
+  demoted(demotion: Demotion, copied: Copied): void;
   /** The plan's decode succeeded; answers the rows to draw for. */
   computed(plan: StepPlan, step: Computed): Drawing;
   /** Log-probabilities of the drawing's scorings, their rows one after another. */
@@ -52,7 +58,7 @@ export interface Scheduler {
   drawn(drawing: Drawing, draws: Draws): void;
   /** The plan's decode did not succeed. */
   failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
-  /** How long the whole step took, for the cost model. */
+  /** How long the whole step took, copies left out, for the cost model. */
   observe(plan: StepPlan, stepMs: number): void;
   /** Ends a sequence that has not ended, with an error event. */
   fail(id: SequenceId, error: OctetErrorBody): void;
@@ -90,6 +96,8 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     restored(plan, sequence, outcome) {
       settleRestore(state, plan, { sequence, ...outcome });
     },
+    keepsDemoted: (demotion) => demotionPays(state, demotion),
+    demoted: (demotion, copied) => settleDemotion(state, demotion, copied),
     computed: (plan, step) => markComputed(state, plan, step),
     scored: (drawing, scores) => applyPromptScores(state, drawing.scorings, scores),
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
@@ -130,14 +138,6 @@ function expire(state: SchedulerState, nowMs: number): void {
   }
 }
 
-/** Weight of the newest copy in the measured speed. */
-const speedWeight = 0.3;
-
-function noteCopySpeed(state: SchedulerState, bytes: number, elapsedMs: number): void {
-  const speed = bytes / Math.max(elapsedMs, 1e-3);
-  state.parkBytesPerMs += speedWeight * (speed - state.parkBytesPerMs);
-}
-
 function settlePark(
   state: SchedulerState,
   park: Park,
@@ -147,7 +147,7 @@ function settlePark(
   // Cancelled or admitted again in between: its host memory was given back already.
   if (releaseHostBytes(state.parked, sequence.id) === 0 || parkedState === undefined) return;
   const bytes = parkedState.bytes.byteLength;
-  noteCopySpeed(state, bytes, elapsedMs);
+  noteCopy(state, 'park', { tokens: parkedState.tokenCount, bytes, ms: elapsedMs });
   // The real size may be larger than the estimate; what does not fit is computed again.
   if (reserveHostBytes(state.parked, sequence.id, bytes)) sequence.parked = parkedState;
 }
@@ -157,16 +157,21 @@ function settleRestore(
   plan: StepPlan,
   outcome: { sequence: Sequence; ok: boolean; elapsedMs: number },
 ): void {
-  const { sequence } = outcome;
-  if (outcome.ok) noteCopySpeed(state, sequence.parked?.bytes.byteLength ?? 0, outcome.elapsedMs);
+  const { sequence, ok, elapsedMs } = outcome;
+  const { parked } = sequence;
+  if (sequence.filling !== undefined) settlePromotion(state, sequence, { ok, elapsedMs });
+  else if (ok && parked !== undefined) {
+    noteCopy(state, 'restore', { tokens: parked.tokenCount, bytes: parked.bytes.byteLength, ms: elapsedMs });
+  }
   unpark(state, sequence);
-  if (outcome.ok) return;
+  if (ok) return;
   removeChunk(plan, sequence);
   backToWaiting(state, sequence);
 }
 
 function statsOf(state: SchedulerState): SchedulerStats {
   const cache = state.cache.stats();
+  const guesses = sumTotals(state.speculation);
   return {
     runningCount: state.running.length,
     waitingCount: state.sequences.size - state.running.length,
@@ -179,6 +184,9 @@ function statsOf(state: SchedulerState): SchedulerStats {
     preemptionsPark: state.totals.preemptionsPark,
     parkedBytes: state.parked.bytesUsed,
     parkedCount: state.parked.entries.size,
+    hostPrefixBytes: state.hostPrefixes?.tier.bytesUsed ?? 0,
+    hostPrefixCount: state.hostPrefixes?.entries.size ?? 0,
+    copies: copiesNow(state),
     wastedTokenCount: state.totals.wastedTokens,
     stepCount: state.totals.steps,
     promptTokenCount: state.totals.promptTokens,
@@ -186,8 +194,18 @@ function statsOf(state: SchedulerState): SchedulerStats {
     stepFailureCount: state.totals.stepFailures,
     adaptersRunning: adaptersWith(state, ({ running }) => running > 0),
     adaptersWaiting: adaptersWith(state, ({ waiting }) => waiting > 0),
-    ...sumTotals(state.speculation),
+    draftCount: guesses.draftCount,
+    draftTokenCount: guesses.draftTokenCount,
+    acceptedTokenCount: guesses.acceptedTokenCount,
+    acceptedByPosition: guesses.acceptedByPosition,
+    draftsBy: guesses.draftsBy,
   };
+}
+
+/** As they are now: the totals go on being counted. */
+function copiesNow({ copies }: SchedulerState): SchedulerStats['copies'] {
+  const { park, restore, demote, promote } = copies;
+  return { park: { ...park }, restore: { ...restore }, demote: { ...demote }, promote: { ...promote } };
 }
 
 function adaptersWith({ adapterCounts }: SchedulerState, has: (count: AdapterCount) => boolean): readonly string[] {
@@ -197,6 +215,7 @@ function adaptersWith({ adapterCounts }: SchedulerState, has: (count: AdapterCou
 /** The scheduler's laws beside the cache's own. O(sequences + blocks). */
 function check(state: SchedulerState): readonly string[] {
   const faults = [...state.cache.check()];
+  if (state.hostPrefixes !== undefined) faults.push(...checkHostPrefixes(state.hostPrefixes));
   let queued = 0;
   let siblings = 0;
   for (const sequence of state.sequences.values()) {
@@ -208,6 +227,7 @@ function check(state: SchedulerState): readonly string[] {
     if (sequence.state === 'running' && sequence.lease === undefined)
       faults.push(`running sequence ${sequence.id} has no lease`);
     if (sequence.state === 'finished') faults.push(`finished sequence ${sequence.id} is still listed`);
+    if (sequence.filling !== undefined) faults.push(`sequence ${sequence.id} waits for a copy that nobody makes`);
     if (sequence.computedCount >= sequence.tokenCount) faults.push(`sequence ${sequence.id} has nothing to compute`);
   }
   if (queued !== state.queue.size) faults.push(`${queued} sequences wait, the queue has ${state.queue.size}`);

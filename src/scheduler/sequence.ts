@@ -10,6 +10,7 @@
 import { assert } from '../assert.ts';
 import type { SequenceId, TokenId } from '../ids.ts';
 import type { ParkedState } from '../kernel-port.ts';
+import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { CacheRequest, Lease } from '../kv/types.ts';
 import type { GenerateCommand } from '../ports.ts';
 import type { TimeLimit } from '../time-limit.ts';
@@ -23,6 +24,8 @@ export interface Sequence extends HeapMember {
   readonly id: SequenceId;
   readonly seed: number;
   readonly command: GenerateCommand;
+  /** Where its prefixes may be shared. */
+  readonly namespace: string;
   /** Order of arrival; preemption does not change it. */
   readonly arrival: number;
   readonly arrivedMs: number;
@@ -41,6 +44,8 @@ export interface Sequence extends HeapMember {
   lease: Lease | undefined;
   /** Its state in host memory, while preempted by parking. */
   parked: ParkedState | undefined;
+  /** The prefix in host memory that it begins with, until the plan that copies it is performed. */
+  filling: HostMatch<ParkedState> | undefined;
   /** Answers to the same prompt that wait for this one's prompt to be computed. */
   siblings: Sequence[];
   /** The sequence whose `siblings` this one is in. */
@@ -78,6 +83,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     id: choice.sequenceId,
     seed: choice.seed,
     command,
+    namespace: namespaceOf(command),
     arrival: origin.arrival,
     arrivedMs: origin.nowMs,
     cachedAtArrival: origin.cachedAtArrival,
@@ -91,6 +97,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     promptScoredCount: command.logprobs?.promptScoredCount ?? 0,
     lease: undefined,
     parked: undefined,
+    filling: undefined,
     siblings: [],
     forkOf: undefined,
     deadline: undefined,
@@ -146,7 +153,7 @@ export function uncomputedCount(sequence: Sequence): number {
 
 /** The sequence as the cache wants it; by default with all its tokens. */
 export function cacheRequest(sequence: Sequence, tokenCount = sequence.tokenCount): CacheRequest {
-  return { namespace: namespaceOf(sequence.command), tokens: sequence.tokens, tokenCount };
+  return { namespace: sequence.namespace, tokens: sequence.tokens, tokenCount };
 }
 
 /** Where prefixes may be shared: the same tokens have other keys and values under another adapter. */

@@ -60,9 +60,7 @@ async function scorePrompts({ scheduler, kernel }: SettlePorts, drawing: Drawing
 /** Draws, and scores what was drawn: from logits that the draw has not changed. */
 async function draw({ scheduler, kernel, now }: SettlePorts, drawing: Drawing): Promise<void> {
   if (drawing.rows.length === 0) return;
-  const wishes = drawing.sequences.flatMap(({ command: { logprobs } }, index) =>
-    logprobs?.outputTopCount === undefined ? [] : [{ index, topCount: logprobs.outputTopCount }],
-  );
+  const wishes = wishesOf(drawing);
   const rowAt = (index: number) => must(drawing.rows[index], 'a row for each sequence');
   if (wishes.length > 0) kernel.keepLogits(wishes.map(({ index }) => rowAt(index).batchIndex));
   const tokens = await kernel.sample(drawing.rows);
@@ -73,6 +71,15 @@ async function draw({ scheduler, kernel, now }: SettlePorts, drawing: Drawing): 
   const scores = wishes.length === 0 ? [] : await kernel.score(scoreRows);
   const logprobs = new Map(wishes.map(({ index }, row) => [index, must(scores[row], 'a score for each row')]));
   scheduler.drawn(drawing, { tokens, logprobs, nowMs: now() });
+}
+
+/** Rows whose draws are to be scored: mostly none. */
+function wishesOf({ sequences }: Drawing): { readonly index: number; readonly topCount: number }[] {
+  const wishes: { index: number; topCount: number }[] = [];
+  sequences.forEach(({ command: { logprobs } }, index) => {
+    if (logprobs?.outputTopCount !== undefined) wishes.push({ index, topCount: logprobs.outputTopCount });
+  });
+  return wishes;
 }
 
 /** Outside of llama_decode's own codes. */

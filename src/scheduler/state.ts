@@ -1,14 +1,18 @@
 // Everything the scheduler knows, in one record: the modules beside this one are functions over it.
 
 import type { SequenceId, TokenId } from '../ids.ts';
+import type { ParkedState } from '../kernel-port.ts';
+import { createHostPrefixes, type HostPrefixes } from '../kv/host-prefixes.ts';
 import { createHostTier, type HostTier } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
-import type { SequenceEvent } from '../ports.ts';
+import type { CopyKind, CopyTotals, SequenceEvent } from '../ports.ts';
 import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
+import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
 import { createSpeculation, type Speculation, type SpeculationOptions } from './speculation/speculation.ts';
+import { createTargetAim, type TargetAim } from './target-aim.ts';
 import { createWaitingQueue, type Policy, type WaitingQueue } from './waiting-queue.ts';
 
 export type Preemption = 'auto' | 'park' | 'recompute';
@@ -30,6 +34,8 @@ export interface SchedulerOptions {
   readonly kvBytesPerToken: number;
   /** Host memory for parked sequences. */
   readonly parkBytesMax: number;
+  /** Host memory for prefixes that make room in the cache; undefined where they are dropped. */
+  readonly hostPrefixes?: { readonly bytesMax: number; readonly hashSeed: number } | undefined;
   readonly endTokenIds: readonly TokenId[];
   /** Undefined computes nothing ahead. */
   readonly speculation?: SpeculationOptions | undefined;
@@ -41,6 +47,7 @@ export interface SchedulerState {
   readonly endTokens: ReadonlySet<number>;
   readonly queue: WaitingQueue;
   readonly costs: CostModel;
+  readonly aim: TargetAim;
   readonly turns: AdapterTurns;
   /** Sequences of each adapter that had any. */
   readonly adapterCounts: Map<string, AdapterCount>;
@@ -60,8 +67,10 @@ export interface SchedulerState {
   waitingTokenCount: number;
   /** Host memory of parked sequences. */
   readonly parked: HostTier<SequenceId>;
-  /** Measured copying speed between cache and host memory. */
-  parkBytesPerMs: number;
+  /** Undefined where what makes room is dropped. */
+  readonly hostPrefixes: HostPrefixes<ParkedState> | undefined;
+  readonly copyCosts: CopyCosts;
+  readonly copies: Record<CopyKind, CopyTotals>;
 }
 
 /** How many sequences of an adapter wait, and run. */
@@ -81,9 +90,6 @@ export interface Totals {
   stepFailures: number;
 }
 
-/** Before anything was parked: a modest memory copy, there and back (1 GB/s). */
-const parkBytesPerMsUnmeasured = 1e6;
-
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
   const costs = createCostModel();
   return {
@@ -92,6 +98,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     endTokens: new Set<number>(options.endTokenIds),
     queue: createWaitingQueue(options.policy),
     costs,
+    aim: createTargetAim(),
     turns: createAdapterTurns(),
     adapterCounts: new Map(),
     speculation: options.speculation === undefined ? undefined : startSpeculation(options.speculation, costs),
@@ -112,8 +119,26 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     arrivalCount: 0,
     waitingTokenCount: 0,
     parked: createHostTier(options.parkBytesMax),
-    parkBytesPerMs: parkBytesPerMsUnmeasured,
+    hostPrefixes: hostPrefixesOf(options, cache),
+    copyCosts: createCopyCosts(),
+    copies: { park: noCopies(), restore: noCopies(), demote: noCopies(), promote: noCopies() },
   };
+}
+
+/** Blocks that the tree of prefixes in host memory can have: beyond it (4 million tokens) the oldest go, whatever they take. */
+const hostNodesMax = 2 ** 18;
+
+function hostPrefixesOf(
+  { hostPrefixes, kvBytesPerToken }: SchedulerOptions,
+  { blockTokens }: KvCache,
+): HostPrefixes<ParkedState> | undefined {
+  if (hostPrefixes === undefined) return undefined;
+  const fitting = Math.floor(hostPrefixes.bytesMax / (kvBytesPerToken * blockTokens));
+  return createHostPrefixes({ ...hostPrefixes, blockTokens, nodeCount: Math.min(Math.max(fitting, 1), hostNodesMax) });
+}
+
+function noCopies(): CopyTotals {
+  return { count: 0, tokenCount: 0, byteCount: 0, ms: 0 };
 }
 
 /** A chunk so large that its fixed part hardly counts. */
@@ -121,7 +146,6 @@ const wideChunkTokens = 256;
 
 function startSpeculation(options: SpeculationOptions, costs: CostModel): Speculation {
   return createSpeculation(options, {
-    plainMs: (decodeCount) => costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 }),
     promptTokenMs: () => costs.promptTokenMs({ tokens: wideChunkTokens, depth: 0 }),
   });
 }

@@ -5,6 +5,7 @@
 // 31 sequences with one gap 99 ms, without 77). It is computed for the idle id behind whatever that holds, and removed again.
 // Why equally long: it computes as many rows of each id together as the shortest has, and what is left in further passes.
 
+import { must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../kernel-port.ts';
@@ -43,11 +44,12 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
     spareRows -= filler.count;
   };
   let previousSeq: number | undefined;
-  for (const [index, chunk] of inWritingOrder(kernel, plan)) {
-    const gap = { to: chunk.seq, spareRows, count: evenCount };
-    if (previousSeq !== undefined) bridgeBetween(kernel, previousSeq, gap).forEach(fill);
-    const { tokens } = chunk.sequence;
-    batch.tokens.set(tokens.subarray(chunk.from, chunk.from + chunk.count), row);
+  for (const index of inWritingOrder(kernel, plan)) {
+    const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
+    if (previousSeq !== undefined && chunk.seq > previousSeq + 1) {
+      bridgeBetween(kernel, previousSeq, { to: chunk.seq, spareRows, count: evenCount }).forEach(fill);
+    }
+    writeTokens(batch.tokens, row, chunk);
     batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
     batch.outputs.fill(0, row, row + chunk.count);
     if (chunk.scored !== undefined) {
@@ -59,8 +61,10 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
     if (chunk.draws) batch.outputs.fill(1, row - 1 - (chunk.draft?.rowCount ?? 0), row);
     lastRows[index] = row - 1;
     previousSeq = chunk.seq;
-    const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: evenCount - chunk.count };
-    if (short.count > 0 && short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
+    if (chunk.count < evenCount) {
+      const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: evenCount - chunk.count };
+      if (short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
+    }
   }
   return { rowCount: row, lastRows, fillers };
 }
@@ -70,12 +74,18 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
  * consecutive id together as the shortest has, and lets all of them look at as many cells as the fullest slab holds: behind
  * the others a long prompt would give its first row to their pass, and they would pay for its length.
  */
-function inWritingOrder({ limits }: Kernel, { chunks }: StepPlan): (readonly [number, PlannedChunk])[] {
-  const entries = [...chunks.entries()];
-  const last = entries.at(-1);
-  const isMixed = last !== undefined && ownCount(last[1]) > 1 && chunks.some(({ count }) => count === 1);
-  if (limits.layout !== 'per-sequence' || !isMixed) return entries;
-  return [last, ...entries.slice(0, -1)];
+function inWritingOrder({ limits }: Kernel, { chunks }: StepPlan): number[] {
+  const order = [...chunks.keys()];
+  const last = chunks.at(-1);
+  const isMixed = last !== undefined && ownCount(last) > 1 && chunks.some(({ count }) => count === 1);
+  if (limits.layout !== 'per-sequence' || !isMixed) return order;
+  return [chunks.length - 1, ...order.slice(0, -1)];
+}
+
+/** A token alone, which is nearly all there is, without a view of the sequence's tokens made for it. */
+function writeTokens(into: Int32Array, row: number, { sequence, from, count }: PlannedChunk): void {
+  if (count === 1) into[row] = must(sequence.tokens[from], 'a chunk has its tokens');
+  else into.set(sequence.tokens.subarray(from, from + count), row);
 }
 
 /** Rows of a plan without fillers, for those who only count. */

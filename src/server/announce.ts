@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import type { EngineCapacity } from '../capacity-port.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import type { TuningStatus } from '../tuning-status.ts';
 import { formatMemoryPlan, formatStartBanner } from './banner.ts';
 import { packageVersion } from './package-root.ts';
 
@@ -14,12 +15,16 @@ export interface Announcement {
   readonly adapterIds: readonly string[];
   readonly needsKey: boolean;
   readonly precision: PrecisionStatus;
+  readonly tuning: TuningStatus;
 }
 
 export function announce({ logger, ...facts }: Announcement): void {
-  const { capacity, url } = facts;
+  const { capacity, url, tuning } = facts;
   // At a terminal the tables below say it better.
-  logger[process.stdout.isTTY ? 'debug' : 'info']({ capacity, url }, 'ready');
+  logger[process.stdout.isTTY ? 'debug' : 'info'](
+    { capacity, url, ...(tuning.kind === 'off' ? {} : { tuning }) },
+    'ready',
+  );
   if (!process.stdout.isTTY) return;
   process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
   process.stdout.write(`\n${formatStartBanner({ version: packageVersion(), ...facts })}\n`);

@@ -5,12 +5,13 @@ import type { EngineCapacity, MemoryPlan, MemoryPlanRow } from '../capacity-port
 import { formatBytes } from '../format.ts';
 import { statusText } from '../precision/gate/run-gate.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
+import type { TuningStatus } from '../tuning-status.ts';
 import { type AdapterWish, adapterText } from './adapters/adapter-list.ts';
 import { settingGroups } from './settings-facts.ts';
 import { settingList } from './settings-list.ts';
 import type { Settings } from './settings-schema.ts';
 
-const bytesSettings: readonly string[] = ['weightsCacheMax', 'kvMemory', 'parkMemory', 'bodyBytesMax'];
+const bytesSettings: readonly string[] = ['weightsCacheMax', 'kvMemory', 'parkMemory', 'prefixMemory', 'bodyBytesMax'];
 
 /** Settings by name as they may be shown and logged: secrets are counted, not written; addresses lose credentials. */
 export function visibleSettings(settings: Settings): Readonly<Record<string, string | number | boolean>> {
@@ -139,11 +140,12 @@ export interface BannerFacts {
   readonly needsKey: boolean;
   /** Model ids that answer with an adapter. */
   readonly adapterIds?: readonly string[];
+  readonly tuning?: TuningStatus;
 }
 
 /** What the server says once it is ready. */
 export function formatStartBanner(facts: BannerFacts): string {
-  const { capacity, adapterIds = [] } = facts;
+  const { capacity, adapterIds = [], tuning = { kind: 'off' } } = facts;
   const weights = `${facts.precision.weights} weights, ${formatBytes(capacity.weightBytes)}`.trimStart();
   const kvBytes = capacity.blockCount * capacity.blockTokens * capacity.kvBytesPerToken;
   const sharing = capacity.prefixSharing;
@@ -152,7 +154,9 @@ export function formatStartBanner(facts: BannerFacts): string {
     ...(adapterIds.length === 0 ? [] : [['adapters', adapterIds.join(', ')] as const]),
     ['device', capacity.gpuReason],
     ['cache', `${formatKvCapacity(capacity)} (${formatBytes(kvBytes)})`],
+    ...(tuning.kind === 'off' ? [] : [['tuned', tuningText(tuning)] as const]),
     ['precision', statusText(facts.precision)],
+    ...drawingRow(capacity),
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
     [
       'limits',
@@ -162,6 +166,19 @@ export function formatStartBanner(facts: BannerFacts): string {
   ] as const;
   const lines = rows.map(([name, text]) => `  ${name.padEnd(10)}${text}`);
   return [`Octet ${facts.version} serves on ${facts.url}`, ...lines, '', curlLine(facts), ''].join('\n');
+}
+
+/** `threads 1, microBatch 256 (found on 2026-11-26)`. */
+function tuningText({ at, settings, overridden }: Extract<TuningStatus, { kind: 'tuned' }>): string {
+  const taken = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+  const values = taken.length === 0 ? 'the defaults are best here' : taken.join(', ');
+  const others = overridden.length === 0 ? '' : `; set otherwise: ${overridden.join(', ')}`;
+  return `${values} (found on ${at.slice(0, 10)})${others}`;
+}
+
+function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] {
+  if (drawing === undefined) return [];
+  return [['drawing', `${drawing.place === 'graph' ? 'in the graph' : 'on the host'}: ${drawing.reason}`]];
 }
 
 /** A request to paste into a POSIX shell. */

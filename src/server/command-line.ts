@@ -1,17 +1,14 @@
-// The command line: what `octet` understands, and the text of --help. Values are checked in settings.ts, not here.
-// Why every flag takes an optional value for commander: it would stop at the first missing one, and all faults are
-// wanted at once; likewise unknown flags are collected instead of thrown.
+// The command line: what `octet` understands, and the text of --help. Values are checked in resolve-settings.ts, not here.
+// Why unknown flags are collected instead of thrown: all faults are wanted at once.
 
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { nearestName } from '../nearest-name.ts';
 import type { ToolRun } from './commands/command.ts';
 import { toolCommands } from './commands/list.ts';
 import { packageVersion } from './package-root.ts';
 import type { SettingFault } from './settings-faults.ts';
-import { type SettingDescription, settingList } from './settings-list.ts';
-
-/** Flag values by setting name; `true` is a flag without a value, a list a repeated flag. `config` is the path of a settings file. */
-export type FlagValues = Readonly<Record<string, string | true | readonly string[]>>;
+import { type FlagValues, settingOptions, termOf } from './settings-flags.ts';
+import { settingList } from './settings-list.ts';
 
 export type CommandLine =
   | { readonly kind: 'serve'; readonly flags: FlagValues; readonly faults: readonly SettingFault[] }
@@ -91,41 +88,8 @@ function buildProgram(onServe: (serve: Command) => void): Command {
     .configureHelp({ optionTerm: termOf })
     .addHelpText('after', examples)
     .action((_options, command: Command) => onServe(command));
-  for (const option of settingOptions()) serve.addOption(option);
+  for (const option of settingOptions(settingList)) serve.addOption(option);
   return program;
-}
-
-const switchValue = '[true|false]';
-
-/** Only a switch may really go without its value. */
-function termOf(option: Option): string {
-  return option.flags.endsWith(switchValue) ? option.flags : option.flags.replace('[', '<').replace(']', '>');
-}
-
-function settingOptions(): Option[] {
-  const config = new Option('--config [path]', 'A JSON file of settings; config/default.json shows them all.');
-  const options = settingList.flatMap((setting) =>
-    setting.flag === undefined ? [] : [optionOf(setting.flag, setting)],
-  );
-  return [config.helpGroup('Settings file:'), ...options];
-}
-
-function optionOf(flag: string, setting: SettingDescription): Option {
-  const value = setting.unit === '' || setting.unit.includes(' ') ? 'value' : setting.unit;
-  const flags = typeof setting.defaultValue === 'boolean' ? `${flag} ${switchValue}` : `${flag} [${value}]`;
-  const option = new Option(flags, helpText(setting)).helpGroup(`${setting.group}:`);
-  return setting.repeats ? option.argParser(gather) : option;
-}
-
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function helpText(setting: SettingDescription): string {
-  const choices = setting.limit.startsWith('one of ') ? `${setting.limit}; ` : '';
-  const initial = setting.defaultValue === '' ? '' : `default: ${setting.defaultValue}`;
-  const notes = `${choices}${initial}`;
-  return notes === '' ? setting.meaning : `${setting.meaning} (${notes})`;
 }
 
 /** What commander could not place: mistyped flags (values that follow them are part of the same mistake). */

@@ -14,14 +14,30 @@ export interface FingerprintParts {
 
 /** The fingerprint of these settings at a KV type; cheap enough for every request. */
 export function createFingerprint(settings: Settings, { release, choice }: FingerprintParts): (kv: KvTypes) => string {
-  const made = choice.kind === 'made' ? choice.plan : undefined;
-  const weights = made === undefined ? choice.label : [made.weights.tensors.map(({ to }) => to), made.scaling?.steps];
   const adapters = settings.lora.length === 0 ? [] : [settings.lora];
-  const facts = [packageVersion(), release, settings.model, weights, settings.gpu, ...adapters];
+  const attention = settings.flashAttention === 'auto' ? [] : [settings.flashAttention];
+  const weights = weightsFacts(choice);
+  const facts = [
+    packageVersion(),
+    release,
+    settings.model,
+    weights,
+    settings.gpu,
+    settings.drawing,
+    ...adapters,
+    ...attention,
+  ];
   return ({ k, v }) => {
     const digest = createHash('sha256')
       .update(JSON.stringify([facts, k, v]))
       .digest('hex');
     return `fp_${digest.slice(0, 12)}`;
   };
+}
+
+/** What the weights are: by name where the file is served as it is, else by every tensor's format and the steps before. */
+export function weightsFacts(choice: WeightsChoice): unknown {
+  if (choice.kind === 'file') return choice.label;
+  const { weights, scaling } = choice.plan;
+  return [weights.tensors.map(({ to }) => to), scaling?.steps];
 }

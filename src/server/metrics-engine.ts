@@ -2,9 +2,9 @@
 // Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
 
 import type { EngineCapacity } from '../capacity-port.ts';
-import type { EngineStats, ProposerCounts } from '../ports.ts';
+import type { CopyKind, CopyTotals, EngineStats, ProposerCounts } from '../ports.ts';
 import { createRateWindow } from './metrics-rate.ts';
-import { one, type Sample } from './metrics-series.ts';
+import { one, type Sample, type Source } from './metrics-series.ts';
 
 /** The fields of EngineStats that only grow while an engine lives. */
 const engineCounters = [
@@ -30,6 +30,9 @@ export type EngineCounter = (typeof engineCounters)[number];
 
 const rateWindowSeconds = 10;
 
+/** Why keys and values are copied between the native cache and host memory. */
+const copyKinds = ['park', 'restore', 'demote', 'promote'] as const satisfies readonly CopyKind[];
+
 export type EngineRecord = ReturnType<typeof createEngineRecord>;
 
 export function createEngineRecord() {
@@ -43,6 +46,8 @@ export function createEngineRecord() {
   return {
     /** Totals of engines that have ended. */
     past: new Map<EngineCounter, number>(),
+    /** Of those: copies to and from host memory. */
+    pastCopies: noCopies,
     /** Of those: accepted guesses by place. */
     pastAcceptedByPosition,
     /** And guessed tokens by who guessed them. */
@@ -88,6 +93,31 @@ export function draftsBy({ pastDraftsBy, present }: EngineRecord): readonly Prop
   return [...sums.values()];
 }
 
+const noCopies: EngineStats['copies'] = {
+  park: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
+  restore: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
+  demote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
+  promote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
+};
+
+/** Copies of a kind over all restarts. */
+export function copiesOf({ pastCopies, present }: EngineRecord, kind: CopyKind): Readonly<CopyTotals> {
+  const past = pastCopies[kind];
+  const now = (present.stats?.copies ?? noCopies)[kind];
+  return {
+    count: past.count + now.count,
+    tokenCount: past.tokenCount + now.tokenCount,
+    byteCount: past.byteCount + now.byteCount,
+    ms: past.ms + now.ms,
+  };
+}
+
+/** One line for each kind of copy. */
+export function copiesBy(engine: EngineRecord, read: (totals: Readonly<CopyTotals>) => number): Source {
+  const lines = () => copyKinds.map((kind) => ({ labels: { kind }, value: read(copiesOf(engine, kind)) }));
+  return { labelNames: ['kind'], read: lines };
+}
+
 /** What an engine tells after a step; totals below the last ones are those of another engine. */
 export function recordStats(engine: EngineRecord, stats: EngineStats, nowMs: number): void {
   if (stats.stepCount < (engine.present.stats?.stepCount ?? 0)) keepTotals(engine);
@@ -110,5 +140,11 @@ function keepTotals(engine: EngineRecord): void {
   for (const counter of engineCounters) engine.past.set(counter, engineTotal(engine, counter));
   engine.pastAcceptedByPosition = acceptedByPosition(engine);
   engine.pastDraftsBy = draftsBy(engine);
+  engine.pastCopies = {
+    park: copiesOf(engine, 'park'),
+    restore: copiesOf(engine, 'restore'),
+    demote: copiesOf(engine, 'demote'),
+    promote: copiesOf(engine, 'promote'),
+  };
   engine.present.stats = undefined;
 }

@@ -3,6 +3,7 @@
 
 import type { EngineStats } from '../ports.ts';
 import { engineTotal, totalOf } from './metrics-engine.ts';
+import { hostMemorySeries } from './metrics-host-memory.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import {
   counter,
@@ -25,6 +26,7 @@ export function octetSeries(record: MetricsRecord, options: { modelName: string;
     ...tokenSeries(record, options.nowMs),
     ...queueSeries(record),
     ...cacheSeries(record),
+    ...hostMemorySeries(record),
     ...stepSeries(record),
     ...speculationSeries(record),
     ...engineSeries(record, options.modelName),

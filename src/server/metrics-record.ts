@@ -50,6 +50,7 @@ export function createMetricsRecord() {
       total: createBuckets(stepSecondsBounds),
       decode: createBuckets(stepSecondsBounds),
       sample: createBuckets(stepSecondsBounds),
+      copies: createBuckets(stepSecondsBounds),
       tokens: createBuckets(stepTokensBounds),
       sequences: createBuckets(stepSequencesBounds),
     },
@@ -105,6 +106,7 @@ export function recordStep(record: MetricsRecord, { stats, timing, compiles }: E
   observe(steps.total, timing.stepMs / 1000);
   observe(steps.decode, timing.decodeMs / 1000);
   observe(steps.sample, timing.sampleMs / 1000);
+  if (timing.copyMs > 0) observe(steps.copies, timing.copyMs / 1000);
   observe(steps.tokens, timing.tokenCount);
   observe(steps.sequences, timing.sequenceCount);
   if (timing.masks !== undefined) recordMasks(grammars, timing.masks);

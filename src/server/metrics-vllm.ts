@@ -4,7 +4,7 @@
 
 import type { ServedAdapter } from '../routes/dependencies.ts';
 import { embeddedTokens } from './metrics-embeddings.ts';
-import { acceptedByPosition, engineTotal, totalOf } from './metrics-engine.ts';
+import { acceptedByPosition, copiesOf, engineTotal, totalOf } from './metrics-engine.ts';
 import { kvUsage } from './metrics-octet.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
@@ -133,21 +133,28 @@ function speculationSeries(record: MetricsRecord): Series[] {
 function tokenSeries(record: MetricsRecord): Series[] {
   const computed = (): number => engineTotal(record.engine, 'promptTokenCount') + embeddedTokens(record.embeddings);
   const hits = (): number => engineTotal(record.engine, 'prefixHitTokenCount');
+  const promoted = (): number => copiesOf(record.engine, 'promote').tokenCount;
   const preemptions = (): number =>
     engineTotal(record.engine, 'preemptionsPark') + engineTotal(record.engine, 'preemptionsRecompute');
   return [
     counter('vllm:prompt_tokens_total', 'Prompt tokens, computed and cached, those of embeddings included.', () =>
-      one(computed() + hits()),
+      one(computed() + hits() + promoted()),
     ),
-    counter('vllm:prompt_tokens_cached_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
-    counter('vllm:prompt_tokens_by_source_total', 'Prompt tokens by where they came from.', {
-      labelNames: ['source'],
-      read: () => [
-        { labels: { source: 'local_compute' }, value: computed() },
-        { labels: { source: 'local_cache_hit' }, value: hits() },
-        { labels: { source: 'external_kv_transfer' }, value: 0 },
-      ],
-    }),
+    counter('vllm:prompt_tokens_cached_total', 'Prompt tokens found in the prefix cache or in host memory.', () =>
+      one(hits() + promoted()),
+    ),
+    counter(
+      'vllm:prompt_tokens_by_source_total',
+      'Prompt tokens by where they came from; transferred ones came back from host memory.',
+      {
+        labelNames: ['source'],
+        read: () => [
+          { labels: { source: 'local_compute' }, value: computed() },
+          { labels: { source: 'local_cache_hit' }, value: hits() },
+          { labels: { source: 'external_kv_transfer' }, value: promoted() },
+        ],
+      },
+    ),
     counter('vllm:generation_tokens_total', 'Tokens generated.', totalOf(record.engine, 'generationTokenCount')),
     counter(
       'vllm:prefix_cache_queries_total',

@@ -11,15 +11,15 @@ import { chooseDialect, type Dialect } from '../dialects/dialect.ts';
 import { createChatEncoder } from '../llama/chat-encoder.ts';
 import { chatTemplateSource } from '../llama/chat-template.ts';
 import { createEmbeddingEncoder } from '../llama/embedding/embedding-encoder.ts';
-import { type Libraries, loadLibraries } from '../llama/libraries.ts';
-import { type LlamaModel, loadModel } from '../llama/model.ts';
+import type { LlamaModel } from '../llama/model.ts';
 import { isEncoderOnly } from '../llama/model-shape.ts';
-import { defaultModelDirectory, isRemote, resolveModelSource } from '../llama/source.ts';
+import { isRemote } from '../llama/source.ts';
 import { createTokenizer } from '../llama/tokenizer.ts';
 import { chooseWeights, type WeightsChoice } from '../precision/weights.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type { ServedModel } from '../routes/dependencies.ts';
 import type { ChatEncoder } from '../text-ports.ts';
+import type { TuningStatus } from '../tuning-status.ts';
 import { openAdapters } from './adapters/open-adapters.ts';
 import { servedModel } from './adapters/served-model.ts';
 import { announce } from './announce.ts';
@@ -31,18 +31,22 @@ import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
+import { fileLimitWarning, openFilesMax } from './file-limit.ts';
 import { findDraft } from './find-draft.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { packageVersion } from './package-root.ts';
 import { createProgressLine } from './progress-line.ts';
+import type { SettingSources } from './resolve-settings.ts';
+import { findModel, loadVocabulary } from './serve-model.ts';
 import { passGate, precisionBefore } from './serve-precision.ts';
 import { prepareServedWeights, type ServedWeightsParts } from './serve-weights.ts';
-import type { SettingSources } from './settings.ts';
 import { responseLimits } from './settings-responses.ts';
 import type { Settings } from './settings-schema.ts';
 import { createShutdown } from './shutdown.ts';
+import { findDevice } from './tune/tune-process.ts';
+import { applyTuned } from './tune/tuned-settings.ts';
 
 const expireIntervalMs = 1000;
 const receiveMsMax = 60_000;
@@ -65,22 +69,27 @@ interface StartContext {
   readonly sources: SettingSources;
 }
 
-async function start(settings: Settings, { logger, sources }: StartContext): Promise<void> {
-  if (process.stderr.isTTY) process.stderr.write(`${formatSettings(settings, sources)}\n`);
-  else logger.info({ settings: visibleSettings(settings) }, 'settings');
-  const keys = readKeys(settings);
-  const modelPath = await findModel(settings.model, logger);
-  const modelName = settings.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
+async function start(given: Settings, { logger, sources }: StartContext): Promise<void> {
+  if (!given.tuned) showSettings(given, { logger, sources });
+  const fileWarning = fileLimitWarning(given, openFilesMax());
+  if (fileWarning !== undefined) logger.warn(fileWarning);
+  const keys = readKeys(given);
+  const modelPath = await findModel(given.model, logger);
+  const modelName = given.modelAlias || basename(modelPath).replace(/\.gguf$/i, '');
   const vocabulary = await loadVocabulary(modelPath, logger);
   const { libraries } = vocabulary;
-  const { weights, imatrix } = settings;
+  const { weights, imatrix } = given;
   const importance = imatrix === '' ? {} : { importancePath: imatrix };
   const choice = await chooseWeights({ libraries, source: modelPath, weights, ...importance });
+  const warn = (text: string): void => logger.warn(text);
+  const tuned = await applyTuned(given, sources, { modelPath, choice, findDevice, warn });
+  const { settings, status: tuning } = tuned;
+  if (given.tuned) showSettings(settings, { logger, sources: tuned.sources });
   const adapters = await openAdapters(settings.lora, {
     modelPath,
     choice,
     find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
-    warn: (text) => logger.warn(text),
+    warn,
   });
   const draftPath = await findDraft(settings, {
     vocabulary,
@@ -103,7 +112,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
       metrics.onEngineReady(capacity);
       const adapterIds = model.adapters.map(({ id }) => id);
       const { precision } = served;
-      announce({ capacity, logger, url, modelName, adapterIds, needsKey: keys.length > 0, precision });
+      announce({ capacity, logger, url, modelName, adapterIds, needsKey: keys.length > 0, precision, tuning });
     },
   });
   const client = createEngineClient(supervisor, {
@@ -111,7 +120,7 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
     now: () => performance.now(),
     observer: metrics,
   });
-  const app = await createHttp(settings, { logger, metrics, client, keys, model, vocabulary, choice, served });
+  const app = await createHttp(settings, { logger, metrics, client, keys, model, vocabulary, choice, served, tuning });
   await app.listen({ host: settings.host, port: settings.port });
   url = serverUrl(settings.host, portOf(app));
   logger.info({ url }, 'listening');
@@ -126,6 +135,11 @@ async function start(settings: Settings, { logger, sources }: StartContext): Pro
   await prepareServed(settings, served, { choice, libraries, logger, modelName, signal });
   metrics.onPrecision(served.precision);
   supervisor.start();
+}
+
+function showSettings(settings: Settings, { logger, sources }: StartContext): void {
+  if (process.stderr.isTTY) process.stderr.write(`${formatSettings(settings, sources)}\n`);
+  else logger.info({ settings: visibleSettings(settings) }, 'settings');
 }
 
 /** What the engine is to serve; known when it is launched. */
@@ -158,26 +172,6 @@ function readKeys(settings: Settings): readonly string[] {
   const parsed = parseKeyFile(readFileSync(settings.apiKeysFile, 'utf8'));
   if (parsed.kind === 'faults') throw new Error(`${settings.apiKeysFile}: ${parsed.faults.join('; ')}`);
   return [...settings.apiKeys, ...parsed.keys];
-}
-
-/** The model's file, downloaded first if it is a URL or an hf: name; an interrupted download goes on where it stopped. */
-async function findModel(source: string, logger: Logger): Promise<string> {
-  if (!isRemote(source)) return resolveModelSource(source, { directory: '' });
-  const directory = defaultModelDirectory();
-  logger.info({ source, directory }, 'fetching the model');
-  const progress = createProgressLine('downloading');
-  const path = await resolveModelSource(source, {
-    directory,
-    onProgress: ({ downloadedBytes, totalBytes }) => progress.show(totalBytes > 0 ? downloadedBytes / totalBytes : 0),
-  });
-  progress.end();
-  return path;
-}
-
-/** The server process holds the vocabulary alone: it tokenizes without asking the engine. */
-async function loadVocabulary(path: string, logger: Logger): Promise<LlamaModel> {
-  const libraries: Libraries = loadLibraries({ gpu: 'off', log: (_, text) => logger.trace(text) });
-  return loadModel({ libraries, path, load: 'vocabulary', gpuLayers: 0 });
 }
 
 interface SupervisorParts {
@@ -219,6 +213,7 @@ interface HttpParts {
   readonly vocabulary: LlamaModel;
   readonly choice: WeightsChoice;
   readonly served: Readonly<Served>;
+  readonly tuning: TuningStatus;
 }
 
 function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstance> {
@@ -245,6 +240,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     metricsText: metrics,
     systemFingerprint: () => fingerprintAt(served.precision.kv),
     precision: () => served.precision,
+    tuning: parts.tuning,
     logPrompts: settings.logPrompts,
     keyRing: createKeyRing(parts.keys),
     responses: responseLimits(settings),

@@ -14,6 +14,7 @@ import { gateSettings } from './settings-gate.ts';
 import { responsesSettings } from './settings-responses.ts';
 import { serverSettings } from './settings-server.ts';
 import { speculationSettings } from './settings-speculation.ts';
+import { speedSettings } from './settings-speed.ts';
 
 export const defaultModel = 'models/octet-demo-f16.gguf';
 
@@ -88,7 +89,7 @@ const modelSettings = {
   threads: z.int().min(0).max(1024).prefault(0).register(settingFacts, {
     group: 'Model',
     unit: 'threads',
-    meaning: 'CPU threads for the kernels; 0 means one per physical core.',
+    meaning: 'CPU threads for the kernels; 0 means one per core.',
   }),
 };
 
@@ -135,6 +136,14 @@ const cacheSettings = {
       meaning: 'Host memory for the state of preempted sequences.',
       limit: 'a size from 0 to 64TiB such as 512MiB or 4GiB',
     }),
+  prefixMemory: byteSize({ min: 0, max: 64 * tebibyte })
+    .prefault('1GiB')
+    .register(settingFacts, {
+      group: 'KV cache',
+      unit: 'bytes',
+      meaning: 'Host memory for prefixes that make room in the KV cache, to be copied back instead of computed again.',
+      limit: 'a size from 0 (they are dropped) to 64TiB such as 512MiB or 4GiB',
+    }),
 };
 
 const schedulingSettings = {
@@ -153,10 +162,17 @@ const schedulingSettings = {
     unit: 'tokens',
     meaning: 'Tokens that the kernels compute at once within a step; larger needs more compute memory.',
   }),
+  drawing: z.enum(['auto', 'host', 'graph']).prefault('auto').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning:
+      'Where tokens are drawn. graph: with the logits (greedy ones, and those of temperature, top-p and min-p), which then leave the device only for other draws. host: from logits that were copied. auto: graph with CUDA, else host.',
+  }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'milliseconds',
-    meaning: 'Inter-token time to keep while prompts are being read; 0 means twice that of a quiet step.',
+    meaning:
+      'Inter-token time that nearly all steps stay within while prompts are being read; 0 means twice that of a quiet step, and more while many wait.',
   }),
   policy: z.enum(['fcfs', 'priority', 'fair']).prefault('fcfs').register(settingFacts, {
     group: 'Scheduling',
@@ -255,6 +271,7 @@ const loggingSettings = {
 /** Input: settings as written in a file. Output: settings as the program uses them, sizes in bytes. */
 export const settingsSchema = z.object({
   ...modelSettings,
+  ...speedSettings,
   ...serverSettings,
   ...cacheSettings,
   ...gateSettings,

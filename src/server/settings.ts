@@ -1,23 +1,12 @@
-// Brings the settings together: flag over environment over file over default, checked by one schema, all faults at once.
-// Why a value is kept with its source: a fault that does not say where the value came from costs its reader an hour.
+// The command line of `octet` with its settings, or another command with its own.
 
-import { join } from 'node:path';
-import { must } from '../assert.ts';
-import { type FlagValues, parseCommandLine } from './command-line.ts';
+import { parseCommandLine } from './command-line.ts';
 import type { ToolRun } from './commands/command.ts';
-import { packageRoot } from './package-root.ts';
-import type { SettingFault } from './settings-faults.ts';
-import { type SettingDescription, settingList } from './settings-list.ts';
-import { defaultModel, type Settings, settingsSchema } from './settings-schema.ts';
-import { fromText, type GivenValue, type GivenValues, readEnvironment, readSettingsFile } from './settings-sources.ts';
-import { guessesByDraft } from './settings-speculation.ts';
-
-/** Setting name -> where its value came from: `default`, `flag --port`, `environment OCTET_PORT`, `file octet.json`. */
-export type SettingSources = Readonly<Record<string, string>>;
+import { type ResolvedSettings, resolveSettings } from './resolve-settings.ts';
 
 export type LoadedSettings =
-  | { readonly kind: 'settings'; readonly settings: Settings; readonly sources: SettingSources }
-  | { readonly kind: 'faults'; readonly faults: readonly SettingFault[]; readonly command?: string }
+  | Extract<ResolvedSettings, { kind: 'settings' }>
+  | (Extract<ResolvedSettings, { kind: 'faults' }> & { readonly command?: string })
   /** Another command than serve: it has its own options. */
   | { readonly kind: 'tool'; readonly run: ToolRun }
   /** The text was asked for: print it and exit with 0. */
@@ -34,104 +23,5 @@ export interface SettingsInput {
 export function loadSettings({ argv, env }: SettingsInput): LoadedSettings {
   const commandLine = parseCommandLine(argv);
   if (commandLine.kind !== 'serve') return commandLine;
-  const flags = readFlags(commandLine.flags);
-  const environment = readEnvironment(env);
-  const file = configFile(commandLine.flags, env);
-  const given = new Map([...file.values, ...environment.values, ...flags.values]);
-  const values = Object.fromEntries([...given].map(([name, entry]) => [name, entry.value]));
-  const parsed = settingsSchema.safeParse(values);
-  const names = parsed.success ? [] : [...new Set(parsed.error.issues.map((issue) => String(issue.path[0])))];
-  const faults = [
-    ...commandLine.faults,
-    ...flags.faults,
-    ...environment.faults,
-    ...file.faults,
-    ...names.map((name) => invalid(name, given.get(name))),
-    ...conflicts(values),
-  ];
-  if (!parsed.success || faults.length > 0) return { kind: 'faults', faults };
-  return { kind: 'settings', settings: resolveModel(parsed.data), sources: sourcesOf(given) };
-}
-
-function readFlags(flags: FlagValues): GivenValues {
-  const values = new Map<string, GivenValue>();
-  const faults: SettingFault[] = [];
-  for (const setting of settingList) {
-    const text = flags[setting.name];
-    if (text === undefined) continue;
-    const source = `flag ${setting.flag ?? ''}`;
-    if (typeof text === 'object') values.set(setting.name, { value: text, source });
-    else if (text !== true) values.set(setting.name, { value: fromText(setting, text), source });
-    else if (typeof setting.defaultValue === 'boolean') values.set(setting.name, { value: true, source });
-    else faults.push({ kind: 'invalid', name: setting.name, limit: setting.limit, given: 'no value', source });
-  }
-  return { values, faults };
-}
-
-function configFile(flags: FlagValues, env: SettingsInput['env']): GivenValues {
-  const [path, source] =
-    flags['config'] === undefined
-      ? [env['OCTET_CONFIG'] ?? '', 'environment OCTET_CONFIG']
-      : [flags['config'], 'flag --config'];
-  if (path === '') return { values: new Map(), faults: [] };
-  if (typeof path === 'string') return readSettingsFile(path, source);
-  const missing: SettingFault = { kind: 'invalid', name: 'config', limit: 'a path', given: 'no value', source };
-  return { values: new Map(), faults: [missing] };
-}
-
-function invalid(name: string, entry: GivenValue | undefined): SettingFault {
-  const setting = settingNamed(name);
-  const given = setting.secret ? undefined : JSON.stringify(entry?.value);
-  return { kind: 'invalid', name, limit: setting.limit, given, source: entry?.source ?? 'default' };
-}
-
-function settingNamed(name: string): SettingDescription {
-  return must(
-    settingList.find((setting) => setting.name === name),
-    `${name} is a setting`,
-  );
-}
-
-/** Rules that span settings, checked even while other settings are at fault. */
-function conflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  return [...cacheConflicts(values), ...weightsConflicts(values), ...draftConflicts(values)];
-}
-
-function cacheConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  const sizes = settingsSchema.pick({ kvBlocks: true, kvMemory: true }).safeParse(values);
-  if (!sizes.success || sizes.data.kvBlocks === 0 || sizes.data.kvMemory === 0) return [];
-  const reason = 'each of them fixes the size of the KV cache';
-  return [{ kind: 'conflict', names: ['kvBlocks', 'kvMemory'], reason }];
-}
-
-function weightsConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  const wish = settingsSchema.pick({ weights: true, imatrix: true }).safeParse(values);
-  if (!wish.success || wish.data.weights !== 'file' || wish.data.imatrix === '') return [];
-  const reason = 'weights that are served as the file is are not made with an importance matrix';
-  return [{ kind: 'conflict', names: ['weights', 'imatrix'], reason }];
-}
-
-function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  if (values['speculative'] === 'mtp') {
-    const reason =
-      'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
-    return [{ kind: 'usage', reason }];
-  }
-  const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
-  if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
-  const reason =
-    wish.data.draft === ''
-      ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`
-      : `--draft ${wish.data.draft} guesses only with --speculative draft or lookup,draft. Given: --speculative ${wish.data.speculative}`;
-  return [{ kind: 'usage', reason }];
-}
-
-/** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */
-function resolveModel(settings: Settings): Settings {
-  if (settings.model !== defaultModel) return settings;
-  return { ...settings, model: join(packageRoot(), settings.model) };
-}
-
-function sourcesOf(given: ReadonlyMap<string, GivenValue>): SettingSources {
-  return Object.fromEntries(settingList.map(({ name }) => [name, given.get(name)?.source ?? 'default']));
+  return resolveSettings({ ...commandLine, env });
 }

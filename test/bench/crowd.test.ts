@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openCrowd } from '../../bench/crowd.ts';
+import { formatMemory, memoryOfEach, readMemory } from '../../bench/memory.ts';
 import { formatReport } from '../../bench/waiting.ts';
 import { startServer } from './local-server.ts';
 
@@ -17,6 +18,19 @@ test('every connection of the crowd is accounted for', async () => {
     .poll(() => crowd.counts())
     .toEqual({ waiting: 146, streaming: 1, ended: 1, refused: 1, broken: 1, firstRefusal: expect.any(String) });
   crowd.close();
+});
+
+test('memory is that of each connection, and unknown where the server does not tell', async () => {
+  const empty = { server: 100_000_000, serverHeap: 20_000_000, engine: 200_000_000 };
+  const full = { server: 150_000_000, serverHeap: 40_000_000, engine: 210_000_000 };
+  const each = memoryOfEach(empty, full, 1000);
+  expect(each).toEqual({ server: 50_000, serverHeap: 20_000, engine: 10_000 });
+  expect(each && formatMemory(each)).toContain(
+    'server process 50.0 KB (20.0 KB of it heap in use), engine process 10.0 KB',
+  );
+  expect(memoryOfEach(undefined, full, 1000)).toBeUndefined();
+  await using server = await startServer(() => undefined);
+  expect(await readMemory(server.target.url.href)).toBeUndefined();
 });
 
 test('the report shows latencies and what became of the connections', () => {

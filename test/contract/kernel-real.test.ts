@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { assert } from '../../src/assert.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
 import { createKernel } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
@@ -18,10 +19,11 @@ function load(path: string, kind: 'weights' | 'vocabulary'): Promise<LlamaModel>
   return loadModel({ libraries, path, load: kind, gpuLayers: 0 });
 }
 
-function openKernel(model: LlamaModel, layout: KvLayout) {
-  return createKernel({
+async function openKernel(model: LlamaModel, layout: KvLayout, drawing: 'host' | 'graph') {
+  const kernel = await createKernel({
     model,
     layout,
+    drawing,
     cellCount: 1024,
     sequencesMax: 4,
     batchTokensMax: 64,
@@ -30,16 +32,18 @@ function openKernel(model: LlamaModel, layout: KvLayout) {
     threads: 1,
     samplingThreads: 1,
   });
+  assert(kernel.drawing.place === drawing, `it draws in the ${drawing}: ${kernel.drawing.reason}`);
+  return kernel;
 }
 
 /** The suite on a model that is loaded once. */
-function contractOn(path: string, subject: Omit<KernelSubject, 'open'>): void {
+function contractOn(path: string, subject: Omit<KernelSubject, 'open'>, drawing: 'host' | 'graph'): void {
   let model: LlamaModel;
   beforeAll(async () => {
     model = await load(path, 'weights');
   });
   afterAll(() => model.dispose());
-  kernelContract({ ...subject, open: () => openKernel(model, subject.layout) });
+  kernelContract({ ...subject, open: () => openKernel(model, subject.layout, drawing) });
 }
 
 /** Answers that the embedded model copies from the question: no near ties. */
@@ -57,8 +61,11 @@ async function copyPrompts(): Promise<KernelSubject['prompts']> {
 
 const demoPrompts = await copyPrompts();
 
-describe.each(['pooled', 'per-sequence'] as const)('llama.cpp with full attention, %s', (layout) => {
-  contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts });
+describe.each([
+  ['pooled', 'host'],
+  ['per-sequence', 'graph'],
+] as const)('llama.cpp with full attention, %s, drawing in the %s', (layout, drawing) => {
+  contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts }, drawing);
 });
 
 /** Any tokens will do: with random weights the leading logits are hardly ever close. */
@@ -66,9 +73,6 @@ const tokens = (seed: number, length: number): number[] =>
   Array.from({ length }, (_, index) => 40 + ((index * 31 + seed * 17 + index * index * seed) % 80));
 
 describe.each<ArchModel>(['gemma3-dense', 'qwen35-dense', 'mamba2-dense'])('llama.cpp with %s', (name) => {
-  contractOn(archModelPath(name), {
-    layout: 'per-sequence',
-    sharesPrefixes: false,
-    prompts: [tokens(1, 20), tokens(2, 24), tokens(3, 40)],
-  });
+  const prompts: KernelSubject['prompts'] = [tokens(1, 20), tokens(2, 24), tokens(3, 40)];
+  contractOn(archModelPath(name), { layout: 'per-sequence', sharesPrefixes: false, prompts }, 'host');
 });

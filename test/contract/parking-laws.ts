@@ -52,6 +52,30 @@ export const parkingLaws: KernelLaws = (subject, kernelNow) => {
     expect(Buffer.compare(parked.bytes, bytes)).toBe(0);
   });
 
+  test('fills a sequence with what it lacks of a state', async () => {
+    const kernel = kernelNow();
+    if (!kernel.limits.sharesPrefixes) return;
+    const expected = await answer(kernel, 0, prompt, answerLength);
+    kernel.truncate(seqOf(0), 0);
+    const [first] = await step(kernel, [{ seq: 0, from: 0, tokens: prompt }]);
+    const parked = must(kernel.park(seqOf(0), prompt.length), 'a state');
+    const filledCount = prompt.length - 2;
+    for (const sharedCount of kernel.limits.layout === 'pooled' ? [0, 1, filledCount - 1] : [0]) {
+      if (sharedCount > 0) kernel.copyPrefix(seqOf(0), seqOf(2), sharedCount);
+      expect(kernel.fill(seqOf(2), { ...parked, tokenCount: filledCount })).toBe(true);
+      expect(positionsOf(2)).toEqual({ min: 0, max: filledCount - 1 });
+      const tokens = prompt.slice(filledCount);
+      const [again] = await step(kernel, [{ seq: 2, from: filledCount, tokens }]);
+      expect(again).toEqual(first);
+      expect(await goOn(kernel, 2, { first: must(again, 'a draw'), from: prompt.length, count: answerLength })).toEqual(
+        expected,
+      );
+      kernel.truncate(seqOf(2), 0);
+    }
+    kernel.truncate(seqOf(0), 0);
+    await answer(kernel, 1, third, answerLength);
+  });
+
   test('refuses to put anything into a sequence that is not empty', async () => {
     const kernel = kernelNow();
     await step(kernel, [

@@ -21,7 +21,7 @@ function octetEvaluate(...args: string[]): Promise<{ code: number; out: string; 
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [program, 'evaluate', '--weights-cache', inFolder('weights'), ...args],
+      [program, 'evaluate', '--weights-cache', inFolder('weights'), '--threads', '1', ...args],
       (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
     );
   });

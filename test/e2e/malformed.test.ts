@@ -1,4 +1,4 @@
-// Ten thousand malformed requests over real connections: each refused with OpenAI's error, none a fault of the server,
+// Four thousand malformed requests over real connections: each refused with OpenAI's error, none a fault of the server,
 // and nothing of them left behind.
 
 import { connect } from 'node:net';
@@ -10,7 +10,7 @@ import { brokenConnection, type MalformedRequest, malformedRequest } from './mal
 import { idle, metric } from './metrics.ts';
 import { type RunningServer, startServer, tinyModel } from './server.ts';
 
-const requestCount = 9000;
+const requestCount = 3000;
 const connectionCount = 1000;
 const concurrency = 16;
 const seed = 1;

@@ -119,12 +119,6 @@ describe('chat completions', () => {
   });
 });
 
-test('answers with as many kernel threads as the server chooses by itself', async () => {
-  const own = await serverForTest(['--threads', '0']);
-  const answer = await openClient(own.url).chat.completions.create({ ...greedy, messages: capital });
-  expect(answer.choices[0]?.message.content).toBe('The capital of France is Paris.');
-});
-
 describe('completions', () => {
   const prompt = 'Once upon a time there was a';
 

@@ -9,13 +9,18 @@ import { storyPrompt } from './prompts.ts';
 import { demoModel, distFolder, root, serverForTest } from './server.ts';
 import { eventually } from './waiting.ts';
 
-const tokenCount = 150;
+const tokenCount = 100;
 /** The tokens that the poisoned engine dies of. */
 const marker = [3901, 3902, 3903];
 
 let oracle: Oracle;
+let prompts: Int32Array[];
+let alone: string[];
 beforeAll(async () => {
   oracle = await createOracle(demoModel);
+  prompts = [0, 1, 2, 3].map((index) => storyPrompt(oracle.tokenizer, index));
+  alone = [];
+  for (const prompt of prompts) alone.push(await oracle.textOf(prompt, tokenCount));
 });
 afterAll(() => oracle.dispose());
 
@@ -31,7 +36,6 @@ function poisonedServer(when: string) {
 describe.each(['while-running', 'at-once'])('an engine that dies %s', (when) => {
   test('is blamed on the one request, and the four streams beside it finish', async () => {
     const server = await poisonedServer(when);
-    const prompts = [0, 1, 2, 3].map((index) => storyPrompt(oracle.tokenizer, index));
     const streams = prompts.map((prompt) =>
       openStream(server.url, { prompt: [...prompt], temperature: 0, max_tokens: tokenCount, ignore_eos: true }),
     );
@@ -40,11 +44,11 @@ describe.each(['while-running', 'at-once'])('an engine that dies %s', (when) => 
     expect([poison.status, poison.error?.code, poison.error?.type]).toEqual([500, 'engine_crashed', 'server_error']);
     const ends = await Promise.all(streams.map(({ ended }) => ended));
     expect(ends.map(({ kind, finishReason }) => [kind, finishReason])).toEqual(ends.map(() => ['complete', 'length']));
-    const comparisons = [];
-    for (const [index, prompt] of prompts.entries()) {
-      comparisons.push({ prompt, text: ends[index]?.text ?? '', alone: await oracle.textOf(prompt, tokenCount) });
-    }
-    await expectAlike(oracle, comparisons, 3);
+    await expectAlike(
+      oracle,
+      prompts.map((prompt, index) => ({ prompt, text: ends[index]?.text ?? '', alone: alone[index] ?? '' })),
+      3,
+    );
     const metrics = await idle(server.url);
     expect(valueIn(metrics, 'octet_engine_restarts_total')).toBe(3);
     expect(valueIn(metrics, 'octet_requests_rejected_total{code="engine_crashed"}')).toBe(1);

@@ -42,6 +42,8 @@ export const fakeCapacity: EngineCapacity = {
   },
 };
 
+const noCopies = { count: 0, tokenCount: 0, byteCount: 0, ms: 0 };
+
 /** Of an engine that has done nothing. */
 export const quietStats: EngineStats = {
   runningCount: 0,
@@ -56,6 +58,9 @@ export const quietStats: EngineStats = {
   preemptionsPark: 0,
   parkedBytes: 0,
   parkedCount: 0,
+  hostPrefixBytes: 0,
+  hostPrefixCount: 0,
+  copies: { park: noCopies, restore: noCopies, demote: noCopies, promote: noCopies },
   wastedTokenCount: 0,
   stepCount: 0,
   promptTokenCount: 0,

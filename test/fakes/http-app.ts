@@ -2,12 +2,14 @@
 
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { callFormats, type Dialect } from '../../src/dialects/dialect.ts';
+import type { Engine } from '../../src/ports.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import type { KeyRing } from '../../src/routes/dependencies.ts';
 import type { HttpMetrics } from '../../src/routes/metrics-port.ts';
 import type { StoreLimits } from '../../src/routes/responses/store.ts';
-import { buildApp } from '../../src/server/app.ts';
+import { type AppDependencies, buildApp } from '../../src/server/app.ts';
 import type { ChatEncoder, EmbeddingEncoder, Tokenizer } from '../../src/text-ports.ts';
+import type { TuningStatus } from '../../src/tuning-status.ts';
 import { createFakeEngine, type FakeEngine } from './engine.ts';
 import { createByteTokenizer, createLineEncoder, createLinePairs } from './tokenizer.ts';
 
@@ -34,6 +36,7 @@ export interface TestAppOptions {
   readonly logger?: FastifyBaseLogger;
   readonly logPrompts?: boolean;
   readonly precision?: PrecisionStatus;
+  readonly tuning?: TuningStatus;
   /** Names of adapters, served as testModel:NAME. */
   readonly adapters?: readonly string[];
   readonly responses?: Partial<StoreLimits>;
@@ -57,11 +60,32 @@ export const testPrecision: PrecisionStatus = {
 
 export async function buildTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const engine = createFakeEngine();
-  const tokenizer = options.tokenizer ?? createByteTokenizer();
   const metricsCalls: MetricsCall[] = [];
-  const record = (name: keyof HttpMetrics) => (argument: unknown) => void metricsCalls.push([name, argument]);
+  const app = await buildApp(testDependencies(engine, createCallRecorder(metricsCalls), options));
+  return { app, engine, metricsCalls };
+}
+
+function createCallRecorder(calls: MetricsCall[]): HttpMetrics {
+  const record = (name: keyof HttpMetrics) => (argument: unknown) => void calls.push([name, argument]);
+  return {
+    onAccepted: record('onAccepted'),
+    onFirstToken: record('onFirstToken'),
+    onInterToken: record('onInterToken'),
+    onFinished: record('onFinished'),
+    onRejected: record('onRejected'),
+    onCancelled: record('onCancelled'),
+    onToolCall: record('onToolCall'),
+    onReasoningCut: () => void calls.push(['onReasoningCut', undefined]),
+    onEmbedded: record('onEmbedded'),
+    onResponse: record('onResponse'),
+  };
+}
+
+/** Everything that the application needs, on any engine. */
+export function testDependencies(engine: Engine, metrics: HttpMetrics, options: TestAppOptions = {}): AppDependencies {
+  const tokenizer = options.tokenizer ?? createByteTokenizer();
   const adapters = (options.adapters ?? []).map((name) => ({ id: `${testModel}:${name}`, name, path: `${name}.gguf` }));
-  const app = await buildApp({
+  return {
     engine,
     tokenizer,
     chatEncoder: options.chatEncoder ?? createLineEncoder(tokenizer),
@@ -78,20 +102,10 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
       requestMsMax: 600_000,
       receiveMsMax: options.receiveMsMax ?? 60_000,
     },
-    metrics: {
-      onAccepted: record('onAccepted'),
-      onFirstToken: record('onFirstToken'),
-      onInterToken: record('onInterToken'),
-      onFinished: record('onFinished'),
-      onRejected: record('onRejected'),
-      onCancelled: record('onCancelled'),
-      onToolCall: record('onToolCall'),
-      onReasoningCut: () => void metricsCalls.push(['onReasoningCut', undefined]),
-      onEmbedded: record('onEmbedded'),
-      onResponse: record('onResponse'),
-    },
+    metrics,
     systemFingerprint: () => 'fp_test',
     precision: () => options.precision ?? testPrecision,
+    tuning: options.tuning ?? { kind: 'off' },
     logPrompts: options.logPrompts ?? false,
     keyRing: options.keyRing,
     responses: { responsesMax: 100, bytesMax: 1_000_000, ageMsMax: 3_600_000, ...options.responses },
@@ -101,8 +115,7 @@ export async function buildTestApp(options: TestAppOptions = {}): Promise<TestAp
     version: { octet: '0.1.0' },
     metricsText: { contentType: 'text/plain; version=0.0.4', render: async () => 'octet_up 1\n' },
     logger: options.logger,
-  });
-  return { app, engine, metricsCalls };
+  };
 }
 
 /** The `data:` payloads of an event stream, without the end mark. */

@@ -223,6 +223,18 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       for (let position = 0; position < state.tokenCount; position++) put(seq, position, chains[position] ?? 0);
       return true;
     },
+    fill(seq, state) {
+      const from = cellsOf(seq).size;
+      if (perSequence && from > 0) throw new Error(`fill of the slab of sequence id ${seq}, which is not empty`);
+      const chains = new Uint32Array(state.bytes.buffer);
+      for (let position = 0; position < from; position++) {
+        if (cellsOf(seq).get(position)?.chain !== chains[position])
+          throw new Error(`fill over other tokens at ${position}`);
+      }
+      if (!perSequence && used + state.tokenCount - from > options.cellCount) return false;
+      for (let position = from; position < state.tokenCount; position++) put(seq, position, chains[position] ?? 0);
+      return true;
+    },
     parkBytes: (seq) => cellsOf(seq).size * 4,
     dispose: () => undefined,
   };

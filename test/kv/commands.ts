@@ -12,6 +12,7 @@ export type Command =
       readonly namespace: string;
     }
   | { readonly kind: 'restore'; readonly pick: number }
+  | { readonly kind: 'fill'; readonly pick: number; readonly filledCount: number; readonly fails: boolean }
   | { readonly kind: 'compute'; readonly pick: number; readonly count: number }
   | { readonly kind: 'generate'; readonly pick: number; readonly tokens: readonly number[] }
   /** Guesses computed behind the last token, of which so many come true; nothing unless only the last token is uncomputed. */
@@ -46,6 +47,10 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
       arbitrary: fc.record({ kind: fc.constant('admit' as const), pick, keptCount, tokens: tokens(8), namespace }),
     },
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('restore' as const), pick }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({ kind: fc.constant('fill' as const), pick, filledCount: count, fails: fc.boolean() }),
+    },
     { weight: 60, arbitrary: fc.record({ kind: fc.constant('compute' as const), pick, count }) },
     { weight: 25, arbitrary: fc.record({ kind: fc.constant('generate' as const), pick, tokens: tokens(4) }) },
     { weight: 10, arbitrary: fc.record({ kind: fc.constant('fork' as const), pick }) },

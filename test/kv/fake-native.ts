@@ -27,6 +27,8 @@ export interface FakeNativeOptions {
   /** Cells in all when pooled, cells of each sequence when per-sequence. */
   readonly cellCount: number;
   readonly layout: 'pooled' | 'per-sequence';
+  /** The prefix hashes of a sequence's tokens. */
+  readonly hashesOf: (content: { namespace: string; tokens: readonly number[] }) => readonly number[];
 }
 
 export function createFakeNative(options: FakeNativeOptions): FakeNative {
@@ -71,11 +73,19 @@ export function createFakeNative(options: FakeNativeOptions): FakeNative {
     }
   }
 
+  /** What is offered to host memory must be what it is said to be: another request will go on from it. */
+  function demote({ seq, namespace, tokens, tokenCount }: CacheOp & { kind: 'demote' }): void {
+    const said = options.hashesOf({ namespace, tokens: [...tokens.subarray(0, tokenCount)] });
+    const held = cellsOf(seq).map((cell) => cell.prefixHash);
+    if (held.join() !== said.join()) throw new Error(`native id ${seq} is offered to host memory as what it is not`);
+  }
+
   return {
     perform(ops) {
       for (const op of ops) {
         if (op.kind === 'copy') copy(op.from, op.to, op.tokenCount);
-        else truncate(op.seq, op.fromPosition);
+        else if (op.kind === 'truncate') truncate(op.seq, op.fromPosition);
+        else demote(op);
       }
     },
     write(seq, prefixHashes) {

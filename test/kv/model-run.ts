@@ -8,10 +8,11 @@ import { cacheSeqId } from '../../src/ids.ts';
 import type { Admission, CacheRequest, KvCache, Lease } from '../../src/kv/types.ts';
 import type { Command } from './commands.ts';
 import { createFakeNative, type FakeNative, type FakeNativeOptions } from './fake-native.ts';
+import { prefixHashes, requestOf, type Told } from './model-tokens.ts';
 
 export interface ModelRunOptions {
   readonly cache: KvCache;
-  readonly native: FakeNativeOptions;
+  readonly native: Omit<FakeNativeOptions, 'hashesOf'>;
   /** What prefixes may be shared: none, whole blocks only, or any length. */
   readonly sharing: 'none' | 'blocks' | 'tokens';
   /** Longest sequence. */
@@ -25,21 +26,21 @@ interface Running {
   computedCount: number;
 }
 
-interface Ended {
-  readonly namespace: string;
-  readonly tokens: readonly number[];
-}
-
 interface Model {
   readonly options: ModelRunOptions;
   readonly native: FakeNative;
   readonly running: Running[];
-  readonly ended: Ended[];
+  readonly ended: Told[];
 }
 
 /** Runs the commands; throws at the first law that does not hold. */
 export function runModel(options: ModelRunOptions, commands: readonly Command[]): void {
-  const model: Model = { options, native: createFakeNative(options.native), running: [], ended: [] };
+  const model: Model = {
+    options,
+    native: createFakeNative({ ...options.native, hashesOf: prefixHashes }),
+    running: [],
+    ended: [],
+  };
   for (const command of commands) {
     perform(model, command);
     checkLaws(model);
@@ -67,9 +68,11 @@ function perform(model: Model, command: Command): void {
     admit(model, command);
     return;
   }
-  if (command.kind === 'restore') {
+  if (command.kind === 'restore' || command.kind === 'fill') {
     const before = ended[command.pick % Math.max(ended.length, 1)];
-    if (before !== undefined) restore(model, before);
+    if (before === undefined) return;
+    if (command.kind === 'restore') restore(model, before);
+    else fill(model, before, command);
     return;
   }
   const picked = running[command.pick % Math.max(running.length, 1)];
@@ -97,7 +100,7 @@ function perform(model: Model, command: Command): void {
 
 function admit(model: Model, command: Extract<Command, { kind: 'admit' }>): void {
   const { cache, sharing, tokensMax } = model.options;
-  const earlier: readonly Ended[] = [...model.running, ...model.ended];
+  const earlier: readonly Told[] = [...model.running, ...model.ended];
   const before = earlier[command.pick % Math.max(earlier.length, 1)] ?? command;
   const tokens = [...before.tokens.slice(0, command.keptCount), ...command.tokens].slice(0, tokensMax);
   const request = requestOf(command.namespace, tokens);
@@ -146,13 +149,32 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
 }
 
 /** A sequence whose state was parked: the kernel fills the sequence id, then the engine commits what it holds. */
-function restore(model: Model, before: Ended): void {
+function restore(model: Model, before: Told): void {
   const admission = model.options.cache.admitDetached(before.tokens.length);
   if (admission.kind !== 'admitted') return;
   assert(admission.lease.cachedTokenCount === 0, 'a restored sequence finds nothing');
   const sequence = { ...before, tokens: [...before.tokens], lease: admission.lease, computedCount: 0 };
   enter(model, sequence);
   compute(model, sequence, before.tokens.length);
+}
+
+/** A sequence that begins with `filledCount` tokens from host memory, which are written before anything else happens. */
+function fill(model: Model, before: Told, { filledCount, fails }: Extract<Command, { kind: 'fill' }>): void {
+  const { cache, sharing } = model.options;
+  const { namespace, tokens } = before;
+  if (sharing === 'none' || tokens.length < 2) return;
+  const count = Math.min(filledCount, tokens.length - 1);
+  const was = snapshot(model);
+  const admission = cache.admitToFill(requestOf(namespace, tokens), count);
+  if (admission.kind !== 'admitted') {
+    assert(snapshot(model) === was, 'a refused admission changes nothing');
+    return;
+  }
+  const { lease } = admission;
+  const sequence = { namespace, tokens: [...tokens], lease, computedCount: lease.cachedTokenCount };
+  enter(model, sequence);
+  if (fails) end(model, sequence, { keep: 'keep', inFlight: 0 });
+  else if (count > sequence.computedCount) compute(model, sequence, count - sequence.computedCount);
 }
 
 function enter(model: Model, sequence: Running): void {
@@ -227,21 +249,6 @@ function end(model: Model, sequence: Running, how: { keep: 'keep' | 'discard'; i
   model.running.splice(model.running.indexOf(sequence), 1);
   model.ended.push({ namespace: sequence.namespace, tokens: sequence.tokens });
   cache.release(sequence.lease, how.keep);
-}
-
-function requestOf(namespace: string, tokens: readonly number[], tokenCount = tokens.length): CacheRequest {
-  // Longer than tokenCount on purpose: what lies beyond must not be read.
-  return { namespace, tokens: Int32Array.from([...tokens, 9, 9, 9, 9, 9, 9, 9, 9]), tokenCount };
-}
-
-/** Hash of each prefix of the sequence, its namespace included. Shape (tokens.length,). */
-function prefixHashes(sequence: Ended): number[] {
-  let hash = sequence.namespace.length + 1;
-  return sequence.tokens.map((token) => {
-    hash = (Math.imul(hash, 0x9e3779b1) ^ (token + 1)) >>> 0;
-    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> 0;
-    return hash;
-  });
 }
 
 /** What can be seen from outside; also proves that a refusal left no operations. */

@@ -13,6 +13,7 @@ const shapes = fc.record({
   cacheSeqCount: fc.integer({ min: 3, max: 8 }),
   evictionPolicy: fc.constantFrom(...Object.values(evictionPolicies)),
   hashSeed: fc.integer(),
+  demoteMinTokens: fc.constantFrom(undefined, 1, 5),
 });
 
 describe('pooled cache, model run', () => {

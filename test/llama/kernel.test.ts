@@ -70,6 +70,27 @@ describe('logits', () => {
     }),
   );
 
+  test('are the same with other threads for longer steps, and close to them without flash attention', async () => {
+    const prompt = someTokens(24, 5);
+    const rows: Float32Array[] = [];
+    for (const options of [{}, { batchThreads: 2 }, { flashAttention: 'off' }] as const)
+      await withKernel(options, async (kernel) => {
+        const long = await step(kernel, [{ seq: 0, from: 0, tokens: prompt }]);
+        const lone = await step(kernel, [{ seq: 0, from: prompt.length, tokens: [7] }]);
+        rows.push(...long.logits, ...lone.logits);
+      });
+    const [long, lone, threadsLong, threadsLone, plainLong, plainLone] = rows;
+    expect(threadsLong).toEqual(long);
+    expect(threadsLone).toEqual(lone);
+    for (const [plain, flash] of [
+      [plainLong, long],
+      [plainLone, lone],
+    ]) {
+      expect(plain).not.toEqual(flash);
+      expect(plain && flash && distance(plain, flash)).toBeLessThan(0.1);
+    }
+  });
+
   test('of rows that several sequences share are those of each alone, and the next step is plain again', () =>
     withKernel({}, async (kernel) => {
       const { batch } = kernel;

@@ -46,7 +46,7 @@ describe('choosing', () => {
     const { path } = await prepared('q4_k_m', join(folder, 'choosing'));
     expect(await choose('auto', path)).toMatchObject({ kind: 'file', label: 'q4_k_m', source: path });
     await expect(choose('q8_0', path)).rejects.toThrow(
-      /cannot serve .* at q8_0 weights: the source is quantized already/,
+      /cannot make q8_0 weights of .*: the source is quantized already/,
     );
   });
 

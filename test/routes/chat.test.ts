@@ -1,25 +1,15 @@
 // Chat completions on a fake engine: commands that go in, bodies and streams that come out.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import type { GenerateCommand } from '../../src/ports.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllWith, type FakeEngine } from '../fakes/engine.ts';
-import { buildTestApp, eventsOf, type TestApp, type TestAppOptions, testModel } from '../fakes/http-app.ts';
+import { eventsOf, testModel } from '../fakes/http-app.ts';
 import { byteTokens } from '../fakes/tokenizer.ts';
 
 const hello = [{ role: 'user', content: 'hello' }];
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  return current;
-}
-
-async function post(url: string, payload: object) {
-  const response = await must(current, 'open() was called').app.inject({ method: 'POST', url, payload });
-  return { status: response.statusCode, headers: response.headers, text: response.body };
-}
+const { open, post } = appOfEachTest();
 const chat = (payload: object) => post('/v1/chat/completions', { messages: hello, ...payload });
 
 const firstCommand = (engine: FakeEngine): GenerateCommand => must(engine.commands[0], 'a command was submitted');

@@ -4,16 +4,17 @@ import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import type { SequenceId } from '../../src/ids.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllWith, type FakeEngine } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
+import type { TestApp, TestAppOptions } from '../fakes/http-app.ts';
 import { listen, openConnection, postText, type RawConnection, waitUntil } from '../fakes/http-client.ts';
 import { byteTokens } from '../fakes/tokenizer.ts';
 
-let current: TestApp | undefined;
+const { open: openApp } = appOfEachTest();
 const connections: RawConnection[] = [];
-afterEach(async () => {
+// Before the application's end, which waits for them.
+afterEach(() => {
   for (const { socket } of connections.splice(0)) socket.destroy();
-  await current?.app.close();
 });
 
 async function dial(port: number): Promise<RawConnection> {
@@ -23,8 +24,8 @@ async function dial(port: number): Promise<RawConnection> {
 }
 
 async function open(options: TestAppOptions = {}): Promise<TestApp & { port: number }> {
-  current = await buildTestApp(options);
-  return { ...current, port: await listen(current.app) };
+  const opened = await openApp(options);
+  return { ...opened, port: await listen(opened.app) };
 }
 
 const chatPost = (fields: object = {}) =>
@@ -84,16 +85,18 @@ describe('a client that vanishes', () => {
 
   it('while its prompt is tokenized never reaches the engine', async () => {
     let release: (tokens: Int32Array) => void = () => undefined;
-    const { engine, port } = await open({
+    const { app, engine, port } = await open({
       chatEncoder: { showsTools: true, encodeChat: () => new Promise((resolve) => (release = resolve)) },
     });
+    const sockets: Socket[] = [];
+    app.server.on('connection', (each) => sockets.push(each));
     const before = release;
     const { socket, closed } = await dial(port);
     socket.write(chatPost({ stream: true }));
     await waitUntil(() => release !== before, 'the prompt is being tokenized');
     socket.destroy();
     await closed();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitUntil(() => sockets.every((each) => each.closed), 'the server knows');
     release(Int32Array.of(1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(engine.commands).toHaveLength(0);

@@ -1,21 +1,14 @@
 // Errors: each code documented, each status with OpenAI's body.
 
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { errorRules } from '../../src/errors.ts';
 import { createKeyRing } from '../../src/server/auth.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
+import type { TestAppOptions } from '../fakes/http-app.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'ok');
-  return current;
-}
+const { open, opened } = appOfEachTest({ answer: 'ok' });
 
 interface WireError {
   readonly message: string;
@@ -25,7 +18,7 @@ interface WireError {
 }
 
 async function refusedChat(fields: object): Promise<WireError & { status: number }> {
-  const { app } = must(current, 'open() was called');
+  const { app } = opened();
   const payload = { messages: [{ role: 'user', content: 'hello' }], ...fields };
   const response = await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
   return { status: response.statusCode, ...response.json().error };

@@ -1,25 +1,15 @@
 // What the two endpoints share: failures before and during an answer, and what is counted.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { OctetError, octetError } from '../../src/errors.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, eventsOf, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
+import { eventsOf } from '../fakes/http-app.ts';
 import { byteTokens } from '../fakes/tokenizer.ts';
 
 const hello = [{ role: 'user', content: 'hello' }];
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  return current;
-}
-
-async function post(url: string, payload: object) {
-  const response = await must(current, 'open() was called').app.inject({ method: 'POST', url, payload });
-  return { status: response.statusCode, headers: response.headers, text: response.body };
-}
+const { open, post } = appOfEachTest();
 const chat = (payload: object) => post('/v1/chat/completions', { messages: hello, ...payload });
 const complete = (payload: object) => post('/v1/completions', payload);
 

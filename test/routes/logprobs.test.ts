@@ -1,20 +1,20 @@
 // Log-probabilities on the wire: OpenAI's object for chat, its older one for completions, vLLM's for prompts; streamed or not.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../src/assert.ts';
 import { tokenId } from '../../src/ids.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllScored, fakeScores } from '../fakes/engine.ts';
-import { buildTestApp, eventsOf, type TestApp } from '../fakes/http-app.ts';
+import { eventsOf } from '../fakes/http-app.ts';
 import { endToken } from '../fakes/tokenizer.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
+const { open, opened } = appOfEachTest();
 
 async function post(url: string, payload: object, text = 'Hé😀!') {
-  current = await buildTestApp();
-  answerAllScored(current.engine, text);
-  const response = await current.app.inject({ method: 'POST', url, payload });
+  const { app, engine } = await open();
+  answerAllScored(engine, text);
+  const response = await app.inject({ method: 'POST', url, payload });
   expect([response.statusCode, response.body]).toEqual([200, expect.any(String)]);
   return response;
 }
@@ -55,7 +55,7 @@ describe('a chat answer', () => {
 
   it('has none unless they are asked for, and asks the engine for none', async () => {
     expect((await chat({})).choices[0].logprobs).toBeNull();
-    expect(current?.engine.commands[0]?.logprobs).toBeUndefined();
+    expect(opened().engine.commands[0]?.logprobs).toBeUndefined();
   });
 
   it('streams them with the text that they begin', async () => {
@@ -161,8 +161,7 @@ describe('a completion', () => {
       ['/v1/completions', ['X', '']],
       ['/v1/chat/completions', ['X']],
     ] as const) {
-      current = await buildTestApp();
-      const { engine, app } = current;
+      const { engine, app } = await open();
       engine.onCommand(({ choices: [choice] }) => {
         const sequenceId = must(choice, 'a choice').sequenceId;
         engine.emit({ kind: 'token-delta', sequenceId, token: tokenId(88), logprobs: fakeScores(88, 0) });
@@ -179,7 +178,6 @@ describe('a completion', () => {
       const { tokens, content } = choices[0].logprobs;
       expect(tokens ?? content.map(({ token }: { token: string }) => token)).toEqual(names);
       expect(usage.completion_tokens).toBe(1);
-      await app.close();
     }
   });
 
@@ -195,8 +193,7 @@ describe('a completion', () => {
 
 describe('the best of several answers', () => {
   it('are those with the highest log-probability per token', async () => {
-    current = await buildTestApp();
-    const { engine, app } = current;
+    const { engine, app } = await open();
     const texts = ['zzzz', 'a', 'mm'];
     engine.onCommand(({ choices, logprobs }) => {
       expect(logprobs).toMatchObject({ outputTopCount: 0, promptTopCount: undefined });

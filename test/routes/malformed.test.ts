@@ -1,11 +1,11 @@
-// Ten thousand malformed requests: never a 5xx, always OpenAI's error shape, nothing left in the engine.
+// Five thousand malformed requests: never a 5xx, always OpenAI's error shape, nothing left in the engine.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answerAllScored } from '../fakes/engine.ts';
 import { buildTestApp, type TestApp } from '../fakes/http-app.ts';
 
-const requestCount = 10_000;
+const requestCount = 5_000;
 const fieldNames = [
   'model',
   'messages',

@@ -1,22 +1,22 @@
 // OpenAI's own client against the application: what users will run.
 
 import OpenAI from 'openai';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../src/assert.ts';
 import { createKeyRing } from '../../src/server/auth.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, testModel } from '../fakes/http-app.ts';
+import { type TestApp, testModel } from '../fakes/http-app.ts';
 import { listen, waitUntil } from '../fakes/http-client.ts';
 import { byteTokens } from '../fakes/tokenizer.ts';
 
 const messages = [{ role: 'user' as const, content: 'hello' }];
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
+const app = appOfEachTest({ keyRing: must(createKeyRing(['key']), 'a ring') });
 
 async function open(apiKey = 'key'): Promise<TestApp & { client: OpenAI }> {
-  current = await buildTestApp({ keyRing: must(createKeyRing(['key']), 'a ring') });
-  const baseURL = `http://127.0.0.1:${await listen(current.app)}/v1`;
-  return { ...current, client: new OpenAI({ baseURL, apiKey, maxRetries: 0 }) };
+  const opened = await app.open();
+  const baseURL = `http://127.0.0.1:${await listen(opened.app)}/v1`;
+  return { ...opened, client: new OpenAI({ baseURL, apiKey, maxRetries: 0 }) };
 }
 
 describe('the openai client', () => {
@@ -86,7 +86,6 @@ describe('the openai client', () => {
     await expect(ask({})).rejects.toThrow(OpenAI.RateLimitError);
     engine.refuseWith({ code: 'shutting_down', message: 'bye', param: null, retryAfterSeconds: 1 });
     await expect(ask({})).rejects.toThrow(OpenAI.InternalServerError);
-    await current?.app.close();
     const wrong = await open('wrong');
     await expect(wrong.client.models.list()).rejects.toThrow(OpenAI.AuthenticationError);
   });

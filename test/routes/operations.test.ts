@@ -1,23 +1,15 @@
 // Probes, models, request ids, CORS and logs.
 
 import pino from 'pino';
-import { afterEach, describe, expect, it } from 'vitest';
-import { must } from '../../src/assert.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel, testPrecision } from '../fakes/http-app.ts';
+import { describe, expect, it } from 'vitest';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
+import { type TestAppOptions, testModel, testPrecision } from '../fakes/http-app.ts';
 import { numbersOf } from '../precision/gate/canaries.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'the answer');
-  return current;
-}
+const { open, opened } = appOfEachTest({ answer: 'the answer' });
 
 async function get(url: string) {
-  const response = await must(current, 'open() was called').app.inject(url);
+  const response = await opened().app.inject(url);
   return [response.statusCode, response.json()];
 }
 
@@ -42,6 +34,20 @@ describe('precision', () => {
         climbed: [],
       },
     ]);
+  });
+
+  it('tells whether tuned values are in use, and what they gain', async () => {
+    await open();
+    expect(await get('/v1/octet/tuning')).toEqual([200, { object: 'octet.tuning', model: testModel, tuned: false }]);
+    const loads = [
+      { name: 'decode-1', defaultMs: 8, ratio: 0.8 },
+      { name: 'prompt', defaultMs: 1, ratio: undefined },
+    ];
+    const at = '2026-11-26T04:00:00.000Z';
+    await open({ tuning: { kind: 'tuned', at, settings: { threads: 4 }, overridden: ['microBatch'], loads } });
+    const [, body] = await get('/v1/octet/tuning');
+    expect(body).toMatchObject({ tuned: true, at, settings: { threads: 4 }, overridden: ['microBatch'] });
+    expect(body).toMatchObject({ loads: [{ name: 'decode-1', default_ms: 8, ratio: 0.8 }, { ratio: null }] });
   });
 
   it('tells what was given up on the way', async () => {
@@ -207,7 +213,6 @@ describe('the log', () => {
       const lines = await logOf({}, payload);
       expect(lines.length).toBeGreaterThan(1);
       expect(JSON.stringify(lines)).not.toMatch(/private|answer"|the an/);
-      await current?.app.close();
     }
   });
 

@@ -1,20 +1,13 @@
 // Parameters that bound what is drawn and when an answer ends: what of them reaches the engine, and what answers tell.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { tokenId } from '../../src/ids.ts';
 import type { StoppedBy } from '../../src/ports.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp } from '../fakes/http-app.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
+import type { TestApp } from '../fakes/http-app.ts';
 import { createByteTokenizer } from '../fakes/tokenizer.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: Parameters<typeof buildTestApp>[0] = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'ok');
-  return current;
-}
+const { open } = appOfEachTest({ answer: 'ok' });
 
 async function ask({ app }: TestApp, fields: object, url = '/v1/completions') {
   const response = await app.inject({ method: 'POST', url, payload: { prompt: 'abcdef', ...fields } });

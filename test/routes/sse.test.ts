@@ -59,6 +59,25 @@ async function open(slowReaderMs = 60_000): Promise<Opened> {
   return { ...opened, watch, connection, gone, opens };
 }
 
+function splitOnce(text: string, border: string): [string, string] {
+  const at = text.indexOf(border);
+  return [text.slice(0, at), text.slice(at + border.length)];
+}
+
+/** The chunks of a body in chunked transfer coding; throws where it is none. */
+function chunksOf(body: Buffer): string[] {
+  const chunks: string[] = [];
+  for (let at = 0; ; ) {
+    const lineEnd = body.indexOf('\r\n', at);
+    const length = Number.parseInt(body.toString('latin1', at, lineEnd), 16);
+    const from = lineEnd + 2;
+    if (body.toString('latin1', from + length, from + length + 2) !== '\r\n') throw new Error(`no chunk at ${at}`);
+    if (length === 0) return chunks;
+    chunks.push(body.toString('utf8', from, from + length));
+    at = from + length + 2;
+  }
+}
+
 describe('an event stream', () => {
   it('opens with its first event, once, with the headers given', async () => {
     const { stream, response, connection, opens, watch } = await open();
@@ -70,6 +89,29 @@ describe('an event stream', () => {
     expect(opens).toEqual([1]);
     expect(connection.received()).toContain('x-request-id: r1');
     await waitUntil(() => watch.streamCount === 0, 'the timer forgot it');
+  });
+
+  it('is a whole body for an HTTP client, whatever is written when', async () => {
+    const { stream, connection } = await open();
+    const events = [
+      'data: a\n\n',
+      'data: \u00e4\u20ac\n\n',
+      'data: \ud83d\ude00\n\n',
+      `data: ${'x'.repeat(7_000)}\n\n`,
+      'data: z\n\n',
+    ];
+    for (const event of events) {
+      stream.send(event);
+      stream.send(event);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    stream.end('data: end\n\n');
+    await connection.until('\r\n0\r\n\r\n');
+    const [head, body] = splitOnce(connection.received(), '\r\n\r\n');
+    expect(head).toContain('HTTP/1.1 200 OK');
+    expect(head.toLowerCase()).toContain('transfer-encoding: chunked');
+    const chunks = chunksOf(Buffer.from(body, 'utf8'));
+    expect(chunks).toEqual([...events.map((event) => event + event), 'data: end\n\n']);
   });
 
   it('can be given back before it opened, not after', async () => {
@@ -125,6 +167,7 @@ describe('the stream watch', () => {
       writtenTick: ticks.written,
       blockedTick: ticks.blocked,
       ping: () => calls.push(`${name} ping`),
+      flush: () => calls.push(`${name} flush`),
       cut: () => calls.push(`${name} cut`),
     });
     const removed = watched('removed', { written: 0 });

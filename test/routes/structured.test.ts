@@ -1,20 +1,15 @@
 // The fields that ask for structured output: from the body to the grammar that the engine gets, or to a 400 that says why not.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { octetError } from '../../src/errors.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp } from '../fakes/http-app.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 
-let current: TestApp;
-beforeEach(async () => {
-  current = await buildTestApp();
-  answerAllWith(current.engine, '{}');
-});
-afterEach(() => current.app.close());
+const { open, opened } = appOfEachTest({ answer: '{}' });
+beforeEach(() => open());
 
 async function ask(fields: object, url = '/v1/chat/completions') {
   const prompt = url.includes('chat') ? { messages: [{ role: 'user', content: 'hello' }] } : { prompt: 'hello' };
-  const response = await current.app.inject({ method: 'POST', url, payload: { ...prompt, ...fields } });
+  const response = await opened().app.inject({ method: 'POST', url, payload: { ...prompt, ...fields } });
   return { status: response.statusCode, error: response.json().error };
 }
 
@@ -52,18 +47,18 @@ describe('every spelling reaches the engine as a grammar', () => {
   ])('%s', async (_, fields, part) => {
     for (const url of ['/v1/chat/completions', '/v1/completions'])
       expect(await ask(fields, url)).toMatchObject({ status: 200 });
-    const [chat, text] = current.engine.commands;
+    const [chat, text] = opened().engine.commands;
     expect(chat?.grammar).toEqual(text?.grammar);
     expect(JSON.stringify(Object.values(chat?.grammar ?? {}))).toContain(JSON.stringify(part).slice(1, -1));
-    expect(current.engine.grammars).toHaveLength(2);
+    expect(opened().engine.grammars).toHaveLength(2);
   });
 
   test.each([[{}], [{ response_format: { type: 'text' } }], [{ response_format: null }], [{ guided_json: null }]])(
     'nothing is asked for: %j',
     async (fields) => {
       expect(await ask(fields)).toMatchObject({ status: 200 });
-      expect(current.engine.commands[0]?.grammar).toBeUndefined();
-      expect(current.engine.grammars).toEqual([]);
+      expect(opened().engine.commands[0]?.grammar).toBeUndefined();
+      expect(opened().engine.grammars).toEqual([]);
     },
   );
 });
@@ -104,25 +99,25 @@ describe('a 400 names the field', () => {
     const { status, error } = await ask(fields);
     expect({ status, ...error }).toMatchObject({ status: 400, code: 'invalid_request', param });
     expect(error.message).toContain(message);
-    expect(current.engine.commands).toEqual([]);
+    expect(opened().engine.commands).toEqual([]);
   });
 
   test('and what no engine answers for in the time that the request has', async () => {
-    Object.assign(current.engine, { prepareGrammar: () => new Promise(() => undefined) });
+    Object.assign(opened().engine, { prepareGrammar: () => new Promise(() => undefined) });
     const { status, error } = await ask({ guided_json: schema, timeout: 0.02 });
     expect({ status, ...error }).toMatchObject({ status: 408, code: 'deadline_exceeded', param: 'timeout' });
     expect(error.message).toMatch(
       /^timeout must be long enough for an engine to compile the grammar. Given: 0.02 s; 0.[0-9]+ s have passed/,
     );
-    expect(current.engine.commands).toEqual([]);
+    expect(opened().engine.commands).toEqual([]);
   });
 
   test('and what the engine cannot compile, before a stream begins', async () => {
-    current.engine.refuseGrammarsWith(octetError('grammar_failed', 'The grammar did not compile within 10 ms'));
+    opened().engine.refuseGrammarsWith(octetError('grammar_failed', 'The grammar did not compile within 10 ms'));
     for (const stream of [false, true]) {
       const { status, error } = await ask({ guided_json: schema, stream });
       expect({ status, ...error }).toMatchObject({ status: 400, code: 'grammar_failed', param: 'guided_json' });
     }
-    expect(current.engine.commands).toEqual([]);
+    expect(opened().engine.commands).toEqual([]);
   });
 });

@@ -7,8 +7,9 @@ import { callFormats, type Dialect, reasoningFormats } from '../../src/dialects/
 import { tokenId } from '../../src/ids.ts';
 import type { GenerateCommand } from '../../src/ports.ts';
 import type { ChatMessage, ChatOptions, Tokenizer } from '../../src/text-ports.ts';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 import { answerAllWith, type FakeEngine } from '../fakes/engine.ts';
-import { buildTestApp, eventsOf, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
+import { eventsOf, type TestApp } from '../fakes/http-app.ts';
 import { byteTokens, createByteTokenizer, createLineEncoder } from '../fakes/tokenizer.ts';
 
 const question = [{ role: 'user', content: 'Weather?' }];
@@ -24,16 +25,10 @@ const call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}
 const hermes: Dialect = { calls: callFormats.hermes, reasoning: undefined };
 const thinking: Dialect = { calls: callFormats.hermes, reasoning: reasoningFormats.think };
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp({ dialect: hermes, ...options });
-  return current;
-}
+const { open, opened } = appOfEachTest({ dialect: hermes });
 
 async function chat(fields: object) {
-  const app = must(current, 'open() was called').app;
+  const app = opened().app;
   const payload = { messages: question, tools: [weather, add], ...fields };
   const response = await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
   return { status: response.statusCode, text: response.body, body: () => JSON.parse(response.body) };

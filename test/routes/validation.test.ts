@@ -1,18 +1,9 @@
 // Bodies that are JSON but not a request: every fault named with its path, limit and given value.
 
-import { afterEach, describe, expect, it } from 'vitest';
-import { must } from '../../src/assert.ts';
-import { answerAllWith } from '../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions } from '../fakes/http-app.ts';
+import { describe, expect, it } from 'vitest';
+import { appOfEachTest } from '../fakes/app-of-each-test.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'ok');
-  return current;
-}
+const { open, opened } = appOfEachTest({ answer: 'ok' });
 
 interface WireError {
   readonly message: string;
@@ -22,7 +13,7 @@ interface WireError {
 }
 
 async function refused(url: string, payload: unknown): Promise<WireError & { status: number }> {
-  const { app } = must(current, 'open() was called');
+  const { app } = opened();
   const response = await app.inject({ method: 'POST', url, payload: JSON.stringify(payload), headers: json });
   return { status: response.statusCode, ...response.json().error };
 }
@@ -179,7 +170,7 @@ describe('a field out of range', () => {
 describe('values that ask for nothing', () => {
   it('are accepted, unknown fields too', async () => {
     await open();
-    const { app } = must(current, 'open');
+    const { app } = opened();
     const harmless = {
       messages: hello,
       tools: [],

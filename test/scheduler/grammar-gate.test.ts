@@ -1,6 +1,6 @@
 // Sequences with a grammar in the engine's loop: they wait for it, draw by its masks, end with it, and are forgotten after.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { assert } from '../../src/assert.ts';
 import { octetError } from '../../src/errors.ts';
 import type { GrammarCompile, GrammarCursor, GrammarSpec, MaskOutcome, SequenceMasks } from '../../src/grammar-port.ts';
@@ -16,6 +16,7 @@ import { type CommandWish, generateCommand } from './driver.ts';
 import { plainOptions } from './pooled-rig.ts';
 
 const endToken = 0;
+const soon = { interval: 1, timeout: 5_000 };
 const grammar: GrammarSpec = { kind: 'ebnf', text: 'root ::= ...' };
 
 /** A grammar whose n-th output token must be 10 + n; after four of them it ends. */
@@ -164,8 +165,7 @@ describe('sequences with a grammar', () => {
     const rig = rigWith(fakeMasks({ ready: new Promise((resolve) => (compiled = resolve)) }));
     rig.loop.accept(command({ ids: [1] }));
     rig.loop.accept(generateCommand({ ids: [2], tokens: [5], outputTokensMax: 3, ignoreEos: true }));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(tokensOf(rig.events, 2)).toHaveLength(3);
+    await vi.waitFor(() => expect(tokensOf(rig.events, 2)).toHaveLength(3), soon);
     expect(tokensOf(rig.events, 1)).toEqual([]);
     compiled(undefined);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -183,11 +183,12 @@ describe('sequences with a grammar', () => {
     rig.loop.report();
     expect(last()).toMatchObject({ waitingCount: 1, waitingTokenCount: 0, deferredCount: 1 });
     rig.loop.accept(command({ ids: [1, 2] }));
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(last()).toMatchObject({ waitingCount: 3, waitingTokenCount: 6, deferredCount: 3 });
+    await vi.waitFor(
+      () => expect(last()).toMatchObject({ waitingCount: 3, waitingTokenCount: 6, deferredCount: 3 }),
+      soon,
+    );
     rig.loop.accept({ kind: 'cancel', sequenceId: sequenceId(2), reason: 'client-gone' });
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(last()).toMatchObject({ waitingCount: 2, deferredCount: 2 });
+    await vi.waitFor(() => expect(last()).toMatchObject({ waitingCount: 2, deferredCount: 2 }), soon);
     preparingCount = 0;
     compiles.push({ outcome: 'compiled', elapsedMs: 7 });
     compiled(undefined);

@@ -43,6 +43,8 @@ interface Shape {
   readonly preemption: 'auto' | 'park' | 'recompute';
   /** Rows of a step that may have logits of a prompt. */
   readonly scoredRowsMax: number;
+  /** Host memory for prefixes; 0 drops what makes room. */
+  readonly hostPrefixBytes: number;
   readonly proposer: 'none' | 'lookup' | 'oracle' | 'draft' | 'both';
   /** Cells and ids of the draft model's cache. */
   readonly draftCellCount: number;
@@ -60,6 +62,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
+    hostPrefixBytes: fc.constantFrom(0, 40, 400),
     proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const, 'draft' as const, 'both' as const),
     draftCellCount: fc.integer({ min: 6, max: 60 }),
     draftSeqCount: fc.integer({ min: 1, max: 4 }),
@@ -105,9 +108,10 @@ const actions: fc.Arbitrary<Action> = fc.record({
 
 function buildCache(shape: Shape): KvCache {
   const { blockTokens, blockCount, cacheSeqCount } = shape;
-  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount });
+  const demoteMinTokens = shape.hostPrefixBytes > 0 ? blockTokens : undefined;
+  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount, demoteMinTokens });
   if (shape.layout === 'plain') return createPlainCache({ blockCount, blockTokens, cacheSeqCount });
-  return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens });
+  return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens, demoteMinTokens });
 }
 
 function slabTokens(shape: Shape): number {
@@ -129,7 +133,8 @@ const oracle: Proposer = {
         chain = chainOf(chain, token);
         return token;
       });
-      return { by: 'lookup', tokens: guessed, evidence: 0 };
+      const availableCount = Number.POSITIVE_INFINITY;
+      return { by: 'lookup', tokens: guessed, availableCount, evidence: 0, evidenceMax: 0 };
     },
   }),
 };
@@ -167,7 +172,7 @@ function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefi
 function proposersOf({ proposer }: Shape, drafts: DraftLane | undefined) {
   const lookup = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 8 });
   if (drafts === undefined) return { proposer: proposer === 'lookup' ? lookup : oracle };
-  return proposer === 'draft' ? drafts : joinProposers(lookup, drafts, { sureEvidence: 2 });
+  return proposer === 'draft' ? drafts : { proposer: joinProposers(lookup, drafts.proposer), drafter: drafts.drafter };
 }
 
 function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
@@ -180,6 +185,7 @@ function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
+    computes: 'all' as const,
   };
 }
 
@@ -213,6 +219,7 @@ function buildRig(shape: Shape): Rig {
       preemption: shape.preemption,
       kvBytesPerToken: 4,
       parkBytesMax: 60,
+      hostPrefixes: shape.hostPrefixBytes === 0 ? undefined : { bytesMax: shape.hostPrefixBytes, hashSeed: 1 },
       endTokenIds: kernel.limits.endTokenIds,
       speculation: speculationOf(shape, drafts),
     },
@@ -283,8 +290,9 @@ describe('scheduler laws', () => {
           );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
-        const { parkedBytes, draftTokenCount, acceptedTokenCount, draftsBy } = rig.scheduler.stats();
+        const { parkedBytes, draftTokenCount, acceptedTokenCount, draftsBy, hostPrefixBytes } = rig.scheduler.stats();
         expect(parkedBytes).toBe(0);
+        expect(hostPrefixBytes).toBeLessThanOrEqual(shape.hostPrefixBytes);
         guessed.draftTokens += draftTokenCount;
         guessed.accepted += acceptedTokenCount;
         guessed.byDraft += draftsBy.find(({ proposer }) => proposer === 'draft')?.acceptedTokenCount ?? 0;

@@ -158,6 +158,16 @@ describe('banner', () => {
     expect(text).toContain('shared by blocks');
     expect(text).not.toContain('authorization');
     expect(text).not.toContain('adapters');
+    const tuning = {
+      kind: 'tuned',
+      at: '2026-11-26T04:00:00Z',
+      settings: { threads: 4 },
+      overridden: [],
+      loads: [],
+    } as const;
+    expect(formatStartBanner({ ...facts, needsKey: false, tuning })).toContain(
+      'tuned     threads 4 (found on 2026-11-26)',
+    );
     const withAdapters = formatStartBanner({ ...facts, needsKey: false, adapterIds: ['demo:sql', 'demo:code'] });
     expect(withAdapters).toMatch(/adapters +demo:sql, demo:code/);
     const prefixSharing = { kind: 'none', reason: 'sliding window' } as const;

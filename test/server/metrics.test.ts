@@ -105,6 +105,7 @@ function populate(metrics: Metrics): void {
       stepMs: 5,
       decodeMs: 4,
       sampleMs: 0.5,
+      copyMs: 2,
       sequenceCount: 3,
       tokenCount: 40,
       masks: { rowCount: 2, waitMs: 0.3, threadMs: 4 },
@@ -266,6 +267,28 @@ describe('counts', () => {
       ['2', 0],
     ]);
     expect(await seriesValue(metrics, 'vllm:spec_decode_num_draft_tokens_total')).toBe(20);
+  });
+
+  test('copies to and from host memory are counted by kind, over restarts', async () => {
+    const metrics = create();
+    const step = (promoted: { count: number; tokenCount: number; byteCount: number; ms: number }) =>
+      metrics.onStep({
+        stats: { ...quietStats, stepCount: 1, hostPrefixCount: 2, copies: { ...quietStats.copies, promote: promoted } },
+        timing: undefined,
+        compiles: [],
+      });
+    step({ count: 3, tokenCount: 300, byteCount: 3000, ms: 1500 });
+    metrics.onEngineRestart();
+    expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(0);
+    step({ count: 1, tokenCount: 10, byteCount: 100, ms: 500 });
+    const promoted = { kind: 'promote' };
+    expect(await seriesValue(metrics, 'octet_host_copies_total', promoted)).toBe(4);
+    expect(await seriesValue(metrics, 'octet_host_copy_tokens_total', promoted)).toBe(310);
+    expect(await seriesValue(metrics, 'octet_host_copy_bytes_total', promoted)).toBe(3100);
+    expect(await seriesValue(metrics, 'octet_host_copy_seconds_total', promoted)).toBe(2);
+    expect(await seriesValue(metrics, 'octet_host_copies_total', { kind: 'demote' })).toBe(0);
+    expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(2);
+    expect(await seriesValue(metrics, 'vllm:prompt_tokens_cached_total')).toBe(310);
   });
 
   test('counters go on after a restart, gauges fall to zero', async () => {

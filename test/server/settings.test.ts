@@ -185,6 +185,7 @@ describe('faults', () => {
       '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative off',
     ],
     ['--speculative mtp', 'multi-token heads of a model are not run'],
+    ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],
     ['--api-keys 12345678', '--api-keys is not a setting (flag). Did you mean OCTET_API_KEYS?'],
@@ -210,6 +211,9 @@ describe('faults', () => {
     };
     expect(text('quantize in.gguf --bogus')).toMatch(
       /^One fault in the command line:\n {2}unknown option '--bogus'\noctet quantize --help lists its options\.$/,
+    );
+    expect(text('tune --seconds 0 --threads many')).toMatch(
+      /--seconds must be .*Given: 0; threads must be .*Given: "many"/,
     );
     expect(text('cache burn')).toMatch(/the action must be list or clear.*\noctet cache --help lists its options\.$/);
     expect(text('--bogus')).toMatch(/Flags follow a command.*\noctet serve --help lists every setting\.$/);

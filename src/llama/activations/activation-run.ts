@@ -37,7 +37,7 @@ export async function openActivationRun(options: ActivationRunOptions): Promise<
   const tap = createProductTap({ ...options, libraries });
   try {
     const context = await createContext(contextOptions(options, tap));
-    const pool = attachThreadpool(libraries, context, threads);
+    const pool = attachThreadpool(libraries, context, { threads });
     const stepTokens = libraries.native.llama_n_batch(context);
     const parts = { model, context, tap, stepTokens, batch: allocateBatch(stepTokens) };
     return {

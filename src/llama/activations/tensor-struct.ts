@@ -1,4 +1,4 @@
-// Reads struct ggml_tensor: its sizes, strides, operation, sources and name.
+// Reads struct ggml_tensor: its sizes, strides, operation, sources, name and what it is a view of.
 // Why by offsets: ggml exports no function for sources, sizes or strides. Why checked before use: another release may lay the
 // struct out otherwise, and a wrong offset would read foreign memory. The check makes a small graph and asks ggml's own functions.
 // Source: ggml/include/ggml.h of llama.cpp v0.5.0.
@@ -8,7 +8,7 @@ import { assert } from '../../assert.ts';
 import { tensorTypes } from '../tensor-types.ts';
 import type { GraphMemoryPointer, NativeGraph, TensorPointer } from './native-graph.ts';
 
-const offsets = { type: 0, sizes: 16, strides: 48, operation: 80, sources: 152, name: 256 } as const;
+const offsets = { type: 0, sizes: 16, strides: 48, operation: 80, sources: 152, viewSource: 232, name: 256 } as const;
 const dimensions = 4;
 const pointerBytes = 8;
 
@@ -26,7 +26,11 @@ export interface TensorReader {
   /** enum ggml_op. */
   operationOf(tensor: TensorPointer): number;
   sourceOf(tensor: TensorPointer, index: 0 | 1 | 2): TensorPointer | null;
+  /** The tensor whose memory a view looks at. */
+  viewSourceOf(tensor: TensorPointer): TensorPointer | null;
   nameOf(tensor: TensorPointer): string;
+  /** The one change: rows get length 0, so that nothing is computed of the tensor, and views made of it from then on are empty. */
+  emptyRows(tensor: TensorPointer): void;
 }
 
 /** Numbers of enum ggml_op, as the library has them. */
@@ -49,7 +53,9 @@ const reader: TensorReader = {
   operationOf: (tensor) => koffi.decode(tensor, offsets.operation, 'int') as number,
   sourceOf: (tensor, index) =>
     koffi.decode(tensor, offsets.sources + index * pointerBytes, 'void*') as TensorPointer | null,
+  viewSourceOf: (tensor) => koffi.decode(tensor, offsets.viewSource, 'void*') as TensorPointer | null,
   nameOf: (tensor) => koffi.decode(tensor, offsets.name, 'char', -1) as string,
+  emptyRows: (tensor) => koffi.encode(tensor, offsets.sizes, 'int64_t', 0n),
 };
 
 function quadruple(tensor: TensorPointer, offset: number): Quadruple {
@@ -112,7 +118,7 @@ function makeGraph(native: NativeGraph, memory: GraphMemoryPointer): CheckGraph 
 }
 
 function differences(native: NativeGraph, graph: CheckGraph): string[] {
-  const { weight, inputs, product, experts, expertInputs, ids, routed } = graph;
+  const { weight, inputs, turned, product, experts, expertInputs, ids, routed } = graph;
   const { sourceOf, typeOf } = reader;
   const facts: (readonly [fact: string, expected: unknown, found: unknown])[] = [
     ['the operation of a product', 'MUL_MAT', native.ggml_op_desc(product)],
@@ -122,6 +128,8 @@ function differences(native: NativeGraph, graph: CheckGraph): string[] {
     ['the first source of a routed product', experts, sourceOf(routed, 0)],
     ['the second source of a routed product', expertInputs, sourceOf(routed, 1)],
     ['the third source of a routed product', ids, sourceOf(routed, 2)],
+    ['what a view looks at', inputs, reader.viewSourceOf(turned)],
+    ['what a tensor of its own looks at', null, reader.viewSourceOf(inputs)],
     ['the type of f16', tensorTypes.f16.id, typeOf(weight)],
     ['the type of i32', tensorTypes.i32.id, typeOf(ids)],
     ['the sizes of inputs', '32,7,3,1', reader.sizesOf(inputs).join()],

@@ -57,7 +57,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
     context,
     memory: libraries.native.llama_get_memory(context),
     batch: allocateBatch(options.limits.passTokensMax),
-    pool: attachThreadpool(libraries, context, options.threads),
+    pool: attachThreadpool(libraries, context, options),
     pooled: new Map(),
   };
   return {

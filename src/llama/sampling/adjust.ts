@@ -14,17 +14,45 @@ export interface AdjustMemory {
 }
 
 /** Whether `adjustLogits` would change anything. */
-export function needsAdjusting({ sampling, ignoreEos, forbiddenTokens = [] }: SampleRow): boolean {
+export function needsAdjusting(row: SampleRow): boolean {
+  const { sampling, ignoreEos, forbiddenTokens = none } = row;
   return (
     ignoreEos ||
     forbiddenTokens.length > 0 ||
     sampling.allowedTokens !== undefined ||
-    (sampling.bannedRuns ?? []).length > 0 ||
+    (sampling.bannedRuns ?? noRuns).length > 0 ||
+    reweighs(row)
+  );
+}
+
+/** Whether a row changes logits of tokens that stay possible: what was the largest may then be another. */
+export function reweighs({ sampling }: SampleRow): boolean {
+  return (
     sampling.logitBias.length > 0 ||
     sampling.repetitionPenalty !== 1 ||
     sampling.presencePenalty !== 0 ||
     sampling.frequencyPenalty !== 0
   );
+}
+
+/**
+ * Whether a token is surely possible under what a row forbids: then it is still the likeliest if it was. False also where only
+ * `adjustLogits` can tell. O(tokens that the row names).
+ */
+export function surelyAllows(row: SampleRow, token: number, endTokenIds: readonly TokenId[]): boolean {
+  const { sampling, mask, forbiddenTokens = [], tokens, tokenCount, generatedCount } = row;
+  const isNamed = (list: readonly TokenId[]) => list.some((named) => named === token);
+  if (mask !== undefined ? !hasBit(mask, token) : row.ignoreEos && isNamed(endTokenIds)) return false;
+  if (isNamed(forbiddenTokens)) return false;
+  if (sampling.allowedTokens !== undefined && !isNamed(sampling.allowedTokens)) return false;
+  const runs = (sampling.bannedRuns ?? []).filter((run) => isNamed(run.slice(-1)));
+  if (runs.length === 0) return true;
+  const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
+  return !runs.some((run) => endsBefore(output, run));
+}
+
+function hasBit(mask: Int32Array, token: number): boolean {
+  return (((mask[token >>> 5] ?? 0) >>> (token & 31)) & 1) !== 0;
 }
 
 /**
@@ -51,12 +79,17 @@ export function adjustLogits(logits: Float32Array, row: SampleRow, { counts, end
   }
   // A mask knows better: it allows an end where nothing else is possible.
   if (row.mask === undefined && row.ignoreEos) forbid(logits, endTokenIds);
-  const { mask, forbiddenTokens = [] } = row;
+  const { mask, forbiddenTokens = none } = row;
   if (mask === undefined || allowsOthers(mask, forbiddenTokens)) forbid(logits, forbiddenTokens);
   if (sampling.allowedTokens !== undefined) forbidAllBut(logits, sampling.allowedTokens);
+  const { bannedRuns = noRuns } = sampling;
+  if (bannedRuns.length === 0) return;
   const output = tokens.subarray(tokenCount - generatedCount, tokenCount);
-  for (const run of sampling.bannedRuns ?? []) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
+  for (const run of bannedRuns) if (endsBefore(output, run)) forbid(logits, run.slice(-1));
 }
+
+const none: readonly TokenId[] = [];
+const noRuns: NonNullable<SampleRow['sampling']['bannedRuns']> = [];
 
 function forbid(logits: Float32Array, tokens: readonly TokenId[]): void {
   for (const token of tokens) logits[token] = Number.NEGATIVE_INFINITY;

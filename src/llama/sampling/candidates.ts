@@ -21,10 +21,19 @@ export function createCandidates(vocabularySize: number): Candidates {
 
 /** Takes every token whose logit is at least `logitMin`, in order of id. */
 export function gather(candidates: Candidates, logits: Float32Array, logitMin: number): void {
+  gatherBetween(candidates, logits, { from: logitMin, to: Number.POSITIVE_INFINITY });
+}
+
+/** Takes every token whose logit is in the range, both ends included, in order of id. */
+export function gatherBetween(
+  candidates: Candidates,
+  logits: Float32Array,
+  { from, to }: { readonly from: number; readonly to: number },
+): void {
   let count = 0;
   for (let token = 0; token < logits.length; token++) {
     const logit = logits[token] as number;
-    if (logit >= logitMin) {
+    if (logit >= from && logit <= to) {
       candidates.tokens[count] = token;
       candidates.logits[count] = logit;
       count += 1;

@@ -8,7 +8,16 @@ import type { SamplingParams } from '../../sampling-params.ts';
 import { type Candidates, createCandidates, gather, keepWhere, largestLogit } from './candidates.ts';
 import { distanceMax, expMinus } from './exp-table.ts';
 import { mostLikely } from './greedy.ts';
-import { createMassBuckets, findTopP, keepTopP, keepTypical, type MassBuckets } from './select-mass.ts';
+import {
+  createMassBuckets,
+  type Edge,
+  findEdge,
+  findTopP,
+  keepTopP,
+  keepTypical,
+  type MassBuckets,
+  noEdge,
+} from './select-mass.ts';
 import { keepTopK } from './select-top-k.ts';
 import { uniform } from './uniform.ts';
 
@@ -35,8 +44,12 @@ export function createDrawMemory(vocabularySize: number): DrawMemory {
   return {
     candidates: createCandidates(vocabularySize),
     buckets: createMassBuckets(vocabularySize),
-    runSums: new Float64Array(Math.ceil(vocabularySize / runTokens)),
+    runSums: createRunSums(vocabularySize),
   };
+}
+
+export function createRunSums(vocabularySize: number): Float64Array {
+  return new Float64Array(Math.ceil(vocabularySize / runTokens));
 }
 
 /**
@@ -47,8 +60,11 @@ export function drawToken(logits: Float32Array, params: DrawParams, at: DrawPoin
   if (params.temperature === 0) return mostLikely(logits);
   const random = uniform(at.seed, at.position);
   const { temperature } = params;
-  if (!truncates(params, logits.length)) return drawFromAll(logits, { temperature, random }, memory.runSums);
-  truncate(logits, params, memory);
+  if (!truncates(params, logits.length)) {
+    return drawFromAll(logits, { temperature, random, edge: noEdge }, memory.runSums);
+  }
+  const edge = truncate(logits, params, memory);
+  if (edge !== undefined) return drawFromAll(logits, { temperature, random, edge }, memory.runSums);
   return drawFrom(memory.candidates, temperature, random);
 }
 
@@ -60,19 +76,23 @@ function truncates(params: DrawParams, vocabularySize: number): boolean {
   return limitsCount(params, vocabularySize) || params.topP < 1 || params.minP > 0 || params.typicalP < 1;
 }
 
-/** Leaves in `memory.candidates` what top-k, typical, top-p and min-p keep, by ascending id; nothing if nothing is possible. */
-export function truncate(logits: Float32Array, params: DrawParams, memory: DrawMemory): void {
+/**
+ * Leaves in `memory.candidates` what top-k, typical, top-p and min-p keep, by ascending id; nothing if nothing is possible.
+ * Answers an edge instead where they keep so many that copying them costs more than looking at all logits again.
+ */
+export function truncate(logits: Float32Array, params: DrawParams, memory: DrawMemory): Edge | undefined {
   const { candidates } = memory;
   if (limitsCount(params, logits.length)) {
     keepTopK(candidates, logits, params.topK);
     if (Number.isFinite(largestLogit(candidates))) truncateKept(params, memory);
-    return;
+    return undefined;
   }
   const best = mostLikely(logits);
   const largest = best < 0 ? Number.NEGATIVE_INFINITY : (logits[best] as number);
-  if (Number.isFinite(largest)) truncateAll(logits, { ...params, largest }, memory);
+  if (Number.isFinite(largest)) return truncateAll(logits, { ...params, largest }, memory);
   // Nothing competes with an infinite logit, and nothing is possible without a finite one.
-  else gather(candidates, logits, best < 0 ? Number.POSITIVE_INFINITY : largest);
+  gather(candidates, logits, best < 0 ? Number.POSITIVE_INFINITY : largest);
+  return undefined;
 }
 
 /** Typical, top-p and min-p over what top-k kept. */
@@ -82,12 +102,15 @@ function truncateKept(params: DrawParams, { candidates, buckets }: DrawMemory): 
   if (params.minP > 0) keepLikely(candidates, params.minP);
 }
 
+/** Weights are at most 1: top-p keeps at least as many tokens as its mass. Trained models rarely pass a dozen. */
+const flatMassMin = 32;
+
 /** The same over the whole vocabulary, of which only what can be kept is gathered. */
 function truncateAll(
   logits: Float32Array,
   params: DrawParams & { readonly largest: number },
   memory: DrawMemory,
-): void {
+): Edge | undefined {
   const { topP, minP, typicalP, largest } = params;
   const { candidates, buckets } = memory;
   if (typicalP < 1) {
@@ -95,10 +118,18 @@ function truncateAll(
     truncateKept(params, memory);
   } else if (topP < 1) {
     const { logitMin, mass } = findTopP(logits, { topP, largest }, buckets);
+    if (mass >= flatMassMin) return nearer(findEdge(logits, { mass, largest }, memory), minP);
     gather(candidates, logits, logitMin);
     keepTopP(candidates, { topP, mass }, buckets);
     if (minP > 0) keepLikely(candidates, minP);
   } else gather(candidates, logits, largest + Math.log(minP));
+  return undefined;
+}
+
+/** Of two edges the one that keeps less. */
+function nearer(edge: Edge, minP: number): Edge {
+  const distance = minP > 0 ? -Math.log(minP) : Number.POSITIVE_INFINITY;
+  return distance < edge.distance ? { distance, token: Number.POSITIVE_INFINITY } : edge;
 }
 
 function keepLikely(candidates: Candidates, minP: number): void {
@@ -131,10 +162,10 @@ function drawFrom(candidates: Candidates, temperature: number, random: number): 
   return last;
 }
 
-/** The draw over a whole vocabulary: sums per run of tokens, then a walk through the one run that holds the target. */
-function drawFromAll(
+/** The draw over a whole vocabulary up to an edge: sums per run of tokens, then a walk through the one run that holds the target. */
+export function drawFromAll(
   logits: Float32Array,
-  params: { readonly temperature: number; readonly random: number },
+  params: { readonly temperature: number; readonly random: number; readonly edge: Edge },
   runSums: Float64Array,
 ): number {
   const best = mostLikely(logits);
@@ -142,13 +173,15 @@ function drawFromAll(
   // Nothing competes with an infinite logit, and nothing is possible without a finite one.
   if (best < 0 || !Number.isFinite(largest)) return best;
   const scale = Math.min(1 / params.temperature, Number.MAX_VALUE);
+  const { distance: distanceEnd, token: tokenEnd } = params.edge;
   let total = 0;
   for (let run = 0; run < runSums.length; run++) {
     const end = Math.min(logits.length, (run + 1) * runTokens);
     let sum = 0;
     for (let token = run * runTokens; token < end; token++) {
-      const distance = (largest - (logits[token] as number)) * scale;
-      if (distance < distanceMax) sum += expMinus(distance);
+      const distance = largest - (logits[token] as number);
+      if (distance > distanceEnd || (distance === distanceEnd && token > tokenEnd)) continue;
+      if (distance * scale < distanceMax) sum += expMinus(distance * scale);
     }
     runSums[run] = sum;
     total += sum;
@@ -158,10 +191,11 @@ function drawFromAll(
   let last = -1;
   const end = Math.min(logits.length, (found.run + 1) * runTokens);
   for (let token = found.run * runTokens; token < end; token++) {
-    const distance = (largest - (logits[token] as number)) * scale;
-    if (!(distance < distanceMax)) continue;
+    const distance = largest - (logits[token] as number);
+    if (distance > distanceEnd || (distance === distanceEnd && token > tokenEnd)) continue;
+    if (!(distance * scale < distanceMax)) continue;
     last = token;
-    rest -= expMinus(distance);
+    rest -= expMinus(distance * scale);
     if (rest < 0) break;
   }
   return last;
@@ -170,13 +204,15 @@ function drawFromAll(
 /** The run in which the sums exceed `target`, and what is left of the target before it. */
 function findRun(runSums: Float64Array, target: number): { readonly run: number; readonly rest: number } {
   let rest = target;
-  let found = { run: 0, rest };
+  let found = 0;
+  let foundRest = target;
   for (let run = 0; run < runSums.length; run++) {
     const sum = runSums[run] as number;
     if (sum === 0) continue;
-    found = { run, rest };
+    found = run;
+    foundRest = rest;
     if (rest < sum) break;
     rest -= sum;
   }
-  return found;
+  return { run: found, rest: foundRest };
 }

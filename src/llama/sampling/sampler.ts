@@ -3,7 +3,7 @@
 
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow } from '../../kernel-port.ts';
-import type { LogitsView } from '../logits-view.ts';
+import type { RowsView } from '../decoded-rows.ts';
 import { adjustLogits, needsAdjusting } from './adjust.ts';
 import { createDrawMemory, drawToken } from './draw.ts';
 import { applyMask } from './mask.ts';
@@ -11,15 +11,18 @@ import { maskOf, roundRowsMax, writeRow } from './shared-rows.ts';
 import { type SamplingThreads, startSamplingThreads } from './thread-pool.ts';
 
 export interface SamplerOptions {
-  readonly logits: LogitsView;
+  readonly logits: RowsView;
   readonly endTokenIds: readonly TokenId[];
   /** Threads besides the caller's. */
   readonly threadCount: number;
 }
 
+/** `drawPosition`: where the random number comes from, where that is not the count of tokens. */
+export type RowToDraw = SampleRow & { readonly drawPosition?: number };
+
 export interface Sampler {
   /** Draws one token per row from the last decode's logits, which it changes; -1 where none is possible. Shape (rows.length,). */
-  sample(rows: readonly SampleRow[]): Int32Array;
+  sample(rows: readonly RowToDraw[]): Int32Array;
   /** Threads that really run. */
   readonly threadCount: number;
   dispose(): void;
@@ -35,40 +38,38 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
   const adjustMemory = { counts: new Int32Array(vocabularySize), endTokenIds };
   const threads = await startSamplingThreads(threadCount, vocabularySize);
 
-  function logitsOf(logitsRow: number): Float32Array {
-    return logits.values().subarray(logitsRow * vocabularySize, (logitsRow + 1) * vocabularySize);
-  }
-
-  function drawHere(rows: readonly SampleRow[]): Int32Array {
-    return Int32Array.from(rows, ({ batchIndex, sampling, seed, tokenCount, mask }) => {
-      const values = logitsOf(logits.rowOf(batchIndex));
+  function drawHere(rows: readonly RowToDraw[]): Int32Array {
+    const drawn = new Int32Array(rows.length);
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, drawPosition = tokenCount, mask }, index) => {
+      const values = logits.row(logits.rowOf(batchIndex));
       if (mask !== undefined) applyMask(values, mask);
-      return drawToken(values, sampling, { seed, position: tokenCount }, memory);
+      drawn[index] = drawToken(values, sampling, { seed, position: drawPosition }, memory);
     });
+    return drawn;
   }
 
   function drawOnThreads(
     { shared, drawRound }: SamplingThreads,
-    rows: readonly SampleRow[],
+    rows: readonly RowToDraw[],
     rowMs: number,
   ): Int32Array {
-    rows.forEach(({ batchIndex, sampling, seed, tokenCount, mask }, index) => {
+    rows.forEach(({ batchIndex, sampling, seed, tokenCount, drawPosition = tokenCount, mask }, index) => {
       if (mask !== undefined) maskOf(shared, index).set(mask);
       const logitsRow = logits.rowOf(batchIndex);
-      writeRow(shared, index, { ...sampling, logitsRow, seed, position: tokenCount, isMasked: mask !== undefined });
+      writeRow(shared, index, { ...sampling, logitsRow, seed, position: drawPosition, isMasked: mask !== undefined });
     });
     drawRound({
       count: rows.length,
       address: logits.address(),
       logitsRowCount: logits.values().length / vocabularySize,
       patienceMs: Math.max(patienceMsMin, 2 * rowMs),
-      logitsOf,
+      logitsOf: logits.row,
       memory,
     });
     return shared.results.slice(0, rows.length);
   }
 
-  function draw(rows: readonly SampleRow[]): Int32Array {
+  function draw(rows: readonly RowToDraw[]): Int32Array {
     if (threads === undefined || rows.length < 2 || rows.length > roundRowsMax) return drawHere(rows);
     const estimatedMs = rows.reduce((sum, row) => sum + estimateMs(row, vocabularySize), 0);
     return estimatedMs < parallelMsMin ? drawHere(rows) : drawOnThreads(threads, rows, estimatedMs / rows.length);
@@ -79,7 +80,7 @@ export async function createSampler({ logits, endTokenIds, threadCount }: Sample
     sample(rows) {
       rows.forEach((row, index) => {
         if (sharesLogits(row, rows[index - 1]) || !needsAdjusting(row)) return;
-        adjustLogits(logitsOf(logits.rowOf(row.batchIndex)), row, adjustMemory);
+        adjustLogits(logits.row(logits.rowOf(row.batchIndex)), row, adjustMemory);
       });
       return draw(rows);
     },

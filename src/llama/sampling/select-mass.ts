@@ -2,7 +2,7 @@
 // Why buckets: sorting a vocabulary for one draw is what makes samplers slow. Masses are summed per bucket of the key, the
 // bucket in which the share is reached is the only one that is sorted, and everything before it is kept unseen.
 
-import { type Candidates, keepWhere, largestLogit } from './candidates.ts';
+import { type Candidates, gatherBetween, keepWhere, largestLogit } from './candidates.ts';
 import { distanceMax, expMinus, stepsPerUnit } from './exp-table.ts';
 
 /** Mass per bucket; reused. The last bucket takes every key beyond the table. Shape (bucketCount,). */
@@ -24,6 +24,11 @@ function bucketOf(key: number): number {
 /** Tokens nearer to the largest logit than this are summed per bucket at first; e^-12 is 6 millionths. */
 const nearDistance = 12;
 
+export interface Reached {
+  readonly logitMin: number;
+  readonly mass: number;
+}
+
 /**
  * Where top-p of a whole vocabulary must look: tokens with logits of at least `logitMin` reach `mass`, which is the share
  * `topP` of all weights (relative to the largest logit's). O(vocabulary), nothing is copied.
@@ -32,13 +37,43 @@ export function findTopP(
   logits: Float32Array,
   share: { readonly topP: number; readonly largest: number },
   { masses }: MassBuckets,
-): { readonly logitMin: number; readonly mass: number } {
+): Reached {
   const sums = sumBuckets(logits, { largest: share.largest, nearest: nearDistance }, masses);
   const mass = share.topP * sums.total;
   // A flat distribution: the share is reached only far down.
   if (mass > sums.near) sumBuckets(logits, { largest: share.largest, nearest: distanceMax }, masses);
   const { bucket } = reach(masses, mass);
   return { logitMin: share.largest - (bucket + 1) / stepsPerUnit, mass };
+}
+
+/** Where what is kept ends: nearer to the largest logit than `distance`, or exactly that far and no later than `token`. */
+export interface Edge {
+  readonly distance: number;
+  readonly token: number;
+}
+
+export const noEdge: Edge = { distance: Number.POSITIVE_INFINITY, token: Number.POSITIVE_INFINITY };
+
+/**
+ * The edge of top-p over a whole vocabulary, for weights that so many tokens share that gathering them would cost more than
+ * looking at all again. O(vocabulary); only the tokens of one bucket are copied.
+ */
+export function findEdge(
+  logits: Float32Array,
+  share: { readonly mass: number; readonly largest: number },
+  { candidates, buckets }: { readonly candidates: Candidates; readonly buckets: MassBuckets },
+): Edge {
+  const { largest, mass } = share;
+  const { bucket, before } = reach(buckets.masses, mass);
+  gatherBetween(candidates, logits, {
+    from: largest - (bucket + 1) / stepsPerUnit,
+    to: largest - bucket / stepsPerUnit,
+  });
+  weigh(candidates, largest);
+  const { keys } = buckets;
+  for (let index = 0; index < candidates.count; index++) keys[index] = largest - (candidates.logits[index] as number);
+  const edge = edgeOf(candidates, { bucket, missing: mass - before }, keys);
+  return { distance: edge.key, token: candidates.tokens[edge.index] ?? -1 };
 }
 
 /** Sums all weights, and per bucket those nearer than `nearest`: of most vocabularies that is a handful of tokens. */

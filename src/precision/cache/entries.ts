@@ -14,8 +14,9 @@ export interface CacheEntry extends EntryNote {
   readonly lastUsedMs: number;
 }
 
-/** Where results of the precision gate's canaries are kept, within the cache's folder. */
+/** Where results of the precision gate's canaries are kept, within the cache's folder, and those of tuning runs. */
 export const canaryFolder = 'canary';
+export const tuningFolder = 'tuning';
 
 /** A server that serves an entry says so this often, and an entry counts as in use for three times as long. */
 export const useIntervalMs = 60_000;
@@ -100,7 +101,7 @@ export async function clearEntries(
   const removed = old.filter((entry) => !inUse.includes(entry));
   for (const entry of removed) await removeEntry(entry);
   await removeAbandoned(folder);
-  await removeCanaries(folder, now - olderThanMs);
+  for (const results of [canaryFolder, tuningFolder]) await removeResults(join(folder, results), now - olderThanMs);
   return { removed, inUse };
 }
 
@@ -114,11 +115,10 @@ export async function removeEntry({ path }: CacheEntry): Promise<void> {
   await rm(notePath(path), { force: true });
 }
 
-/** Canary results that were kept before; they are measured again where they are missed. */
-async function removeCanaries(folder: string, beforeMs: number): Promise<void> {
-  const canaries = join(folder, canaryFolder);
-  for (const name of await namesIn(canaries)) {
-    const path = join(canaries, name);
+/** Results that were kept before; they are measured again where they are missed. */
+async function removeResults(folder: string, beforeMs: number): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs <= beforeMs) await rm(path, { force: true });
   }

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { assembleChatEncoder } from '../../llama/chat-encoder.ts';
-import { createChatTemplate } from '../../llama/chat-template.ts';
+import { chatTemplateSource, createChatTemplate } from '../../llama/chat-template.ts';
 import { readControlTokens } from '../../llama/control-tokens.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
@@ -102,6 +102,8 @@ function createLineEncoder(model: LlamaModel, tokenizer: Tokenizer) {
   const controlTokens = readControlTokens(model);
   return async ({ messages, tools, text }: ChatLine): Promise<Int32Array> => {
     if (messages === undefined) return tokenizer.tokenizeAsync(text ?? '', { bos: true, special: false });
+    if (chatTemplateSource(model) === null)
+      throw new Error('the model has no chat template, so that of chat files it reads only lines of {"text": ...}');
     // A finished conversation: nothing is to be generated after it.
     const render: typeof template.render = (given, options) =>
       template.render(given, { ...options, tools, addGenerationPrompt: false });

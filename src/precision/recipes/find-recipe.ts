@@ -17,7 +17,7 @@ export async function findRecipe(text: string): Promise<Recipe> {
   const shipped = shippedRecipeNames().find((candidate) => candidate === name.toLowerCase());
   if (shipped !== undefined) return readRecipe(join(shippedFolder(), `${shipped}.json`));
   const known = [...formatNames, ...shippedRecipeNames()];
-  const nearest = known.find((candidate) => candidate.startsWith(`${name.toLowerCase()}_`)) ?? nearestName(name, known);
+  const nearest = nearestName(name, known);
   throw new Error(
     `the weights must be one of ${formatNames.join(', ')}, a recipe (${shippedRecipeNames().join(', ')}), ` +
       `or the path of a recipe that ends in .json. Given: ${name}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,

@@ -1,7 +1,7 @@
 // The part of a recipe's JSON form that comes before formats: `"steps": [{ "kind": "awq" }, { "kind": "smooth", "strength": 0.5 }]`.
 
 import { z } from 'zod';
-import { activationSizes, groupKinds, type ScalingStep } from './recipe.ts';
+import { activationSizes, activationsUsual, groupKinds, type ScalingStep } from './recipe.ts';
 
 function given(value: unknown): string {
   return `Given: ${JSON.stringify(value)?.slice(0, 100) ?? 'nothing'}`;
@@ -14,7 +14,7 @@ const common = {
     .default([...groupKinds]),
   activations: z
     .enum(activationSizes, { error: ({ input }) => `must be one of ${activationSizes.join(', ')}. ${given(input)}` })
-    .default('rms'),
+    .default(activationsUsual),
   statistics: z.string().min(1, 'must be the path of an importance matrix. Given: ""').optional(),
 };
 

@@ -33,6 +33,8 @@ interface StepOnActivations {
 /** `rms`: their root mean square. `largest`: the largest of them, which only matrices of octet calibrate hold. */
 export const activationSizes = ['rms', 'largest'] as const;
 export type ActivationSize = (typeof activationSizes)[number];
+/** Unless a step says otherwise. */
+export const activationsUsual: ActivationSize = 'rms';
 
 /** Scales are a power of how large the activations are; for each group the power that rounds best is searched. */
 export interface AwqStep extends StepOnActivations {

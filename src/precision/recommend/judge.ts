@@ -3,30 +3,32 @@
 import { compareExactly } from '../evaluate/likelihood.ts';
 import { type Divergence, divergenceSchema } from '../evaluate/result-schema.ts';
 import type { Window } from '../evaluate/windows.ts';
-import { loadMix, type MixMeterOptions, mixKey } from './mix-meter.ts';
-import type { TensorTypes } from './tensor-groups.ts';
+import { loadMix, type Mix, type MixMeterOptions } from './mix-meter.ts';
+import { mixKey } from './tensor-groups.ts';
 
 export interface Judge {
-  judge(types: TensorTypes): Promise<Divergence>;
+  judge(mix: Mix): Promise<Divergence>;
 }
 
 /** `options.windows` are those of the evaluation text. */
 export function createJudge(options: MixMeterOptions & { readonly onProgress: (windows: number) => void }): Judge {
   return {
-    judge: (types) =>
-      options.partial.piece([options.key, 'judged', mixKey(types)], divergenceSchema, () => compare(options, types)),
+    async judge(mix) {
+      const key = [options.key, 'judged', mixKey(mix.types), ...(await options.shelf.keyOf(mix.moved))];
+      return options.partial.piece(key, divergenceSchema, () => compare(options, mix));
+    },
   };
 }
 
 async function compare(
   options: MixMeterOptions & { readonly windows: readonly Window[]; readonly onProgress: (windows: number) => void },
-  types: TensorTypes,
+  mix: Mix,
 ): Promise<Divergence> {
   const { windows, threads, onProgress } = options;
   const kvTypes = { k: 'f16', v: 'f16' } as const;
-  const model = await loadMix(options, types);
+  const model = await loadMix(options, mix);
   try {
-    const reference = await loadMix(options, new Map());
+    const reference = await loadMix(options, { types: new Map() });
     try {
       return await compareExactly({
         model,

@@ -9,8 +9,9 @@ import { compareWithKept, keepReference, type LikelihoodRun } from '../evaluate/
 import type { PartialResults } from '../evaluate/partial-results.ts';
 import type { TopReference } from '../evaluate/reference-top.ts';
 import type { Window } from '../evaluate/windows.ts';
-import type { MixParts } from './mix-parts.ts';
-import type { TensorTypes } from './tensor-groups.ts';
+import type { MovedScales } from './moved-scales.ts';
+import type { PartsShelf } from './parts-shelf.ts';
+import { mixKey, type TensorTypes } from './tensor-groups.ts';
 
 export const mixLossSchema = z.object({
   /** Mean divergence from the model as it is, in nats a token. */
@@ -21,13 +22,13 @@ export const mixLossSchema = z.object({
 export type MixLoss = Readonly<z.infer<typeof mixLossSchema>>;
 
 export interface MixMeter {
-  /** Measured now, or found. */
-  measure(types: TensorTypes): Promise<MixLoss>;
+  /** Measured now, or found; with scales moved first, where that is given. */
+  measure(types: TensorTypes, moved?: MovedScales): Promise<MixLoss>;
 }
 
 export interface MixMeterOptions {
   readonly libraries: Libraries;
-  readonly parts: () => Promise<MixParts>;
+  readonly shelf: PartsShelf;
   readonly windows: readonly Window[];
   readonly gpuLayers: number;
   readonly threads: number;
@@ -42,14 +43,15 @@ const topK = 512;
 export function createMixMeter(options: MixMeterOptions): MixMeter {
   let reference: Promise<TopReference> | undefined;
   const kept = (): Promise<TopReference> => {
-    reference ??= withMix(options, new Map(), (run) => keepReference(run, topK));
+    reference ??= withMix(options, { types: new Map() }, (run) => keepReference(run, topK));
     return reference;
   };
   return {
-    measure(types) {
-      return options.partial.piece([options.key, topK, mixKey(types)], mixLossSchema, async () => {
+    async measure(types, moved) {
+      const key = [options.key, topK, mixKey(types), ...(await options.shelf.keyOf(moved))];
+      return options.partial.piece(key, mixLossSchema, async () => {
         const base = await kept();
-        const found = await withMix(options, types, (run) => compareWithKept(run, base)).catch(ifBroken);
+        const found = await withMix(options, { types, moved }, (run) => compareWithKept(run, base)).catch(ifBroken);
         if (found === undefined) return { divergence: brokenLoss, standardError: 0, perplexity: Math.exp(brokenLoss) };
         const { value: divergence, standardError } = found.divergence;
         return { divergence, standardError, perplexity: found.perplexity.value };
@@ -66,21 +68,19 @@ function ifBroken(error: unknown): undefined {
   throw error;
 }
 
-/** A mix's name: the same for the same formats, whatever order they are given in. */
-export function mixKey(types: TensorTypes): string {
-  return [...types]
-    .map(([name, type]) => `${name}=${type}`)
-    .sort()
-    .join(' ');
+/** Formats, and what moves scales before them. */
+export interface Mix {
+  readonly types: TensorTypes;
+  readonly moved?: MovedScales | undefined;
 }
 
 async function withMix<Result>(
   options: MixMeterOptions,
-  types: TensorTypes,
+  mix: Mix,
   work: (run: LikelihoodRun) => Promise<Result>,
 ): Promise<Result> {
   const { threads, windows } = options;
-  const model = await loadMix(options, types);
+  const model = await loadMix(options, mix);
   try {
     return await work({ model, kvTypes: { k: 'f16', v: 'f16' }, threads, windows, onProgress: () => undefined });
   } finally {
@@ -88,11 +88,12 @@ async function withMix<Result>(
   }
 }
 
-/** Loads the model in these formats. */
+/** Loads the model as this mix. */
 export async function loadMix(
-  { libraries, parts, gpuLayers }: Pick<MixMeterOptions, 'libraries' | 'parts' | 'gpuLayers'>,
-  types: TensorTypes,
+  { libraries, shelf, gpuLayers }: Pick<MixMeterOptions, 'libraries' | 'shelf' | 'gpuLayers'>,
+  { types, moved }: Mix,
 ): Promise<LlamaModel> {
-  const paths = await (await parts()).pathsOf(types);
+  const parts = await shelf.partsOf(moved);
+  const paths = await parts.pathsOf(types);
   return loadModel({ libraries, path: paths[0] ?? '', parts: paths, load: 'weights', gpuLayers });
 }

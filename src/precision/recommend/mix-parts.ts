@@ -3,7 +3,6 @@
 // costs nothing but loading it, and its bytes are those of the file that would be written.
 // Why parts that were not used lately are removed: all formats of all tensors are three times the model.
 
-import { mkdtempSync, rmSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../../format.ts';
@@ -17,6 +16,7 @@ import { writeGguf } from '../gguf/write.ts';
 import type { Importance } from '../importance.ts';
 import { plannedEntries } from '../plan-weights.ts';
 import { isQuantizable } from '../recipes/eligible.ts';
+import { makeOwnFolder } from './own-folder.ts';
 import { quantizedPieces } from './quantize-tensor.ts';
 import type { TensorTypes } from './tensor-groups.ts';
 
@@ -49,9 +49,8 @@ export async function openMixParts(options: MixPartsOptions): Promise<MixParts> 
   if (matrices.length + 1 > partCountMax)
     throw new Error(`a model may have ${partCountMax - 1} matrices to be searched. Given: ${matrices.length}`);
   await checkRoom(options.folder, file.fileBytes + spareBytesMax);
-  const folder = mkdtempSync(join(options.folder, 'parts-'));
-  const removeAtExit = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', removeAtExit);
+  const own = makeOwnFolder(options.folder, 'parts-');
+  const folder = own.path;
   const writer = createWriter(options, matrices.length + 1);
   const first = join(folder, 'base.gguf');
   await writer.writeBase(first);
@@ -69,14 +68,12 @@ export async function openMixParts(options: MixPartsOptions): Promise<MixParts> 
       await store.evict(new Set(paths));
       return [first, ...paths];
     },
-    async dispose() {
-      process.off('exit', removeAtExit);
-      await rm(folder, { recursive: true, force: true });
-    },
+    dispose: () => own.remove(),
   };
 }
 
-async function checkRoom(folder: string, bytes: number): Promise<void> {
+/** Throws unless so many bytes fit on the disk. */
+export async function checkRoom(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= bytes + freeBytesMin) return;

@@ -7,9 +7,11 @@ import { type Importance, importanceFaults, readImportance } from '../importance
 import { planWeights, type QuantizePlan, requantizeFaults } from '../plan-weights.ts';
 import { findRecipe } from '../recipes/find-recipe.ts';
 import { matcherOf } from '../recipes/patterns.ts';
-import type { Recipe, RecipeRule } from '../recipes/recipe.ts';
+import type { Recipe, RecipeRule, ScalingStep } from '../recipes/recipe.ts';
 import { planTensor, resolveStep, summed, type WeightPlan } from '../recipes/resolve.ts';
 import { type Budget, groupBytesMax } from './budget.ts';
+import { stepCandidates } from './step-candidates.ts';
+import type { StepsWish } from './step-names.ts';
 import { type Grouping, groupTensors, type TensorGroup, type TensorTypes } from './tensor-groups.ts';
 
 export interface SearchWish {
@@ -22,21 +24,36 @@ export interface SearchWish {
   /** Formats that are settled; the first that matches a tensor decides. */
   readonly fixed: readonly RecipeRule[];
   readonly importancePath: string | undefined;
+  /** What may come before formats. */
+  readonly steps: StepsWish;
   readonly allowRequantize: boolean;
   /** What the result is called: its name is written into the file. */
   readonly name: string;
 }
 
-export interface PreparedSearch {
+export interface SearchFrame {
+  /** What the groups may take together. */
+  readonly bytesMax: number;
+  /** The written file beside the groups. */
+  readonly overheadBytes: number;
+}
+
+export interface StepCandidate {
+  readonly step: ScalingStep;
+  /** A file says by which steps it was made. */
+  readonly frame: SearchFrame;
+}
+
+export interface PreparedSearch extends SearchFrame {
   readonly file: GgufFile;
   readonly importance: Importance | undefined;
   readonly groups: readonly TensorGroup[];
   /** The model as it is. */
   readonly asItIs: WeightPlan;
-  /** What the groups may take together. */
-  readonly bytesMax: number;
-  /** The written file beside the groups. */
-  readonly overheadBytes: number;
+  /** Steps that are tried before formats. */
+  readonly candidates: readonly StepCandidate[];
+  /** What was left out unasked; each a sentence. */
+  readonly notes: readonly string[];
   /** As given, or looked up; bytes of the file, or bits of a weight. */
   readonly budget: Exclude<Budget, { kind: 'like' }>;
 }
@@ -63,10 +80,25 @@ export async function prepareSearch(wish: SearchWish): Promise<PreparedSearch> {
   const faults = formatFaults(wish, { file, groups, importance });
   if (faults.length > 0) throw new Error(faults.join('\n'));
   const asItIs = summed(file.tensors.map((tensor) => planTensor(tensor, tensor.type)));
-  const overheadBytes = await overheadOf(wish, groups);
   const budget = await lookUp(wish);
-  const bytesMax = groupBytesMax(budget, { groups, plan: asItIs, overheadBytes });
-  return { file, importance, groups, asItIs, bytesMax, overheadBytes, budget };
+  const frameOf = async (steps: readonly ScalingStep[]): Promise<SearchFrame> => {
+    const overheadBytes = await overheadOf(wish, groups, steps);
+    return { overheadBytes, bytesMax: groupBytesMax(budget, { groups, plan: asItIs, overheadBytes }) };
+  };
+  const plain = await frameOf([]);
+  const { candidates, notes } = await stepCandidates(file, wish.steps, wish.importancePath);
+  const framed: StepCandidate[] = [];
+  for (const step of candidates) {
+    const frame = await frameOf([step]).catch(ifOutOfReach);
+    if (frame !== undefined) framed.push({ step, frame });
+  }
+  return { file, importance, groups, asItIs, ...plain, candidates: framed, notes, budget };
+}
+
+/** The budget leaves no room for what a file says about the step. */
+function ifOutOfReach(error: unknown): undefined {
+  if (error instanceof RangeError) return undefined;
+  throw error;
 }
 
 function settle(file: GgufFile, rules: readonly RecipeRule[]): TensorTypes {
@@ -100,14 +132,19 @@ function formatFaults(
 }
 
 /** A written file's bytes beside the groups' tensors: metadata, and tensors that are never quantized. */
-async function overheadOf(wish: SearchWish, groups: readonly TensorGroup[]): Promise<number> {
+async function overheadOf(
+  wish: SearchWish,
+  groups: readonly TensorGroup[],
+  steps: readonly ScalingStep[],
+): Promise<number> {
   const rules = groups.flatMap(({ tensors, choices }) =>
     tensors.map(({ name, type }): RecipeRule => {
       return { tensors: [name], layers: [], type: choices.at(-1)?.types.get(name) ?? type };
     }),
   );
   const type = rules[0]?.type ?? 'q8_0';
-  const recipe: Recipe = { name: wish.name, steps: [{ kind: 'quantize', base: { kind: 'type', type }, rules }] };
+  const quantize = { kind: 'quantize', base: { kind: 'type', type }, rules } as const;
+  const recipe: Recipe = { name: wish.name, steps: [...steps, quantize] };
   const plan = await planWith(wish, recipe);
   return plan.fileBytes - groups.reduce((sum, { choices }) => sum + (choices.at(-1)?.bytes ?? 0), 0);
 }
@@ -127,6 +164,9 @@ export function planWith(wish: SearchWish, recipe: Recipe): Promise<QuantizePlan
 async function lookUp(wish: SearchWish): Promise<Exclude<Budget, { kind: 'like' }>> {
   const { budget } = wish;
   if (budget.kind !== 'like') return budget;
-  const { fileBytes } = await planWith(wish, await findRecipe(budget.name));
+  const recipe = await findRecipe(budget.name).catch((error: unknown) => {
+    throw new Error(`--budget: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  const { fileBytes } = await planWith(wish, recipe);
   return { kind: 'file', bytes: fileBytes };
 }

@@ -3,6 +3,7 @@
 
 import type { TensorTypeName } from '../../llama/tensor-types.ts';
 import { layerOf } from '../recipes/patterns.ts';
+import { activationsUsual, groupKinds, type ScalingStep } from '../recipes/recipe.ts';
 import type { PlannedTensor } from '../recipes/resolve.ts';
 
 interface Rule {
@@ -11,8 +12,16 @@ interface Rule {
   readonly type: TensorTypeName;
 }
 
-/** The JSON text of a recipe that gives the tensors these formats and changes no other. `tensors`: those that may be quantized. */
-export function recipeText(tensors: readonly Pick<PlannedTensor, 'name' | 'to'>[], description: string): string {
+export interface RecipeContent {
+  readonly description: string;
+  /** What moves scales before; their statistics as the recipe is to name them. */
+  readonly steps: readonly ScalingStep[];
+  /** Those that may be quantized. */
+  readonly tensors: readonly Pick<PlannedTensor, 'name' | 'to'>[];
+}
+
+/** The JSON text of a recipe that gives the tensors these formats behind these steps and changes no other. */
+export function recipeText({ description, steps, tensors }: RecipeContent): string {
   const commonest = commonestType(tensors);
   const kinds = new Map<string, Pick<PlannedTensor, 'name' | 'to'>[]>();
   for (const tensor of tensors) {
@@ -22,7 +31,19 @@ export function recipeText(tensors: readonly Pick<PlannedTensor, 'name' | 'to'>[
   const rules = [...kinds].flatMap(([kind, own]) => rulesOf(kind, own, commonest));
   const lines = rules.map((rule) => `    ${JSON.stringify(rule)}`).join(',\n');
   const list = rules.length === 0 ? '[]' : `[\n${lines}\n  ]`;
-  return `{\n  "description": ${JSON.stringify(description)},\n  "default": "${commonest}",\n  "rules": ${list}\n}\n`;
+  const before = steps.length === 0 ? '' : `  "steps": ${JSON.stringify(steps.map(stepEntry))},\n`;
+  const named = `  "description": ${JSON.stringify(description)},\n`;
+  return `{\n${named}${before}  "default": "${commonest}",\n  "rules": ${list}\n}\n`;
+}
+
+/** Without what a recipe takes anyway. */
+function stepEntry({ groups, activations, statistics, ...step }: ScalingStep): object {
+  return {
+    ...step,
+    ...(groups.length === groupKinds.length ? {} : { groups }),
+    ...(activations === activationsUsual ? {} : { activations }),
+    ...(statistics === undefined ? {} : { statistics }),
+  };
 }
 
 /** `blk.3.attn_v.weight` -> `blk.*.attn_v.weight`. */

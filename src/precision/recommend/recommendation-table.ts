@@ -11,6 +11,7 @@ export function formatRecommendation(report: Recommendation): string {
     '',
     ...formatSensitive(report),
     '',
+    ...formatScaling(report),
     ...formatSteps(report),
     '',
     ...formatRows(report),
@@ -60,6 +61,13 @@ function formatSensitive({ groups }: Recommendation): string[] {
 
 function distance({ bytes }: { readonly bytes: number }, valueCount: number): number {
   return Math.abs((bytes * 8) / valueCount - 4.5);
+}
+
+/** What the mix without a step loses behind each. */
+function formatScaling({ scaling: { picked, tried } }: Recommendation): string[] {
+  if (tried.length < 2) return [];
+  const losses = tried.map(({ step, calibrationLoss }) => `${step} ${calibrationLoss.toPrecision(3)}`).join(', ');
+  return [`scales before formats: KL of the first mix on the calibration text: ${losses}; taken: ${picked}`];
 }
 
 function formatSteps({ steps }: Recommendation): string[] {

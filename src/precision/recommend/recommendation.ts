@@ -46,6 +46,11 @@ export const recommendationSchema = z.object({
       choices: z.array(z.object({ format: z.string(), bytes: count, loss: z.number() })),
     }),
   ),
+  /** Steps that move scales before formats: what the best mix without one lost behind each on the calibration text. */
+  scaling: z.object({
+    picked: z.string(),
+    tried: z.array(z.object({ step: z.string(), calibrationLoss: z.number() })),
+  }),
   steps: z.array(
     z.object({
       kind: z.enum(['sum', 'round']),

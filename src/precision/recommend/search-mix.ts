@@ -38,8 +38,13 @@ export interface FoundMix {
   readonly steps: readonly SearchStep[];
 }
 
-/** Throws when not even the smallest choices fit. */
+/** The best mix by the sum of sensitivities, and then by rounds. Throws when not even the smallest choices fit. */
 export async function searchMix(search: MixSearch): Promise<FoundMix> {
+  return refineMix(search, await bestSum(search));
+}
+
+/** The best mix by the sum of sensitivities. Throws when not even the smallest choices fit. */
+export async function bestSum(search: MixSearch): Promise<FoundMix> {
   const sensitivities = await measureAlone(search);
   const options = search.groups.map(({ choices }, group) =>
     choices.map(({ bytes }, index) => ({ bytes, loss: lossAt(sensitivities, group, index) })),
@@ -47,14 +52,17 @@ export async function searchMix(search: MixSearch): Promise<FoundMix> {
   const first = chooseWithin(options, search.bytesMax);
   if (first === undefined) throw new RangeError(`no mix takes ${search.bytesMax} bytes or fewer`);
   search.onProgress('the mix', 0, 1);
-  let current = {
-    picks: first.picks,
-    bytes: first.bytes,
-    loss: await search.lossOf(typesOf(search.groups, first.picks)),
-  };
-  const steps: SearchStep[] = [
-    { kind: 'sum', predictedLoss: first.loss, loss: current.loss, bytes: first.bytes, changedCount: 0 },
-  ];
+  const loss = await search.lossOf(typesOf(search.groups, first.picks));
+  const { picks, bytes } = first;
+  const step = { kind: 'sum', predictedLoss: first.loss, loss, bytes, changedCount: 0 } as const;
+  return { sensitivities, picks, bytes, loss, steps: [step] };
+}
+
+/** Rounds of measured changes around a mix, while they help. */
+export async function refineMix(search: MixSearch, start: FoundMix): Promise<FoundMix> {
+  const { sensitivities } = start;
+  let current: Mix = { picks: start.picks, bytes: start.bytes, loss: start.loss };
+  const steps = [...start.steps];
   for (let round = 1; round <= search.roundsMax; round++) {
     const step = await improve(search, { sensitivities, current, round });
     if (step === undefined) break;

@@ -14,6 +14,14 @@ export type Grouping = (typeof groupings)[number];
 /** The format of each tensor by name; what is not in it stays as it is. */
 export type TensorTypes = ReadonlyMap<string, TensorTypeName>;
 
+/** A mix's name: the same for the same formats, whatever order they are given in. */
+export function mixKey(types: TensorTypes): string {
+  return [...types]
+    .map(([name, type]) => `${name}=${type}`)
+    .sort()
+    .join(' ');
+}
+
 export interface FormatChoice {
   /** The format that was asked for; `as it is` leaves the tensors alone. */
   readonly label: string;

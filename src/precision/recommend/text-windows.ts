@@ -27,7 +27,12 @@ export interface TextWindows {
 export interface SearchTexts {
   readonly calibration: TextWindows;
   readonly evaluation: TextWindows;
+  /** To measure activations on: of the text to choose by, and more of it. */
+  readonly statistics: TextWindows;
 }
+
+/** Windows of so many tokens in all tell how large activations are; more would only take time. */
+const statisticsTokens = 2 ** 14;
 
 const holdBackEvery = 4;
 
@@ -50,6 +55,7 @@ export async function readTexts(wish: TextWish, model: Parameters<typeof loadMod
     return {
       calibration: { ...text, windows: spread(calibration, wish.windowsMax).map(scoredFromEarlyOn) },
       evaluation: { ...(apart ?? text), windows: evaluation.slice(0, wish.evalWindowsMax) },
+      statistics: { ...text, windows: spread(calibration, Math.ceil(statisticsTokens / wish.contextTokens)) },
     };
   } finally {
     vocabulary.dispose();

@@ -51,6 +51,16 @@ export async function planScaling(file: GgufFile, wish: ScalingWish): Promise<Sc
   return { scaling, faults };
 }
 
+/** Why scales of this model cannot be moved by these steps without loss, whatever the statistics; each a sentence. */
+export function immovableFaults(file: GgufFile, steps: readonly ScalingStep[]): string[] {
+  const found = findGroups(file);
+  if (found.kind === 'faults') return [...found.faults];
+  return quantizedFaults(
+    file,
+    found.groups.filter(({ kind }) => steps.some(({ groups }) => groups.includes(kind))),
+  );
+}
+
 /** `awq`, `smooth 0.5`: what a file that was made so says of itself. */
 export function stepText(step: ScalingStep): string {
   const name = step.kind === 'smooth' ? `smooth ${step.strength}` : step.kind;

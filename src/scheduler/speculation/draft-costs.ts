@@ -23,10 +23,13 @@ const readShare = 0.5;
 export function createDraftCosts(share: number): LearnedDraftCosts {
   const guessLine = createFadingLine(0.95);
   let perTokenMs: number | undefined;
+  let isKnown = false;
   return {
     guessMs: (sequenceCount, plainMs) => guessLine.at(sequenceCount) ?? share * plainMs,
     readMs: (plainMs) => perTokenMs ?? readShare * share * plainMs,
+    isKnown: () => isKnown,
     observeGuess(sequenceCount, ms) {
+      isKnown = true;
       guessLine.add(sequenceCount, Math.min(ms, surpriseMax * (guessLine.at(sequenceCount) ?? ms)));
     },
     observeRead(tokenCount, ms) {

@@ -15,7 +15,7 @@ import { type Sequence, writeAhead } from '../sequence.ts';
 import { createDraftCells, type DraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
 import type { LearnedDraftCosts } from './draft-costs.ts';
 import type { DraftWish, Trial } from './plan-round.ts';
-import type { Drafter, Proposer } from './types.ts';
+import { type Drafter, draftEvidence, type Proposer } from './types.ts';
 
 export interface DraftLaneOptions {
   /** Of the draft model: pooled, as many ids as sequences are guessed for at once. */
@@ -119,7 +119,9 @@ function proposerOf(cells: DraftCells): Proposer {
         const entry = cells.find(sequence);
         if (entry === undefined || entry.guesses.length === 0 || entry.guessedAt !== sequence.tokenCount)
           return undefined;
-        return { by: 'draft', tokens: Int32Array.from(entry.guesses.slice(0, countMax)), evidence: 0 };
+        const { guesses } = entry;
+        const tokens = Int32Array.from(guesses.slice(0, countMax));
+        return { by: 'draft', tokens, availableCount: guesses.length, ...draftEvidence };
       },
     }),
   };
@@ -133,7 +135,6 @@ function drafterOf(lane: Lane): Drafter {
     tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
     sequencesMax: limits.cacheSeqCount,
     readTokensMax: limits.batchTokensMax,
-    evidence: 0,
     missingCount(sequence) {
       const entry = cells.find(sequence);
       return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
@@ -156,8 +157,9 @@ async function read(
   const { kernel, costs, now } = lane.options;
   const startedMs = now();
   const { rowCount, drawn } = writeReads(lane, parts);
-  if (rowCount === 0 || !(await decode(lane, rowCount))) return { guessing: [], trials: [] };
-  const tokens = await kernel.sample(drawn.map(({ row }) => row));
+  const draws = drawn.map(({ row }) => row);
+  if (rowCount === 0 || !(await decode(lane, rowCount, draws))) return { guessing: [], trials: [] };
+  const tokens = await kernel.sample(draws);
   // One or two tokens of each sequence are no more than a guess is.
   if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
   else costs.observeGuess(parts.length, now() - startedMs);
@@ -186,7 +188,7 @@ async function guess(lane: Lane, parts: readonly Part[]): Promise<Part[]> {
     kernel.batch.outputs[index] = 1;
     return sampleRow(sequence, index, entry.guesses.length);
   });
-  if (!(await decode(lane, wanting.length))) return [];
+  if (!(await decode(lane, wanting.length, rows))) return [];
   for (const { entry } of wanting) entry.heldCount += 1;
   const tokens = await kernel.sample(rows);
   costs.observeGuess(wanting.length, now() - startedMs);
@@ -239,9 +241,9 @@ function writeRow(
 }
 
 /** False where the kernels failed: what the cache holds is unknown then, and everything is read again. */
-async function decode(lane: Lane, rowCount: number): Promise<boolean> {
+async function decode(lane: Lane, rowCount: number, draws: readonly SampleRow[]): Promise<boolean> {
   const { kernel, warn } = lane.options;
-  const outcome = await kernel.decode(rowCount);
+  const outcome = await kernel.decode(rowCount, draws);
   lane.failureCount = outcome.kind === 'done' ? 0 : lane.failureCount + 1;
   if (outcome.kind === 'done') return true;
   lane.cells.clear();

@@ -1,37 +1,28 @@
-// Lookup and a draft model together: what is found again in the text is guessed where the match is long, the rest by the model.
-// Why lookup first: it costs nothing, and of a long match it is right more often than a small model; of a short one it is not.
+// Lookup and a draft model together: what is found again in the text is guessed where that is thought to come true at least as
+// often as what the model would guess, the rest by the model.
+// Why lookup first: it costs nothing. Why it is held against what is drawn also where the model guesses: otherwise it would be
+// judged for good by what it came to before.
 
-import type { Drafter, Proposer } from './types.ts';
+import type { Proposer } from './types.ts';
 
-export interface JoinedProposers {
-  readonly proposer: Proposer;
-  readonly drafter: Drafter;
-}
-
-/** `sureEvidence`: the least evidence for which the draft model need not compute. */
-export function joinProposers(
-  lookup: Proposer,
-  draft: JoinedProposers,
-  { sureEvidence }: { readonly sureEvidence: number },
-): JoinedProposers {
-  const evidence = lookup.evidenceLevels + draft.drafter.evidence;
+export function joinProposers(lookup: Proposer, draft: Proposer): Proposer {
   return {
-    drafter: { ...draft.drafter, evidence },
-    proposer: {
-      evidenceLevels: lookup.evidenceLevels + draft.proposer.evidenceLevels,
-      follow() {
-        const found = lookup.follow();
-        const guessed = draft.proposer.follow();
-        return {
-          propose(sequence, countMax) {
-            const copy = found.propose(sequence, countMax);
-            if (copy !== undefined && copy.evidence >= sureEvidence) return copy;
-            const guess = guessed.propose(sequence, countMax);
-            return guess === undefined ? copy : { ...guess, evidence };
-          },
-          isSure: (sequence) => (found.propose(sequence, 1)?.evidence ?? -1) >= sureEvidence,
-        };
-      },
+    evidenceLevels: Math.max(lookup.evidenceLevels, draft.evidenceLevels),
+    follow(isPreferred) {
+      const found = lookup.follow(isPreferred);
+      const guessed = draft.follow(isPreferred);
+      return {
+        propose(sequence, countMax) {
+          const copy = found.propose(sequence, countMax);
+          if (copy !== undefined && isPreferred(copy)) return copy;
+          const guess = guessed.propose(sequence, countMax);
+          return guess === undefined ? copy : { ...guess, passedOver: copy };
+        },
+        isSure(sequence) {
+          const copy = found.propose(sequence, 1);
+          return copy !== undefined && isPreferred(copy);
+        },
+      };
     },
   };
 }

@@ -4,7 +4,7 @@
 
 import { must } from '../../assert.ts';
 import { createGramIndex, type Match } from './gram-index.ts';
-import type { GrowingTokens, Proposal, Proposer } from './types.ts';
+import type { GrowingTokens, Proposer } from './types.ts';
 
 export interface LookupOptions {
   /** Shortest run of tokens that is looked up. */
@@ -17,14 +17,18 @@ export interface LookupOptions {
 
 /** A proposer that costs no computing worth mentioning: under a microsecond a token. */
 export function createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }: LookupOptions): Proposer {
+  const evidenceMax = matchTokensMax - matchTokensMin;
   return {
-    evidenceLevels: matchTokensMax - matchTokensMin + 1,
+    evidenceLevels: evidenceMax + 1,
     follow() {
       const index = createGramIndex({ gramTokens: matchTokensMin, matchTokensMax, windowTokens });
       return {
         propose(sequence, countMax) {
           const match = index.find(sequence);
-          return match === undefined ? undefined : continuation(sequence, match, { matchTokensMin, countMax });
+          if (match === undefined) return undefined;
+          const evidence = match.length - matchTokensMin;
+          const tokens = continuation(sequence, match, countMax);
+          return { by: 'lookup', tokens, availableCount: Number.POSITIVE_INFINITY, evidence, evidenceMax };
         },
       };
     },
@@ -32,15 +36,11 @@ export function createLookupProposer({ matchTokensMin, matchTokensMax, windowTok
 }
 
 /** What followed then; where that runs into the sequence's own end, it goes on with itself: a loop is guessed to go on. */
-function continuation(
-  { tokens, tokenCount }: GrowingTokens,
-  { next, length }: Match,
-  { matchTokensMin, countMax }: { readonly matchTokensMin: number; readonly countMax: number },
-): Proposal {
+function continuation({ tokens, tokenCount }: GrowingTokens, { next }: Match, count: number): Int32Array {
   const period = tokenCount - next;
-  const guessed = new Int32Array(countMax);
-  for (let index = 0; index < countMax; index++) {
+  const guessed = new Int32Array(count);
+  for (let index = 0; index < count; index++) {
     guessed[index] = must(index < period ? tokens[next + index] : guessed[index - period], 'a token that followed');
   }
-  return { by: 'lookup', tokens: guessed, evidence: length - matchTokensMin };
+  return guessed;
 }

@@ -9,18 +9,23 @@ import { leaseOf } from '../lifecycle.ts';
 import { type Sequence, writeAhead } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
 import type { PlannedChunk, StepPlan } from '../step-plan.ts';
-import { acceptanceRate, createTally } from './acceptance.ts';
+import { acceptanceRate, chancesAlong, tallyAt } from './acceptance.ts';
 import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
-import { createFollower, type Follower, type Speculation } from './speculation.ts';
-import type { Proposal } from './types.ts';
+import { trustIn } from './outcomes.ts';
+import { createFollower, type Follower, isResting, type Speculation } from './speculation.ts';
+import type { Proposal, SequenceProposer } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
 export const plainEvery = 32;
 
 interface Candidate {
   readonly index: number;
+  readonly proposer: SequenceProposer;
+  /** Of one token, enough to be held against the draw. */
   readonly proposal: Proposal;
-  readonly rate: number;
+  readonly chances: readonly number[];
+  readonly trust: number;
+  /** Guesses that could become tokens, and may be computed. */
   readonly rowsMax: number;
 }
 
@@ -29,14 +34,31 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
   if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
   const question = questionOf(state, speculation, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
+  const { draftTokensMax, computes } = speculation.options;
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
-  if (question !== undefined && !couldPay(question, speculation.options.draftTokensMax)) return;
+  if (question !== undefined && computes !== 'all' && !couldPay(question, draftTokensMax)) return;
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
   if (candidates.length === 0) return;
   const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
-  const rowCounts = isPlain ? [] : chooseRows({ ...question, candidates });
-  for (const [order, candidate] of candidates.entries()) addDraft(state, plan, candidate, rowCounts[order] ?? 0);
+  const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
+  const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
+  const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;
+  for (const [order, candidate] of candidates.entries()) {
+    addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
+  }
   plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
+}
+
+/** The rows of a step without guesses. */
+export interface PlainRows {
+  readonly decodeCount: number;
+  readonly tokenCount: number;
+}
+
+/** As many guesses for each sequence as there is room for. */
+export function allRows({ speculation, options }: SchedulerState, { decodeCount, tokenCount }: PlainRows): number {
+  const room = Math.min(speculation?.options.extraRowsMax ?? 0, options.stepTokensMax - tokenCount);
+  return Math.floor(room / decodeCount);
 }
 
 /** A chunk of one token, its sequence's last. */
@@ -47,16 +69,23 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
 /** What guesses of a step of decoding sequences cost; undefined before anything comparable was seen. */
 export function questionOf(
   state: SchedulerState,
-  { options, rowCost, costs }: Speculation,
-  { decodeCount, tokenCount }: { readonly decodeCount: number; readonly tokenCount: number },
+  { options, rowCost }: Speculation,
+  { decodeCount, tokenCount }: PlainRows,
 ): Omit<RowQuestion, 'candidates'> | undefined {
-  const plainMs = costs.plainMs(decodeCount);
-  if (plainMs === undefined || rowCost.extraMs({ decodeCount, extraRows: 1 }) === undefined) return undefined;
+  const plainMs = rowCost.plainMs(decodeCount);
+  const extraMs = rowCost.extraMsBeside(decodeCount);
+  if (plainMs === undefined || extraMs === undefined) return undefined;
   return {
     decodeCount,
     plainMs,
-    extraMs: (extraRows) => rowCost.extraMs({ decodeCount, extraRows }) ?? Number.POSITIVE_INFINITY,
-    extraRowsMax: Math.min(options.extraRowsMax, state.options.stepTokensMax - tokenCount),
+    extraMs,
+    // They are there already, or cost nothing worth mentioning.
+    guessMs: 0,
+    extraRowsMax: Math.min(
+      options.extraRowsMax,
+      state.options.stepTokensMax - tokenCount,
+      rowCost.extraRowsMax(decodeCount),
+    ),
     equalRows: options.equalRows,
   };
 }
@@ -70,16 +99,18 @@ function candidateOf(
   const { sequence } = chunk;
   // A grammar's masks are asked for while the step runs, one for each sequence.
   if (sequence.command.grammar !== undefined) return [];
-  const rowsMax = Math.min(speculation.options.draftTokensMax, roomOf(state, sequence));
-  if (rowsMax < 1) return [];
+  const roomMax = Math.min(speculation.options.draftTokensMax, roomOf(state, sequence));
+  if (roomMax < 1) return [];
   sequence.follower ??= createFollower(speculation);
   const { follower } = sequence;
-  if (isResting(follower)) return [];
-  const proposal = follower.proposer.propose(sequence, rowsMax);
+  const proposal = firstProposal(speculation, follower, sequence);
   if (proposal === undefined) return [];
-  const others = speculation.experience[proposal.evidence] ?? createTally();
-  const rate = acceptanceRate(follower.own[proposal.by], others);
-  return [{ index, proposal, rate, rowsMax: Math.min(rowsMax, proposal.tokens.length) }];
+  const { by } = proposal;
+  const { experience, outcomes } = speculation;
+  const rowsMax = Math.min(roomMax, proposal.availableCount);
+  const rateAt = (place: number) => acceptanceRate(follower.own[by], tallyAt(experience[by], proposal, place));
+  const chances = chancesAlong(rowsMax, rateAt);
+  return [{ index, proposer: follower.proposer, proposal, chances, trust: trustIn(outcomes[by]), rowsMax }];
 }
 
 /** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */
@@ -87,20 +118,29 @@ export function roomOf({ options }: SchedulerState, { command, generatedCount, t
   return Math.min(command.outputTokensMax - generatedCount, options.contextTokensMax - tokenCount) - 1;
 }
 
-function isResting(follower: Follower): boolean {
-  if (follower.restSteps === 0) return false;
-  follower.restSteps -= 1;
-  return true;
+/** Of one token. A draft model that rests has computed nothing (plan-round.ts), and does not rest because lookup does. */
+function firstProposal({ options }: Speculation, follower: Follower, sequence: Sequence): Proposal | undefined {
+  const lookupRests = isResting(follower.rests.lookup);
+  if (lookupRests && options.drafter === undefined) return undefined;
+  const proposal = follower.proposer.propose(sequence, 1);
+  return lookupRests && proposal?.by === 'lookup' ? undefined : proposal;
 }
 
-function addDraft(state: SchedulerState, plan: StepPlan, { index, proposal }: Candidate, wantedCount: number): void {
-  const chunk = plan.chunks[index];
+function addDraft(
+  state: SchedulerState,
+  plan: StepPlan,
+  { candidate, wantedCount }: { readonly candidate: Candidate; readonly wantedCount: number },
+): void {
+  const chunk = plan.chunks[candidate.index];
   if (chunk === undefined) return;
   const { sequence } = chunk;
-  const rowCount = reserve(state, sequence, wantedCount);
+  const proposal =
+    (wantedCount > 1 ? candidate.proposer.propose(sequence, wantedCount) : undefined) ?? candidate.proposal;
+  const rowCount = reserve(state, sequence, Math.min(wantedCount, proposal.tokens.length));
   writeAhead(sequence, proposal.tokens.subarray(0, rowCount));
-  const draft = { proposal, rowCount, drawnCount: 0, hasParted: false };
-  plan.chunks[index] = { ...chunk, count: chunk.count + rowCount, draft };
+  const expectedCount = candidate.chances.slice(0, rowCount).reduce((sum, chance) => sum + chance, 0);
+  const draft = { proposal, rowCount, expectedCount, drawnCount: 0, hasParted: false, passedOverHit: undefined };
+  plan.chunks[candidate.index] = { ...chunk, count: chunk.count + rowCount, draft };
   plan.tokenCount += rowCount;
 }
 

@@ -7,11 +7,12 @@
 import { adapterOfStep } from '../plan-step.ts';
 import { type Sequence, uncomputedCount } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
-import { acceptanceRate, createTally, learnFrom } from './acceptance.ts';
-import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
-import { plainEvery, questionOf, roomOf } from './plan-drafts.ts';
-import { createFollower, type Speculation } from './speculation.ts';
-import type { Drafter } from './types.ts';
+import { acceptanceRate, chancesAlong, learnFrom, tallyAt } from './acceptance.ts';
+import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './choose-rows.ts';
+import { trustIn } from './outcomes.ts';
+import { allRows, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
+import { createFollower, isResting, type Speculation } from './speculation.ts';
+import { type Drafter, draftEvidence } from './types.ts';
 
 export interface DraftWish {
   readonly sequence: Sequence;
@@ -43,6 +44,8 @@ const trialTokensMax = 32;
 /** Even beside the quickest steps so many tokens are read at once. */
 const readTokensMin = 16;
 
+/** Guesses of the first round, which shows what they cost. */
+const firstGuesses = 2;
 /** Steps for which the question rests at most, after it was answered with no: asking it costs about as much as planning a step. */
 const restStepsMax = 16;
 
@@ -50,15 +53,19 @@ const restStepsMax = 16;
 export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const { speculation } = state;
   const drafter = speculation?.options.drafter;
-  if (speculation === undefined || drafter === undefined || drafter.isOff() || isResting(speculation)) return [];
+  if (speculation === undefined || drafter === undefined || drafter.isOff() || isResting(speculation.trials)) return [];
   const decoding = decodersOfNextStep(state);
   if (decoding.length === 0 || speculation.stepsSincePlain >= plainEvery) return [];
-  const target = questionOf(state, speculation, { decodeCount: decoding.length, tokenCount: decoding.length });
+  const step = { decodeCount: decoding.length, tokenCount: decoding.length };
+  const target = questionOf(state, speculation, step);
   if (target === undefined) return [];
   const question = withDrafting(target, drafter);
-  if (!couldPay(question, speculation.options.draftTokensMax)) return rest(speculation);
+  const { computes, draftTokensMax } = speculation.options;
+  if (computes !== 'all' && !couldPay(question, draftTokensMax)) return rest(speculation);
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
-  const wishes = wishesFor(candidates, { speculation, drafter, question });
+  const asked = candidates.filter(({ isCopied }) => !isCopied);
+  const counts = computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked });
+  const wishes = wishesFor(asked, counts, { drafter, question });
   if (wishes.length > 0) {
     speculation.trials.inVain = 0;
     speculation.trials.refusals = 0;
@@ -69,12 +76,6 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   return trial.length > 0 ? trial : rest(speculation);
 }
 
-function isResting({ trials }: Speculation): boolean {
-  if (trials.restSteps === 0) return false;
-  trials.restSteps -= 1;
-  return true;
-}
-
 /** It does not pay now, and most likely will not in the next step. */
 function rest({ trials }: Speculation): readonly DraftWish[] {
   trials.refusals += 1;
@@ -83,20 +84,26 @@ function rest({ trials }: Speculation): readonly DraftWish[] {
 }
 
 interface RoundQuestion {
-  readonly speculation: Speculation;
   readonly drafter: Drafter;
   readonly question: Question;
 }
 
+/** As many for each as there is room for. */
+function allGuesses(state: SchedulerState, candidates: readonly Candidate[], step: PlainRows): readonly number[] {
+  const rowsEach = allRows(state, step);
+  return candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach));
+}
+
 function wishesFor(
   candidates: readonly Candidate[],
-  { speculation, drafter, question }: RoundQuestion,
+  counts: readonly number[],
+  { drafter, question }: RoundQuestion,
 ): readonly DraftWish[] {
-  const counts = chooseRows({ ...question, candidates });
   const readCount = readCountOf(drafter, question.plainMs);
+  const guessesMax = drafter.costs.isKnown() ? Number.POSITIVE_INFINITY : firstGuesses;
   const wishes = candidates.flatMap(({ sequence }, index): DraftWish[] => {
-    const guessCount = counts[index] ?? 0;
-    const isWanted = guessCount > 0 && isWorthReading(sequence, { speculation, drafter, question });
+    const guessCount = Math.min(counts[index] ?? 0, guessesMax);
+    const isWanted = guessCount > 0 && isWorthReading(sequence, { drafter, question });
     return isWanted ? [{ sequence, guessCount, readCount, isTrial: false }] : [];
   });
   return wishes.slice(0, drafter.sequencesMax);
@@ -104,9 +111,8 @@ function wishesFor(
 
 /** What became of trials. */
 export function noteTrials({ speculation }: SchedulerState, trials: readonly Trial[]): void {
-  const drafter = speculation?.options.drafter;
-  if (speculation === undefined || drafter === undefined) return;
-  const others = speculation.experience[drafter.evidence] ?? createTally();
+  if (speculation === undefined) return;
+  const others = tallyAt(speculation.experience.draft, draftEvidence, 0);
   for (const { sequence, hits } of trials) {
     const { own } = followerOf(speculation, sequence);
     speculation.trials.restSteps = 0;
@@ -125,18 +131,16 @@ function decodersOfNextStep(state: SchedulerState): readonly Sequence[] {
 
 type Question = Omit<RowQuestion, 'candidates'>;
 
-/** The same question where each row costs a guess as well: one after another, each for all sequences. */
+/** The same question where guesses are yet to be made: one after another, each for all sequences. */
 function withDrafting(question: Question, { costs }: Drafter): Question {
-  const { decodeCount, plainMs, extraMs } = question;
-  const guessMs = costs.guessMs(decodeCount, plainMs);
-  return { ...question, extraMs: (rows) => extraMs(rows) + Math.ceil(rows / decodeCount) * guessMs };
+  return { ...question, guessMs: costs.guessMs(question.decodeCount, question.plainMs) };
 }
 
-interface Candidate {
+interface Candidate extends RowCandidate {
   readonly sequence: Sequence;
-  /** Chance that one more guess comes true. */
-  readonly rate: number;
   readonly rowsMax: number;
+  /** Lookup guesses for it, and is preferred. */
+  readonly isCopied: boolean;
 }
 
 interface Asked {
@@ -149,10 +153,13 @@ function candidateOf(state: SchedulerState, { speculation, drafter, sequence }: 
   if (sequence.command.grammar !== undefined) return [];
   const { draftTokensMax } = speculation.options;
   const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
-  const { own, restSteps, proposer } = followerOf(speculation, sequence);
-  if (rowsMax < 1 || restSteps > 0 || proposer.isSure?.(sequence) === true) return [];
-  const others = speculation.experience[drafter.evidence] ?? createTally();
-  return [{ sequence, rate: acceptanceRate(own.draft, others), rowsMax }];
+  const { own, rests, proposer } = followerOf(speculation, sequence);
+  if (rowsMax < 1 || isResting(rests.draft)) return [];
+  const rateAt = (place: number) =>
+    acceptanceRate(own.draft, tallyAt(speculation.experience.draft, draftEvidence, place));
+  const trust = trustIn(speculation.outcomes.draft);
+  const isCopied = proposer.isSure?.(sequence) === true;
+  return [{ sequence, chances: chancesAlong(rowsMax, rateAt), trust, rowsMax, isCopied }];
 }
 
 function followerOf(speculation: Speculation, sequence: Sequence) {

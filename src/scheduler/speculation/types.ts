@@ -10,15 +10,24 @@ export interface Proposal {
   readonly by: ProposerName;
   /** Shape (>= 1,): most probable continuation, in order. */
   readonly tokens: Int32Array;
-  /** How much speaks for it, 0 to `evidenceLevels - 1`: guesses of one level are judged together. */
+  /** Tokens that it would propose if asked for as many. */
+  readonly availableCount: number;
+  /** How much speaks for its first token, 0 to `evidenceLevels - 1`: guesses of one level are judged together. */
   readonly evidence: number;
+  /** What later tokens may stand on: one level more for each one before that has come true, up to this. */
+  readonly evidenceMax: number;
+  /** What lookup would have guessed instead, of one token: held against what is drawn, which costs nothing. */
+  readonly passedOver?: Proposal | undefined;
 }
+
+/** Of a draft model's guesses nobody tells how much speaks for them: they are judged together. */
+export const draftEvidence = { evidence: 0, evidenceMax: 0 } as const;
 
 /** Guesses how one sequence goes on. The sequence only ever grows; what lies beyond its token count is not read. */
 export interface SequenceProposer {
   /** At most `countMax` >= 1 tokens that may follow `tokens[0, tokenCount)`; undefined without a guess. */
   propose(sequence: GrowingTokens, countMax: number): Proposal | undefined;
-  /** Whether it will propose something good enough that no drafter need compute. */
+  /** Whether it will propose something for which no drafter need compute. */
   isSure?(sequence: GrowingTokens): boolean;
 }
 
@@ -30,8 +39,11 @@ export interface GrowingTokens {
 
 export interface Proposer {
   readonly evidenceLevels: number;
-  /** Begins with one sequence, about which nothing is known yet. */
-  follow(): SequenceProposer;
+  /**
+   * Begins with one sequence, about which nothing is known yet. `isPreferred`: whether a copy found by lookup is thought to come
+   * true at least as often as what a draft model would guess.
+   */
+  follow(isPreferred: (copy: Proposal) => boolean): SequenceProposer;
 }
 
 /** A guess on its way through one step. The first `rowCount` of its tokens are computed behind the sequence's last one. */
@@ -39,10 +51,14 @@ export interface Draft {
   readonly proposal: Proposal;
   /** 0: nothing is computed for it, it is only held against what is drawn. */
   readonly rowCount: number;
+  /** How many of those were expected to come true. */
+  readonly expectedCount: number;
   /** Draws that counted so far. */
   drawnCount: number;
   /** Something else was drawn than guessed, so that later rows say nothing. */
   hasParted: boolean;
+  /** Whether what was passed over would have come true; undefined before the first draw, and where nothing was. */
+  passedOverHit: boolean | undefined;
 }
 
 /** A proposer that computes: the loop lets it work before a step is planned, for those that the policy names. */
@@ -54,8 +70,6 @@ export interface Drafter {
   readonly sequencesMax: number;
   /** Tokens that it reads in one go. */
   readonly readTokensMax: number;
-  /** Evidence of its proposals. */
-  readonly evidence: number;
   /** Tokens of a sequence that it has yet to read. */
   missingCount(sequence: GrowingTokens): number;
   /** Whether it has given up. */
@@ -68,6 +82,8 @@ export interface DraftCosts {
   guessMs(sequenceCount: number, plainMs: number): number;
   /** Milliseconds of a token that is read. */
   readMs(plainMs: number): number;
+  /** Whether any guess was measured. */
+  isKnown(): boolean;
 }
 
 /** Counts of one proposer since the engine started. */

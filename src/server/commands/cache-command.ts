@@ -1,4 +1,4 @@
-// `octet cache`: what `octet serve --weights` has made and kept, and removing it.
+// `octet cache`: what `octet serve --weights` has made and kept beside what `octet tune` has found, and removing it.
 
 import type { Command } from 'commander';
 import { formatBytes, formatColumns } from '../../format.ts';
@@ -19,7 +19,7 @@ export const cacheCommand: ToolCommand = {
   name: 'cache',
   declare(command, choose) {
     command
-      .description('List or clear the weights that octet serve has made and kept.')
+      .description('List or clear the weights that octet serve has made and kept, and what octet tune has found.')
       .argument('[action]', 'list or clear', 'list')
       .option('--older-than <days>', 'With clear: only what was not used for so many days.')
       .option('--force', 'With clear: also what a running server uses.')
@@ -46,15 +46,22 @@ async function folderOf({ folder }: Options): Promise<string> {
 }
 
 async function list(options: Options, { print }: Terminal): Promise<number> {
-  const [{ listEntries }, { recallLimit }] = await Promise.all([
+  const [{ listEntries }, { recallLimit }, { listTunings }] = await Promise.all([
     import('../../precision/cache/entries.ts'),
     import('../../precision/cache/limit.ts'),
+    import('../tune/kept-results.ts'),
   ]);
   const folder = await folderOf(options);
   const entries = await listEntries(folder);
   const bytesMax = limitFromEnvironment() ?? (await recallLimit(folder));
-  if (options.json) print(JSON.stringify({ folder, bytesMax, entries }, null, 2));
-  else print(formatEntries({ folder, bytesMax, entries }));
+  const tunings = (await listTunings(folder)).map(({ model, at, identity, report }) => ({
+    model,
+    at,
+    identity,
+    settings: report.settings,
+  }));
+  if (options.json) print(JSON.stringify({ folder, bytesMax, entries, tunings }, null, 2));
+  else print([formatEntries({ folder, bytesMax, entries }), ...formatTunings(tunings)].join('\n'));
   return 0;
 }
 
@@ -77,6 +84,25 @@ async function clear(options: Options, { print }: Terminal): Promise<number> {
 function countOf(entries: readonly CacheEntry[]): string {
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   return `${entries.length} ${entries.length === 1 ? 'file' : 'files'} (${formatBytes(bytes)})`;
+}
+
+interface Tuning {
+  readonly model: string;
+  readonly at: string;
+  readonly identity: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** A line for each result, and none where there is none. */
+function formatTunings(tunings: readonly Tuning[]): readonly string[] {
+  if (tunings.length === 0) return [];
+  const rows = tunings.map(({ model, at, identity, settings }) => {
+    const values = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+    const { cores = '?', GPU: gpu = 'none', 'KV type': kv = '?' } = identity;
+    const device = gpu === 'none' ? `${identity['CPU']}, ${cores} cores` : gpu;
+    return [model, `${kv} KV`, device, values.join(', ') || 'the defaults are best', at.slice(0, 16).replace('T', ' ')];
+  });
+  return ['', ...formatColumns([['tuned', '', 'device', 'found', 'at'], ...rows])];
 }
 
 interface Listing {

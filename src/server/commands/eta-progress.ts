@@ -5,7 +5,8 @@ import type { Terminal } from './command.ts';
 export interface EtaProgress {
   /** A new piece of work with so many steps. */
   start(label: string, total: number): void;
-  advance(done: number): void;
+  /** `newLabel`: what is worked on now, of the same work. */
+  advance(done: number, newLabel?: string): void;
   /** Leaves the terminal's line clean. */
   end(): void;
 }
@@ -39,7 +40,10 @@ export function createEtaProgress({ tell }: Pick<Terminal, 'tell'>): EtaProgress
       if (!isOverwritten) shownMs = startedMs;
       show(0);
     },
-    advance: show,
+    advance(done, newLabel = label) {
+      label = newLabel;
+      show(done);
+    },
     end() {
       if (isOverwritten) stderr.write(clearLine);
     },

@@ -218,6 +218,7 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
         policy: 'fcfs',
         preemption: 'auto',
         parkBytesMax: 2 ** 30,
+        prefixBytesMax: 0,
         // This process is the evaluation's own: nobody waits for its answers.
         grammarTimeoutMs: 10_000,
         nice: 0,

@@ -8,6 +8,7 @@ import { numbersCommand } from './numbers-command.ts';
 import { planCommand } from './plan-command.ts';
 import { quantizeCommand } from './quantize-command.ts';
 import { recommendCommand } from './recommend-command.ts';
+import { tuneCommand } from './tune-command.ts';
 
 export const toolCommands: readonly ToolCommand[] = [
   quantizeCommand,
@@ -16,5 +17,6 @@ export const toolCommands: readonly ToolCommand[] = [
   evaluateCommand,
   planCommand,
   recommendCommand,
+  tuneCommand,
   numbersCommand,
 ];

@@ -1,13 +1,15 @@
 // `octet recommend`: the mix of number formats that loses least within a budget, measured on the model itself.
 
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { isTensorTypeName, type TensorTypeName, tensorTypes, weightTypes } from '../../llama/tensor-types.ts';
 import { nearestName } from '../../nearest-name.ts';
 import type { RecipeRule } from '../../precision/recipes/recipe.ts';
-import type { RecommendWish } from '../../precision/recommend/recommend.ts';
+import type { NamedStatistics } from '../../precision/recommend/recommend.ts';
+import type { RecommendWish } from '../../precision/recommend/recommend-wish.ts';
+import { type StepName, type StepsWish, stepNames } from '../../precision/recommend/step-names.ts';
 import { packageRoot, packageVersion } from '../package-root.ts';
 import { parseByteSize } from '../settings-forms.ts';
 import type { Terminal, ToolCommand } from './command.ts';
@@ -40,6 +42,22 @@ function readType(name: string, context: z.RefinementCtx): TensorTypeName | unde
   return undefined;
 }
 
+const steps = commaList.transform((given, context): StepsWish => {
+  if (given.length === 1 && given[0] === 'auto') return { kind: 'auto' };
+  if (given.length === 1 && given[0] === 'none') return { kind: 'named', names: [] };
+  const names = given.filter(isStepName);
+  if (names.length < given.length || given.length === 0)
+    context.addIssue({
+      code: 'custom',
+      message: `must be auto, none, or of ${stepNames.join(', ')}. Given: ${given.join()}`,
+    });
+  return { kind: 'named', names };
+});
+
+function isStepName(name: string): name is StepName {
+  return stepNames.some((known) => known === name);
+}
+
 const flagsSchema = z.object({
   model: z.string(),
   budget: z.string({
@@ -50,6 +68,7 @@ const flagsSchema = z.object({
   formats: formats.optional(),
   group: oneOf(['tensor', 'kind', 'layer']),
   fix: fixed,
+  steps,
   text: z.string(),
   evalText: z.string().optional(),
   context: wholeNumber(32, 1 << 20),
@@ -68,8 +87,9 @@ type Flags = z.infer<typeof flagsSchema>;
 
 const notes = `
 Every group of tensors is quantized alone in each format, and its divergence from the model as it is measured. The mix that the sum
-of these makes best within the budget is found exactly, measured, refined by changes measured around it, and judged on text that
-was not used before. Measurements are kept: another budget, or a run that was interrupted, starts from them.
+of these makes best within the budget is found exactly, measured, tried behind steps that move scales, refined by changes measured
+around it, and judged on text that was not used before. Measurements are kept: another budget, or a run that was interrupted,
+starts from them. A recipe with steps reads how large activations are from a file beside it.
 
 Examples:
   octet recommend --model model-f16.gguf --budget 8MiB --out mine.json
@@ -108,6 +128,7 @@ function declareFlags(command: Command): Command {
     .option('--context <tokens>', 'tokens of one window', '256')
     .option('--chunks <count>', 'windows to choose by at most, taken evenly from the text', '8')
     .option('--eval-chunks <count>', 'windows to judge by at most', '32')
+    .option('--steps <list>', 'steps before formats to try: auto, none, or of smooth, awq', 'auto')
     .option('--imatrix <file>', 'an importance matrix in GGUF form; quantize with the same one')
     .option('--allow-requantize', 'also start from a file that is quantized already')
     .option('--compare <list>', 'formats and recipes to judge too (default: the three largest within the budget)')
@@ -135,21 +156,23 @@ async function run(flags: Flags, terminal: Terminal): Promise<number> {
   // Ended by a signal, the process still runs what removes the parts of the model.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   let reusedCount = 0;
-  const { report, recipe } = await recommend(wish, {
+  const { report, recipe, statistics } = await recommend(wish, {
     progress,
     onReused: (count) => {
       reusedCount = count;
     },
   }).finally(progress.end);
   if (reusedCount > 0) terminal.tell(`${reusedCount} measurements were made by an earlier run`);
+  if (statistics !== undefined) copyWhole(statistics, flags.out);
   writeWhole(flags.out, recipe);
   if (flags.json !== undefined) writeWhole(flags.json, `${JSON.stringify(report, null, 1)}\n`);
   terminal.print(formatRecommendation(report));
   const { imatrix } = flags;
   const importance = imatrix === undefined ? '' : ` --imatrix ${imatrix}`;
+  const beside = statistics === undefined ? '' : ` and, beside it, ${statistics.name}, which it reads`;
   terminal.print(
-    `\nwrote ${flags.out}; octet quantize ${flags.model} OUT.gguf --to ${flags.out}${importance} makes the file` +
-      (imatrix === undefined ? `, octet serve --model ${flags.model} --weights ${flags.out} serves it` : ''),
+    `\nwrote ${flags.out}${beside}; octet quantize ${flags.model} OUT.gguf --to ${flags.out}${importance} makes the file, ` +
+      `octet serve --model ${flags.model} --weights ${flags.out}${importance} serves it`,
   );
   return 0;
 }
@@ -176,6 +199,7 @@ async function wishOf(flags: Flags, terminal: Terminal): Promise<RecommendWish> 
     formats: flags.formats ?? formatsUsual,
     grouping: flags.group,
     fixed: flags.fix,
+    steps: flags.steps,
     importancePath: flags.imatrix,
     allowRequantize: flags.allowRequantize === true,
     name: basename(flags.out).replace(/\.json$/i, ''),
@@ -192,6 +216,13 @@ async function wishOf(flags: Flags, terminal: Terminal): Promise<RecommendWish> 
     version: packageVersion(),
     command: `octet ${process.argv.slice(2).join(' ')}`,
   };
+}
+
+/** Puts a matrix beside the recipe that names it. */
+function copyWhole({ path, name }: NamedStatistics, recipe: string): void {
+  const target = join(dirname(resolve(recipe)), name);
+  copyFileSync(path, `${target}.unfinished`);
+  renameSync(`${target}.unfinished`, target);
 }
 
 /** Renamed when whole, so that nobody reads half a recipe. */

@@ -12,7 +12,7 @@ import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
-import { createKernel } from '../../llama/kernel.ts';
+import { cacheSeqCountMax, createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -61,7 +61,9 @@ export async function assembleEngine(
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes, drafts } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
-  const cache = createCache(kernel, sizes);
+  const { place, reason } = kernel.drawing;
+  ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
+  const cache = createCache(configuration, kernel, sizes);
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
@@ -91,7 +93,7 @@ export async function assembleEngine(
     masks,
     embeddings,
     drafts,
-    capacity: describe({ configuration, libraries, model, cache, sizes, contextTokensMax }),
+    capacity: describe({ configuration, libraries, model, kernel, cache, sizes, contextTokensMax }),
     dispose() {
       masks.dispose();
       embeddings?.dispose();
@@ -184,6 +186,9 @@ function schedulerOptions(
     policy: configuration.policy,
     preemption: configuration.preemption,
     parkBytesMax: configuration.parkBytesMax,
+    hostPrefixes: keepsPrefixes(configuration, limits)
+      ? { bytesMax: configuration.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
+      : undefined,
     endTokenIds: limits.endTokenIds,
     speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax }),
   };
@@ -198,14 +203,12 @@ function speculationOf(
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
   const proposers = proposersOf(speculation, drafts);
   if (proposers === undefined) return undefined;
-  const { draftTokensMax } = speculation;
-  return { ...proposers, draftTokensMax, extraRowsMax, equalRows: limits.layout === 'per-sequence' };
+  const { draftTokensMax, computes } = speculation;
+  return { ...proposers, draftTokensMax, extraRowsMax, equalRows: limits.layout === 'per-sequence', computes };
 }
 
 /** Longer matches than the shortest that are told apart. */
-const matchLevels = 8;
-/** Matches so much longer than the shortest are surer than a draft model's guess. */
-const sureLevel = 3;
+const matchLevels = 30;
 
 function proposersOf(
   { lookup }: SpeculationConfiguration,
@@ -213,20 +216,35 @@ function proposersOf(
 ): Pick<SpeculationOptions, 'proposer' | 'drafter'> | undefined {
   if (lookup === undefined)
     return drafts === undefined ? undefined : { proposer: drafts.proposer, drafter: drafts.drafter };
-  const matchTokensMax = lookup.matchTokensMin + matchLevels;
-  const proposer = createLookupProposer({ ...lookup, matchTokensMax });
-  return drafts === undefined ? { proposer } : joinProposers(proposer, drafts, { sureEvidence: sureLevel });
+  const proposer = createLookupProposer({ ...lookup, matchTokensMax: lookup.matchTokensMin + matchLevels });
+  if (drafts === undefined) return { proposer };
+  return { proposer: joinProposers(proposer, drafts.proposer), drafter: drafts.drafter };
 }
 
-function createCache(kernel: Kernel, sizes: Sizes): KvCache {
+/** Shorter prefixes are computed again as fast as they are looked after. */
+const demoteTokensMin = 32;
+
+/** Only where the cache can be cut, and in one pool where an id is left to copy through (`cacheSeqCountMax`). */
+function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLimits): boolean {
+  const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
+  return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
+}
+
+function createCache(configuration: EngineConfiguration, kernel: Kernel, sizes: Sizes): KvCache {
   const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
   const { blockTokens } = sizes;
+  const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
   if (layout === 'per-sequence' && sharesPrefixes) {
-    return createPerSequenceCache({ cacheSeqCount, slabTokens: Math.floor(cellCount / cacheSeqCount), blockTokens });
+    return createPerSequenceCache({
+      cacheSeqCount,
+      slabTokens: Math.floor(cellCount / cacheSeqCount),
+      blockTokens,
+      demoteMinTokens,
+    });
   }
   const blockCount = Math.floor(cellCount / blockTokens);
   return sharesPrefixes
-    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32) })
+    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32), demoteMinTokens })
     : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
 }
 
@@ -241,12 +259,14 @@ interface Parts {
   readonly configuration: EngineConfiguration;
   readonly libraries: Libraries;
   readonly model: LlamaModel;
+  readonly kernel: NativeKernel;
   readonly cache: KvCache;
   readonly sizes: Sizes;
   readonly contextTokensMax: number;
 }
 
-function describe({ configuration, libraries, model, cache, sizes, contextTokensMax }: Parts): EngineCapacity {
+function describe(parts: Parts): EngineCapacity {
+  const { configuration, libraries, model, kernel, cache, sizes, contextTokensMax } = parts;
   return {
     contextTokensMax,
     blockTokens: cache.blockTokens,
@@ -256,6 +276,7 @@ function describe({ configuration, libraries, model, cache, sizes, contextTokens
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
+    drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,
     gpu: libraries.gpu,

@@ -2,6 +2,7 @@
 
 import type { Pooling } from '../../embedding-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
+import type { FlashAttention } from '../../kv-types.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
 /** A LoRA adapter that was found to fit the model. */
@@ -22,8 +23,13 @@ export interface EngineConfiguration {
   readonly gpu: 'auto' | 'cuda' | 'vulkan' | 'metal' | 'off';
   /** Layers on the GPU; -1 means all. */
   readonly gpuLayers: number;
-  /** 0 means one per physical core. */
+  /** For steps of one row; 0 means one per core. */
   readonly threads: number;
+  /** For longer ones; 0 means as many. */
+  readonly batchThreads?: number;
+  /** Threads that draw tokens, the engine's own among them; 0 means as many as compute, at most 8. */
+  readonly samplingThreads?: number;
+  readonly flashAttention?: FlashAttention;
   readonly kvTypes: string;
   readonly kvLayout: KvLayout | 'auto';
   /** 0 means as many as the memory plan allows. */
@@ -36,10 +42,14 @@ export interface EngineConfiguration {
   readonly sequencesMax: number;
   readonly stepTokensMax: number;
   readonly microBatchTokens: number;
+  /** Where tokens are drawn; `auto`: in the graph with CUDA. Undefined means on the host. */
+  readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
   readonly itlTargetMs: number;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
   readonly parkBytesMax: number;
+  /** Host memory for prefixes that make room in the cache; 0 drops them. */
+  readonly prefixBytesMax: number;
   /** Time to compile one grammar. */
   readonly grammarTimeoutMs: number;
   /** Undefined where no vectors are made. */
@@ -64,6 +74,8 @@ export interface SpeculationConfiguration {
   readonly draftTokensMax: number;
   readonly lookup?: LookupConfiguration | undefined;
   readonly draft?: DraftConfiguration | undefined;
+  /** `all` computes whatever is guessed, so that tests of texts have many guesses; else what is expected to pay. */
+  readonly computes?: 'worthwhile' | 'all' | undefined;
 }
 
 export interface LookupConfiguration {

@@ -12,6 +12,7 @@ import { assembleEncoder } from './assemble-encoder.ts';
 import { type AssemblyPorts, assembleEngine } from './assemble-engine.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import type { ServerMessage } from './engine-process.ts';
+import { packMessage } from './engine-wire.ts';
 
 /** Well below the shortest silence that an operator may ask for (engineHeartbeatSeconds). */
 const heartbeatIntervalMs = 250;
@@ -22,7 +23,11 @@ let loop: EngineLoop | undefined;
 let masks: SequenceMasks | undefined;
 
 function post(message: EngineMessage): void {
-  if (process.connected) process.send?.(message);
+  // Where the parent has just died, a write fails before that is heard of.
+  const sent = (error: Error | null): void => {
+    if (error !== null) end();
+  };
+  if (process.connected) process.send?.(packMessage(message), undefined, undefined, sent);
 }
 
 function beat(): void {
@@ -73,6 +78,16 @@ async function prepareGrammar({ id, grammar }: PrepareGrammarCommand): Promise<v
   loop?.report();
 }
 
+/**
+ * While something is loaded or computed a native thread may wait for this one to extend a graph
+ * (llama/graph-draw/graph-hook.ts), and an exit waits for native threads: each for the other, for ever.
+ */
+function end(): void {
+  const isIdle = loop?.stepAgeMs() === 0;
+  if (!isIdle) process.kill(process.pid, 'SIGKILL');
+  process.exit(0);
+}
+
 /** Before any native thread exists: threads inherit the priority of the one that makes them. */
 function standBack(nice: number): void {
   try {
@@ -102,13 +117,13 @@ process.on('message', (message: ServerMessage) => {
       loop?.accept(message);
       break;
     case 'stop':
-      process.exit(0);
+      end();
       break;
     default:
       assertNever(message);
   }
 });
-process.on('disconnect', () => process.exit(0));
+process.on('disconnect', end);
 // A parent that died while this program was being read is not told of again.
 if (!process.connected) process.exit(0);
 // A terminal's Ctrl-C reaches the whole group; the parent decides when this process ends.

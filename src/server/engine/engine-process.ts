@@ -6,6 +6,7 @@ import type { EmbeddingCommand } from '../../embedding-port.ts';
 import type { PrepareGrammarCommand } from '../../grammar-port.ts';
 import type { EngineCommand, EngineMessage } from '../../ports.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { unpackMessage, type WireMessage } from './engine-wire.ts';
 
 export type ServerMessage =
   | { readonly kind: 'configure'; readonly configuration: EngineConfiguration }
@@ -46,7 +47,7 @@ export function createLauncher(entry: string, configuration: EngineConfiguration
       ended = true;
       events.onExit(how);
     }
-    child.on('message', (message) => events.onMessage(message as EngineMessage));
+    child.on('message', (message) => events.onMessage(unpackMessage(message as WireMessage)));
     child.on('error', (error) => end(error.message));
     // What it said last was heard by then: libuv reads before it looks for signals, and a channel holds less than it reads.
     child.on('exit', (code, signal) => end(signal === null ? `exit code ${code}` : `signal ${signal}`));

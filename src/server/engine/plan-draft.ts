@@ -84,6 +84,7 @@ async function sizeDraft(
     batchTokensMax: Math.min(batchTokens, cellCount),
     microBatchTokens: batchTokens,
     outputsMax: Math.min(cacheSeqCount + trialRows, cellCount),
+    drawing: configuration.drawing,
     kvTypes,
     threads: wish.threads || configuration.threads || availableParallelism(),
   };

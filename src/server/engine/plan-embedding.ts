@@ -43,7 +43,7 @@ export async function planEmbedding(
   measured: LlamaModel,
   memoryBytes = Number.POSITIVE_INFINITY,
 ): Promise<EmbeddingPlan | undefined> {
-  const { embedding, threads } = configuration;
+  const { embedding } = configuration;
   if (embedding === undefined) return undefined;
   const { pooling, reason } = await choosePooling(embedding.pooling, configuration.modelPath, measured);
   const { limits, row } = await fitLimits(configuration, measured, {
@@ -51,7 +51,11 @@ export async function planEmbedding(
     wished: embedding.inputTokensMax,
     rowBytesMax: memoryShareMax * memoryBytes,
   });
-  const embedder = { pooling, limits, threads: threads || availableParallelism() };
+  const embedder = {
+    pooling,
+    limits,
+    threads: configuration.batchThreads || configuration.threads || availableParallelism(),
+  };
   const { native } = measured.libraries;
   const labels = pooling === 'rank' ? readLabels(measured) : [];
   const capacity: EmbeddingCapacity = {

@@ -231,8 +231,20 @@ function kernelOptions(
     batchTokensMax,
     outputsMax: configuration.sequencesMax + scoredRows(measured.vocabularySize, batchTokensMax),
     microBatchTokens: configuration.microBatchTokens,
+    drawing: configuration.drawing,
     kvTypes: types,
     threads,
+    ...speedOptions(configuration),
+  };
+}
+
+/** What leaves the kernel its own defaults where nothing is wished. */
+function speedOptions({ batchThreads = 0, samplingThreads = 0, flashAttention = 'auto' }: EngineConfiguration) {
+  return {
+    flashAttention,
+    ...(batchThreads === 0 ? {} : { batchThreads }),
+    // The engine's own thread draws, too.
+    ...(samplingThreads === 0 ? {} : { samplingThreads: samplingThreads - 1 }),
   };
 }
 

@@ -17,7 +17,7 @@ const lengths = { promptTokens: 12, outputTokens: 3, sharedPrefix: 0 };
 const seeds = { arrivals: 1, prompts: 1 };
 
 function runOptions(target: Target) {
-  return { target, scale, temperature: 0, topP: 1, timeoutMs: 5000, keepAlive: true };
+  return { target, scale, temperature: 0, topP: 1, topK: undefined, timeoutMs: 5000, keepAlive: true };
 }
 
 function flagsOf(...argv: readonly string[]): LoadFlags {

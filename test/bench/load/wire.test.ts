@@ -4,6 +4,15 @@ import { errorMessageOf, hasText, pathOf, requestBody, textOf, usageOf } from '.
 const options = { model: 'm', outputTokens: 5, temperature: 0, topP: 1 };
 
 describe('requestBody', () => {
+  test('names top-k and min-p where they are asked for, and leaves them to the server otherwise', () => {
+    const prompt = { kind: 'tokens', tokens: [1] } as const;
+    expect(JSON.parse(requestBody('completions', prompt, { ...options, topK: 0 }))).toMatchObject({
+      top_k: 0,
+      min_p: 0,
+    });
+    expect(JSON.parse(requestBody('completions', prompt, options))).not.toHaveProperty('top_k');
+  });
+
   test('completions take text or token ids', () => {
     expect(JSON.parse(requestBody('completions', { kind: 'tokens', tokens: [1, 2] }, options))).toEqual({
       model: 'm',

@@ -12,7 +12,7 @@ const row = (text: string, name: string): string =>
 
 test('masks are read from the metrics that the server has', async () => {
   const metrics = createMetrics({ modelName: 'm' });
-  const timing = { stepMs: 9, decodeMs: 8, sampleMs: 1, sequenceCount: 4, tokenCount: 4 };
+  const timing = { stepMs: 9, decodeMs: 8, sampleMs: 1, copyMs: 0, sequenceCount: 4, tokenCount: 4 };
   const masks = { rowCount: 4, threadMs: 0.032, waitMs: 0.004 };
   metrics.onStep({ stats: quietStats, timing: { ...timing, masks }, compiles: [] });
   const totals = readMaskTotals(await metrics.render());

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenId } from '../../../src/ids.ts';
 import type { SampleRow } from '../../../src/kernel-port.ts';
-import { adjustLogits, needsAdjusting } from '../../../src/llama/sampling/adjust.ts';
+import { adjustLogits, needsAdjusting, reweighs, surelyAllows } from '../../../src/llama/sampling/adjust.ts';
+import { mostLikely } from '../../../src/llama/sampling/greedy.ts';
+import { applyMask } from '../../../src/llama/sampling/mask.ts';
 import { greedySampling } from '../../../src/sampling-params.ts';
 import { sampleRow } from '../loaded.ts';
 
@@ -103,5 +105,56 @@ describe('adjustLogits', () => {
     // 3, 3 ends the prompt and begins the output.
     expect(banned(3, 3, 4, 3, 2)).toEqual([0, 1, 2, 3, -4, 5, 6, 7]);
     expect(banned(6)).toEqual([0, 1, 2, 3, -4, 5, never, 7]);
+  });
+});
+
+describe('surelyAllows', () => {
+  const token = fc.nat(vocabularySize - 1).map(tokenId);
+  const tokens = fc.uniqueArray(token, { maxLength: 4 });
+  const restricted = fc.record({
+    likeliest: token,
+    ignoreEos: fc.boolean(),
+    forbiddenTokens: fc.option(tokens, { nil: undefined }),
+    allowedTokens: fc.option(fc.uniqueArray(token, { minLength: 1 }), { nil: undefined }),
+    bannedRuns: fc.array(fc.array(token, { minLength: 1, maxLength: 3 }), { maxLength: 3 }),
+    mask: fc.option(
+      fc.integer({ min: 1, max: 255 }).map((bits) => Int32Array.of(bits)),
+      { nil: undefined },
+    ),
+  });
+
+  test('says of the likeliest token that it stays that only where it does', () => {
+    let allowedCount = 0;
+    fc.assert(
+      fc.property(restricted, ({ likeliest, allowedTokens, bannedRuns, ...row }) => {
+        const sampling = { ...greedySampling, allowedTokens, bannedRuns };
+        const wish = sampleRow({ batchIndex: 0, ...history, ...row, sampling });
+        expect(reweighs(wish)).toBe(false);
+        if (!surelyAllows(wish, likeliest, [tokenId(7)])) return;
+        allowedCount += 1;
+        const logits = Array.from({ length: vocabularySize }, (_, index) => (index === likeliest ? 9 : index / 10));
+        const values = Float32Array.from(adjusted({ ...history, ...row, sampling }, logits));
+        if (row.mask !== undefined) applyMask(values, row.mask);
+        expect(mostLikely(values)).toBe(likeliest);
+      }),
+      { numRuns: 400 },
+    );
+    expect(allowedCount).toBeGreaterThan(20);
+  });
+
+  test('does not send a row to the host that forbids other tokens alone', () => {
+    const bannedRuns = [
+      [tokenId(4), tokenId(5)],
+      [tokenId(3), tokenId(6)],
+    ];
+    const sampling = { ...greedySampling, bannedRuns };
+    const wish = sampleRow({ batchIndex: 0, ...history, sampling, ignoreEos: true, forbiddenTokens: [tokenId(1)] });
+    expect([1, 2, 5, 6, 7].map((one) => surelyAllows(wish, one, [tokenId(7)]))).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });

@@ -3,7 +3,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createDrawMemory, type DrawParams, drawToken, truncate } from '../../../src/llama/sampling/draw.ts';
+import { createDrawMemory, type DrawParams, drawToken } from '../../../src/llama/sampling/draw.ts';
+import { kept } from './kept.ts';
 import { drawByReference, keptByReference, ranked, shares } from './reference.ts';
 
 const all: DrawParams = { temperature: 1, topK: 0, topP: 1, minP: 0, typicalP: 1 };
@@ -25,12 +26,6 @@ const params: fc.Arbitrary<DrawParams> = fc.record({
   minP: fc.oneof(fc.constant(0), share),
   typicalP: fc.oneof(fc.constant(1), fc.constant(1), share),
 });
-
-function kept(row: Float32Array, which: DrawParams): number[] {
-  const memory = createDrawMemory(row.length);
-  truncate(row, which, memory);
-  return [...memory.candidates.tokens.subarray(0, memory.candidates.count)];
-}
 
 /** Shares of tokens before any truncation, to weigh what two selections do not have in common. */
 function shareOf(row: Float32Array): Map<number, number> {
@@ -107,6 +102,12 @@ describe('what is kept', () => {
       }),
       { interruptAfterTimeLimit: 2_000, numRuns: 5_000 },
     );
+  });
+
+  test('min-p ends sooner than top-p where it is the stricter, and later where it is not', () => {
+    const row = Float32Array.from({ length: 5_000 }, (_, token) => -token / 1000);
+    expect(kept(row, { ...all, topP: 0.9, minP: 0.5 }).length).toBe(694);
+    expect(kept(row, { ...all, topP: 0.2, minP: 0.1 }).length).toBe(kept(row, { ...all, topP: 0.2 }).length);
   });
 
   test('a flat distribution over a large vocabulary is cut at its share', () => {

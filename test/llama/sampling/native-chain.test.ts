@@ -3,9 +3,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LlamaModel } from '../../../src/llama/model.ts';
-import { createDrawMemory, type DrawParams, truncate } from '../../../src/llama/sampling/draw.ts';
+import type { DrawParams } from '../../../src/llama/sampling/draw.ts';
 import reference from '../../fixtures/demo-model/logits.json' with { type: 'json' };
 import { loadTestModel, makeKernel, step } from '../loaded.ts';
+import { kept } from './kept.ts';
 import { bindNativeChain, type NativeChain } from './native-chain.ts';
 
 const none: DrawParams = { temperature: 1, topK: 0, topP: 1, minP: 0, typicalP: 1 };
@@ -42,9 +43,7 @@ describe('the tokens kept', () => {
   test.each(settings)('are those of llama.cpp: %s', (_, params) => {
     let differing = 0;
     for (const row of rows) {
-      const memory = createDrawMemory(row.length);
-      truncate(row, params, memory);
-      const ours = [...memory.candidates.tokens.subarray(0, memory.candidates.count)];
+      const ours = kept(row, params);
       const theirs = chain(row, params);
       expect(Math.abs(ours.length - theirs.length)).toBeLessThanOrEqual(1);
       const different = ours.filter((token) => !theirs.includes(token)).length;

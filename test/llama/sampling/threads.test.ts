@@ -32,6 +32,7 @@ function nativeLogits(): { view: LogitsView; free: () => void } {
     vocabularySize,
     refresh: () => undefined,
     values: () => values,
+    row: (row) => values.subarray(row * vocabularySize, (row + 1) * vocabularySize),
     rowOf: (batchIndex) => batchIndex,
     address: () => address,
   };

@@ -172,6 +172,13 @@ describe('chat files', () => {
     expect(warnings[0]).toMatch(/4 broken lines.*left out because of --skip-broken/s);
   });
 
+  test('a model without a template reads plain lines alone, and says so of others', async () => {
+    const path = fileOf('mixed.jsonl', `${JSON.stringify({ text: 'Plain. '.repeat(40) })}\n${line(user('Hi'))}\n`);
+    await expect(run({ paths: [path] })).rejects.toThrow(
+      /has 1 broken lines, beside 1 good ones:\n {2}line 2: the model has no chat template, so that .* {"text": \.\.\.}/,
+    );
+  });
+
   test('the format can be told where the name says nothing', async () => {
     const path = fileOf('chat.data', line(user('Hi')));
     expect((await read(path, false, 'chat')).tokens).not.toEqual((await read(path)).tokens);

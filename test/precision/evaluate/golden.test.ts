@@ -38,7 +38,7 @@ const quiet = () => undefined;
 const run = (kv: string, of: readonly Window[]) => ({
   model,
   kvTypes: kvTypes(kv),
-  threads: 2,
+  threads: 1,
   windows: of,
   onProgress: quiet,
 });

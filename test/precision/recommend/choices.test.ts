@@ -67,7 +67,7 @@ test('a choice of formats comes back from its recipe, whatever it is', () => {
   fc.assert(
     fc.property(choices, (types) => {
       const planned = matrices.map((each, index) => planTensor(each, types[index] ?? 'f16'));
-      const parsed = parseRecipe(recipeText(planned, 'chosen'), 'chosen');
+      const parsed = parseRecipe(recipeText({ description: 'chosen', steps: [], tensors: planned }), 'chosen');
       if (parsed.kind === 'faults') throw new Error(parsed.faults.join());
       const step = parsed.recipe.steps.at(-1);
       if (step?.kind !== 'quantize') throw new Error('the recipe quantizes');

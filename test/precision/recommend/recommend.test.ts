@@ -1,10 +1,10 @@
 // `octet recommend` from a model file to a recipe, on a tiny model: what is written is what was measured and within the budget.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GgufFile, readGguf, tensorPieces } from '../../../src/precision/gguf/read.ts';
+import { type GgufFile, metadataValue, readGguf, tensorPieces } from '../../../src/precision/gguf/read.ts';
 import { scalarEntry } from '../../../src/precision/gguf/values.ts';
 import { writeGguf } from '../../../src/precision/gguf/write.ts';
 import { readImportance } from '../../../src/precision/importance.ts';
@@ -12,10 +12,14 @@ import { planWeights } from '../../../src/precision/plan-weights.ts';
 import { findRecipe } from '../../../src/precision/recipes/find-recipe.ts';
 import { parseBudget } from '../../../src/precision/recommend/budget.ts';
 import { openMixParts } from '../../../src/precision/recommend/mix-parts.ts';
-import { type RecommendWish, recommend } from '../../../src/precision/recommend/recommend.ts';
+import { openPartsShelf } from '../../../src/precision/recommend/parts-shelf.ts';
+import { recommend } from '../../../src/precision/recommend/recommend.ts';
+import type { RecommendWish } from '../../../src/precision/recommend/recommend-wish.ts';
 import { formatRecommendation } from '../../../src/precision/recommend/recommendation-table.ts';
+import { stepCandidates } from '../../../src/precision/recommend/step-candidates.ts';
 import { writeWeights } from '../../../src/precision/write-weights.ts';
 import { parseByteSize } from '../../../src/server/settings-forms.ts';
+import { archModelPath } from '../../arch-models.ts';
 import { loadForTests } from '../../llama/loaded.ts';
 import { demoModelPath, tinyModelPath } from '../models.ts';
 
@@ -41,6 +45,7 @@ function wishOf(changes: Partial<RecommendWish> & { readonly budgetGiven: string
     grouping: 'kind',
     fixed: [],
     importancePath: undefined,
+    steps: { kind: 'named', names: [] },
     allowRequantize: false,
     name: 'chosen',
     text,
@@ -131,6 +136,45 @@ describe('a recommendation', () => {
   });
 });
 
+describe('steps before formats', () => {
+  test('are written with the matrix that they read, and the recipe makes a file of the size that was said', async () => {
+    const steps = { kind: 'named', names: ['awq'] } as const;
+    const wish = wishOf({ budgetGiven: '7.5bpw', steps, grouping: 'layer', roundsMax: 0, compare: ['int8-smooth'] });
+    const { report, recipe, statistics } = await run(wish);
+    expect(report.scaling).toMatchObject({ picked: 'awq', tried: [{ step: 'none' }, { step: 'awq' }] });
+    expect(report.mix.calibrationLoss).toBeLessThan(report.scaling.tried[0]?.calibrationLoss ?? 0);
+    expect(formatRecommendation(report)).toMatch(/none 0\.\d+, awq 0\.\d+; taken: awq/);
+    expect(report.rows.map(({ label }) => label)).toEqual(['as it is', 'chosen', 'int8-smooth']);
+
+    if (statistics === undefined) throw new Error('the recipe reads a matrix');
+    copyFileSync(statistics.path, join(folder, statistics.name));
+    const path = join(folder, 'chosen.json');
+    writeFileSync(path, recipe);
+    const plan = await planWeights({ libraries, source: tinyModelPath, recipe: await findRecipe(path) });
+    expect(plan.faults).toEqual([]);
+    const target = join(folder, 'chosen-with-steps.gguf');
+    await writeWeights(plan, target, { libraries, threads: 1 });
+    expect(statSync(target).size).toBe(report.mix.fileBytes);
+    expect(metadataValue(await readGguf(target), 'octet.scaling')).toBe('awq');
+  });
+
+  test('are refused by name where the model does not allow them, and left out where nobody asked for them', async () => {
+    const file = await readGguf(archModelPath('gemma3-dense'));
+    await expect(stepCandidates(file, { kind: 'named', names: ['smooth'] }, undefined)).rejects.toThrow(
+      /^--steps smooth: scaling is known .* Given: gemma3$/,
+    );
+    const { candidates, notes } = await stepCandidates(file, { kind: 'auto' }, undefined);
+    expect(candidates).toEqual([]);
+    expect(notes).toEqual([expect.stringMatching(/^no scales are moved: scaling is known for/)]);
+    const lacking = join(folder, 'lacking.gguf');
+    const tiny = await readGguf(tinyModelPath);
+    await writeImportance({ ...tiny, tensors: tiny.tensors.filter(({ name }) => !name.includes('ffn_up')) }, lacking);
+    const without = await stepCandidates(tiny, { kind: 'auto' }, lacking);
+    expect(without.notes).toEqual([expect.stringMatching(/lacking\.gguf must have 64 values for blk\.0\.ffn_up/)]);
+    expect((await stepCandidates(tiny, { kind: 'auto' }, undefined)).candidates).toHaveLength(2);
+  });
+});
+
 /** An importance matrix for the layers' matrices and not for the embeddings, as llama-imatrix writes it. */
 async function writeImportance(file: GgufFile, path: string): Promise<void> {
   const matrices = file.tensors.filter(({ name, shape }) => name.startsWith('blk.') && shape.length === 2);
@@ -169,6 +213,38 @@ test('parts hold the bytes that a written file holds, with an importance matrix 
   expect(paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined)).toEqual([]);
 });
 
+test.each(['smooth', 'awq'] as const)('parts behind %s hold what the recipe with that step writes', async (kind) => {
+  const file = await readGguf(tinyModelPath);
+  const statistics = join(folder, 'tiny-importance.gguf');
+  await writeImportance(file, statistics);
+  const path = join(folder, `${kind}.json`);
+  const rules = [{ tensors: 'attn_k', type: 'f16' }];
+  writeFileSync(path, JSON.stringify({ steps: [{ kind, statistics }], default: 'q4_0', rules }));
+  const plan = await planWeights({ libraries, source: tinyModelPath, recipe: await findRecipe(path) });
+  const target = join(folder, `${kind}.gguf`);
+  await writeWeights(plan, target, { libraries, threads: 1 });
+  const types = new Map(plan.weights.tensors.filter(({ from, to }) => from !== to).map(({ name, to }) => [name, to]));
+  const shelf = openPartsShelf({
+    source: tinyModelPath,
+    file,
+    libraries,
+    folder,
+    importance: undefined,
+    onScaled: () => undefined,
+  });
+  const moved = { steps: plan.scaling?.steps ?? [], types };
+  const held = await Promise.all((await (await shelf.partsOf(moved)).pathsOf(types)).map(readPart));
+  const written = await readGguf(target);
+  for (const { name, type } of written.tensors) {
+    const part = held.find(({ tensors }) => tensors.some((tensor) => tensor.name === name));
+    if (part === undefined) throw new Error(`no part holds ${name}`);
+    expect(part.tensors.find((tensor) => tensor.name === name)?.type).toBe(type);
+    expect(await bytesOf(part, name)).toEqual(await bytesOf(written, name));
+  }
+  await shelf.dispose();
+  expect(readdirSync(folder).filter((name) => name.startsWith('scaled-'))).toEqual([]);
+});
+
 /** The first part says how many there are, and is read as if it were alone. */
 async function readPart(path: string) {
   const bytes = readFileSync(path);
@@ -192,7 +268,14 @@ describe('bad wishes are refused before anything is measured', () => {
   test('budgets out of reach, with both limits', async () => {
     await refuse({ budgetGiven: '1KiB' }).toThrow(/at least [\d,]+ bytes.*below [\d,]+ bytes.*Given: 1,024 bytes/);
     await refuse({ budgetGiven: '30bpw' }).toThrow(/Given: 30\.000 bpw/);
-    await refuse({ budgetGiven: 'q9' }).toThrow(/Given: q9/);
+    await refuse({ budgetGiven: 'q9' }).toThrow(/^--budget: .*Given: q9/);
+  });
+
+  test('what it is to be compared with, where that is no name or does not fit', async () => {
+    await refuse({ budgetGiven: '8bpw', compare: ['q4_0', 'int5'] }).toThrow(/Given: int5; did you mean int4\?/);
+    const path = join(folder, 'strange.json');
+    writeFileSync(path, JSON.stringify({ default: 'q8_0', rules: [{ tensors: 'attn_w', type: 'q4_0' }] }));
+    await refuse({ budgetGiven: '8bpw', compare: [path] }).toThrow(/strange does not fit this model.*\n.*attn_w/);
   });
 
   test('a source that is quantized already', async () => {

@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest';
 import type { TensorTypeName } from '../../../src/llama/tensor-types.ts';
-import { mixKey } from '../../../src/precision/recommend/mix-meter.ts';
+
 import { searchMix, typesOf } from '../../../src/precision/recommend/search-mix.ts';
-import type { TensorGroup, TensorTypes } from '../../../src/precision/recommend/tensor-groups.ts';
+import { mixKey, type TensorGroup, type TensorTypes } from '../../../src/precision/recommend/tensor-groups.ts';
 
 const bits = { q8_0: 8, q6_k: 6, q4_k: 4, q2_k: 2 } as const;
 type Format = keyof typeof bits;

@@ -1,13 +1,14 @@
 // Anthropic's Messages API on a fake engine: whole messages, the order of events, and how they end.
 
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
 import { messageAnswer, messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
+import { testModel } from '../../fakes/http-app.ts';
 import { type MessageEvent, messageEvents } from '../../fakes/messages-wire.ts';
 import { byteTokens } from '../../fakes/tokenizer.ts';
 
@@ -15,17 +16,11 @@ const call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}
 const weather = { name: 'get_weather', input_schema: { type: 'object', properties: { city: { type: 'string' } } } };
 const thinking: Dialect = { calls: callFormats.hermes, reasoning: reasoningFormats.think };
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  return current;
-}
+const { open, opened } = appOfEachTest();
 
 async function post(fields: object, url = '/v1/messages') {
   const payload = { model: testModel, max_tokens: 512, messages: [{ role: 'user', content: 'hello' }], ...fields };
-  const response = await must(current, 'open() was called').app.inject({ method: 'POST', url, payload });
+  const response = await opened().app.inject({ method: 'POST', url, payload });
   return { status: response.statusCode, headers: response.headers, text: response.body };
 }
 

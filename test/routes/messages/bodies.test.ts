@@ -1,20 +1,19 @@
 // Bodies of the Messages API, made of right and wrong pieces at random: never a bug, never an error in another form.
 
 import fc from 'fast-check';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, testModel } from '../../fakes/http-app.ts';
+import { testModel } from '../../fakes/http-app.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
+const { open } = appOfEachTest();
 
 const valid = { model: testModel, max_tokens: 16, messages: [{ role: 'user', content: 'hello' }] };
 const tool = { name: 'f', input_schema: { type: 'object' } };
 
 it('any body is answered or refused in form', async () => {
-  current = await buildTestApp();
-  const { app, engine } = current;
+  const { app, engine } = await open();
   answerAllWith(engine, 'x');
   const any = fc.jsonValue({ maxDepth: 3 });
   const kind = fc.constantFrom('text', 'tool_use', 'tool_result', 'thinking', 'redacted_thinking', 'image', 'custom');

@@ -1,20 +1,15 @@
 // What the Messages API refuses: by Anthropic's names, in Anthropic's form, wherever it is found.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../../src/assert.ts';
 import type { OctetErrorBody } from '../../../src/errors.ts';
 import { messagesErrorAnswer } from '../../../src/routes/answers/messages.ts';
 import { createKeyRing } from '../../../src/server/auth.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
 import { answerAllWith } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
+import { testModel } from '../../fakes/http-app.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  return current;
-}
+const { open, opened } = appOfEachTest();
 
 interface Sent {
   readonly url?: string;
@@ -24,7 +19,7 @@ interface Sent {
 }
 
 async function send({ url = '/v1/messages', method = 'POST', headers = {}, payload }: Sent) {
-  const { app } = must(current, 'open() was called');
+  const { app } = opened();
   const response = await app.inject({
     method,
     url,

@@ -1,7 +1,7 @@
 // What the model is given for a Messages body: its turns, its tools, its switches.
 
 import type Anthropic from '@anthropic-ai/sdk';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
 import { chatMessagesOf } from '../../../src/routes/chat-messages.ts';
@@ -9,8 +9,8 @@ import { hiddenSignature } from '../../../src/routes/messages/hidden-thinking.ts
 import { messagesFields } from '../../../src/routes/messages/mapping.ts';
 import { messagesSchema } from '../../../src/routes/messages/schema.ts';
 import type { ChatMessage, ChatOptions } from '../../../src/text-ports.ts';
-import { answerAllWith } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, testModel } from '../../fakes/http-app.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
+import { testModel } from '../../fakes/http-app.ts';
 import { createByteTokenizer } from '../../fakes/tokenizer.ts';
 
 /** The client's newest types leave out what its newest models do not take. */
@@ -172,13 +172,12 @@ describe('switches', () => {
 });
 
 describe('what reaches template and engine', () => {
-  let current: TestApp | undefined;
-  afterEach(() => current?.app.close());
+  const { open } = appOfEachTest({ answer: 'x' });
 
   async function given(fields: Params, dialect: Dialect) {
     const seen: ChatOptions[] = [];
     const tokenizer = createByteTokenizer();
-    current = await buildTestApp({
+    const { app, engine } = await open({
       dialect,
       chatEncoder: {
         showsTools: true,
@@ -188,12 +187,11 @@ describe('what reaches template and engine', () => {
         },
       },
     });
-    answerAllWith(current.engine, 'x');
     const payload = { model: testModel, max_tokens: 4096, messages: hello, ...fields };
-    const { statusCode } = await current.app.inject({ method: 'POST', url: '/v1/messages', payload });
+    const { statusCode } = await app.inject({ method: 'POST', url: '/v1/messages', payload });
     expect(statusCode).toBe(200);
-    const command = must(current.engine.commands[0], 'a command');
-    return { options: must(seen[0], 'an encoded conversation'), command, grammars: current.engine.grammars };
+    const command = must(engine.commands[0], 'a command');
+    return { options: must(seen[0], 'an encoded conversation'), command, grammars: engine.grammars };
   }
   const thinking: Dialect = { calls: callFormats.hermes, reasoning: reasoningFormats.think };
   const tool: Anthropic.Tool = { name: 'f', input_schema: { type: 'object', properties: {} } };
@@ -206,7 +204,6 @@ describe('what reaches template and engine', () => {
   it('forces a call by a grammar, and shows no tools where none may be called', async () => {
     const forced = await given({ tools: [tool], tool_choice: { type: 'any' } }, thinking);
     expect(forced.grammars).toHaveLength(1);
-    await current?.app.close();
     const none = await given({ tools: [tool], tool_choice: { type: 'none' } }, thinking);
     expect([none.options.tools, none.grammars]).toEqual([[], []]);
   });

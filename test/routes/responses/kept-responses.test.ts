@@ -1,21 +1,15 @@
 // Responses that are kept: gone on with, read, listed and removed, each by its owner alone.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { responseAnswer } from '../../../src/routes/answers/responses.ts';
 import { createKeyRing } from '../../../src/server/auth.ts';
-import { answerAllWith, fakeCapacity } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions } from '../../fakes/http-app.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
+import { fakeCapacity } from '../../fakes/engine.ts';
+import type { TestApp } from '../../fakes/http-app.ts';
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
-
-async function open(options: TestAppOptions = {}): Promise<TestApp> {
-  current = await buildTestApp(options);
-  answerAllWith(current.engine, 'Hi');
-  return current;
-}
+const { open, opened } = appOfEachTest({ answer: 'Hi' });
 
 interface Call {
   readonly method?: 'GET' | 'POST' | 'DELETE';
@@ -24,7 +18,7 @@ interface Call {
 }
 
 async function call(path: string, { method = 'GET', payload, key = '' }: Call = {}) {
-  const response = await must(current, 'open() was called').app.inject({
+  const response = await opened().app.inject({
     method,
     url: `/v1/responses${path}`,
     headers: key === '' ? {} : { authorization: `Bearer ${key}` },

@@ -1,13 +1,14 @@
 // POST /v1/responses on a fake engine: what reaches the template and the engine, what comes back whole and streamed.
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { must } from '../../../src/assert.ts';
 import { callFormats, type Dialect, reasoningFormats } from '../../../src/dialects/dialect.ts';
 import { responseAnswer } from '../../../src/routes/answers/responses.ts';
 import type { ChatMessage, ChatOptions } from '../../../src/text-ports.ts';
+import { appOfEachTest } from '../../fakes/app-of-each-test.ts';
 import { answerAllScored, answerAllWith } from '../../fakes/engine.ts';
-import { buildTestApp, type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
+import { type TestApp, type TestAppOptions, testModel } from '../../fakes/http-app.ts';
 import { listen, openConnection, postText, waitUntil } from '../../fakes/http-client.ts';
 import { byteTokens, createByteTokenizer, createLineEncoder } from '../../fakes/tokenizer.ts';
 import { type ResponseEvent, responseEvents } from './response-events.ts';
@@ -21,8 +22,7 @@ const weather = {
 const call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>';
 const thinking: Dialect = { calls: callFormats.hermes, reasoning: reasoningFormats.think };
 
-let current: TestApp | undefined;
-afterEach(() => current?.app.close());
+const { open: openApp, opened } = appOfEachTest();
 
 interface Seen {
   readonly messages: readonly ChatMessage[];
@@ -33,7 +33,7 @@ interface Seen {
 async function open(options: TestAppOptions = {}): Promise<TestApp & { seen: Seen[] }> {
   const seen: Seen[] = [];
   const lines = createLineEncoder(createByteTokenizer());
-  current = await buildTestApp({
+  const testApp = await openApp({
     chatEncoder: {
       showsTools: true,
       encodeChat(messages, given) {
@@ -43,11 +43,11 @@ async function open(options: TestAppOptions = {}): Promise<TestApp & { seen: See
     },
     ...options,
   });
-  return { ...current, seen };
+  return { ...testApp, seen };
 }
 
 async function post(payload: object) {
-  const app = must(current, 'open() was called').app;
+  const app = opened().app;
   const response = await app.inject({ method: 'POST', url: '/v1/responses', payload });
   return { status: response.statusCode, text: response.body };
 }
@@ -344,7 +344,7 @@ describe('form and tools', () => {
     const schema = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] };
     const chat = async (fields: object) => {
       const payload = { messages: [{ role: 'user', content: 'x' }], ...fields };
-      const app = must(current, 'open() was called').app;
+      const app = opened().app;
       expect((await app.inject({ method: 'POST', url: '/v1/chat/completions', payload })).statusCode).toBe(200);
     };
     const { type, ...called } = weather;
@@ -402,7 +402,7 @@ describe('truncation', () => {
     expect(tokens.length).toBeGreaterThan(4096 - answerTokens - 340);
     expect(Buffer.from(tokens).toString()).toMatch(/^system: Rules\.\nuser: question \d+ x.*\nuser: last\n$/s);
     const url = `/v1/responses/${id}/input_items?limit=100`;
-    const kept = await must(current, 'open() was called').app.inject({ url });
+    const kept = await opened().app.inject({ url });
     expect(kept.json().data).toHaveLength(41);
   });
 

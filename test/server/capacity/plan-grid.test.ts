@@ -32,6 +32,7 @@ const engine: PlanWish['engine'] = {
   policy: 'fcfs',
   preemption: 'auto',
   parkBytesMax: 0,
+  prefixBytesMax: 0,
   nice: 0,
   grammarTimeoutMs: 1000,
 };

@@ -1,0 +1,114 @@
+// Everything that drawing in the graph needs of the libraries, checked before a context is made; or why it cannot be.
+
+import type { KernelLimits } from '../../kernel-port.ts';
+import { bindGraph } from '../activations/native-graph.ts';
+import { checkedTensorStruct } from '../activations/tensor-struct.ts';
+import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
+import type { DecodedRows } from '../decoded-rows.ts';
+import { libraryFiles } from '../library-packages.ts';
+import type { LlamaModel } from '../model.ts';
+import { prefixSharing } from '../model-shape.ts';
+import type { ContextPointer } from '../native.ts';
+import { allocateBatch, type BatchMemory } from '../native-batch.ts';
+import type { NativeDecode } from '../native-decode.ts';
+import { spareSeq } from '../sequence-state.ts';
+import { createGraphHook, type GraphHook } from './graph-hook.ts';
+import { createGraphRows } from './graph-rows.ts';
+import { bindSamplers, type NativeSamplers } from './native-samplers.ts';
+import { createWalkMemory, type WalkMemory } from './walk-memory.ts';
+import { createWalks } from './walks.ts';
+
+/** Samplers for one context. */
+export interface GraphDraw {
+  readonly native: NativeSamplers;
+  readonly hook: GraphHook;
+  readonly walks: WalkMemory;
+}
+
+export interface DrawChoice {
+  /** Undefined draws on the host. */
+  readonly graphDraw?: GraphDraw;
+  /** Why there, for the operator. */
+  readonly reason: string;
+}
+
+/** Beyond it float32 does not hold every token id and every count of tokens. */
+const vocabularyMax = 2 ** 24;
+
+/** Where a context's tokens are to be drawn. The answer is for one context, which disposes of the hook. */
+export function chooseDrawing(options: ContextOptions): DrawChoice {
+  const { model, drawing = 'host' } = options;
+  if (drawing === 'host') return { reason: asked };
+  const obstacle = drawing === 'auto' ? autoObstacle(model) : undefined;
+  if (obstacle !== undefined) return { reason: obstacle };
+  const sharing = prefixSharing(model.shape);
+  if (sharing.kind === 'none') return { reason: `its cache is computed in passes of its own (${sharing.reason})` };
+  if (model.vocabularySize > vocabularyMax) return { reason: `its vocabulary is above ${vocabularyMax} tokens` };
+  try {
+    const paths = libraryFiles(model.libraries.binsDir);
+    const native = bindSamplers(paths);
+    const graph = bindGraph(paths.ggmlBase);
+    const { reader } = checkedTensorStruct(graph);
+    const { endTokenIds, libraries } = model;
+    const rowsMax = Math.min(options.sequencesMax, outputsMaxOf(options));
+    const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
+    const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
+    const hook = createGraphHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
+    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : asked };
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const asked = 'it was asked for';
+
+/** Why `auto` draws on the host: where it is not known to be faster in the graph. */
+function autoObstacle({ libraries, gpuLayers, shape }: LlamaModel): string | undefined {
+  if (libraries.gpu === 'off') return 'the CPU computes';
+  if (libraries.gpu !== 'cuda') return `${libraries.gpu} computes, with which the graph was not measured`;
+  return gpuLayers >= 0 && gpuLayers <= shape.layerCount ? 'the CPU computes the logits' : undefined;
+}
+
+/** Native sequence ids that may have rows with logits. */
+function seqCountOf(options: ContextOptions): number {
+  return options.layout === 'pooled'
+    ? Math.min(options.cacheSeqCount ?? spareSeq, spareSeq + 1)
+    : nativeSeqMax(options);
+}
+
+export interface OpenRows {
+  readonly context: ContextPointer;
+  readonly options: ContextOptions;
+  readonly limits: KernelLimits;
+  readonly batch: BatchMemory;
+  readonly decode: NativeDecode;
+}
+
+/** The rows of a context that was made with the hook's samplers. */
+export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
+  const { options, limits, batch, decode } = opening;
+  const { batchTokensMax, outputRowsMax, vocabularySize, layout, endTokenIds } = limits;
+  const { native, hook, walks } = draw;
+  return createGraphRows({
+    native,
+    hook,
+    batch,
+    decode,
+    layout,
+    batchTokensMax,
+    vocabularySize,
+    endTokenIds,
+    rowsMax: outputRowsMax,
+    microBatchTokens: Math.min(options.microBatchTokens, batchTokensMax),
+    device: options.model.libraries.gpuDevices[0],
+    passBatch: allocateBatch(batchTokensMax),
+    walks: createWalks({ native, hook, memory: walks, renewGraphs: () => renewGraphs(draw, opening) }),
+  });
+}
+
+/** llama.cpp says what it lays out in many lines from the decoding thread: silence until it has (adapters.ts says why). */
+function renewGraphs({ native }: GraphDraw, { context, options }: OpenRows): () => void {
+  native.llama_set_causal_attn(context, false);
+  native.llama_set_causal_attn(context, true);
+  return options.model.libraries.silence();
+}

@@ -1,0 +1,127 @@
+// Prefixes between the native cache and host memory: which are worth keeping when they make room, and worth copying back.
+// Why by estimated time: a copy costs milliseconds where computing costs seconds on a CPU, but not on every machine.
+// Parked sequences have their own way (preempt.ts): they are counted here, too.
+
+import type { ParkedState } from '../kernel-port.ts';
+import {
+  addHostPrefix,
+  findHostPrefix,
+  type HostMatch,
+  removeHostPrefix,
+  touchHostPrefix,
+  wouldKeep,
+} from '../kv/host-prefixes.ts';
+import type { CacheOp, CacheRequest } from '../kv/types.ts';
+import type { CopyKind } from '../ports.ts';
+import { leaseOf } from './lifecycle.ts';
+import { hasUnscoredPrompt } from './prompt-scores.ts';
+import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
+import type { SchedulerState } from './state.ts';
+
+export type Demotion = Extract<CacheOp, { readonly kind: 'demote' }>;
+
+/** A copy that was made, or could not be: undefined. */
+export interface Copied {
+  readonly copied: ParkedState | undefined;
+  readonly elapsedMs: number;
+}
+
+/** The prefix in host memory that a waiting sequence should begin with; undefined where computing is as good. */
+export function promotionOf(state: SchedulerState, sequence: Sequence): HostMatch<ParkedState> | undefined {
+  const { hostPrefixes, cache } = state;
+  // A prompt that is scored is computed whole.
+  if (hostPrefixes === undefined || hasUnscoredPrompt(sequence)) return undefined;
+  const request = cacheRequest(sequence);
+  const match = findHostPrefix(hostPrefixes, request);
+  if (match === undefined) return undefined;
+  const cachedCount = cache.cachedTokenCount(request);
+  const { bytes } = match.prefix;
+  return computeMs(state, cachedCount, match.count) > state.copyCosts.ms('restore', bytes) ? match : undefined;
+}
+
+/** Gives a sequence that was admitted to be filled its prefix, for the time until the plan is performed. */
+export function planPromotion(state: SchedulerState, sequence: Sequence, match: HostMatch<ParkedState>): void {
+  sequence.filling = match;
+  if (state.hostPrefixes !== undefined) touchHostPrefix(state.hostPrefixes, match.prefix);
+}
+
+/** The copy of a promotion succeeded, or not: then the prefix is of no use, and is forgotten. */
+export function settlePromotion(
+  state: SchedulerState,
+  sequence: Sequence,
+  { ok, elapsedMs }: { readonly ok: boolean; readonly elapsedMs: number },
+): void {
+  const { hostPrefixes } = state;
+  const match = sequence.filling;
+  if (hostPrefixes === undefined || match === undefined) return;
+  const { prefix, count } = match;
+  sequence.filling = undefined;
+  // What goes on from its end will bring it back longer; where it was left before, another may want the rest.
+  const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
+  if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
+  if (!ok) return;
+  const { cachedTokenCount } = leaseOf(sequence);
+  noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: prefix.bytes, ms: elapsedMs });
+  state.cache.commit(leaseOf(sequence), cacheRequest(sequence, count));
+}
+
+/** Whether content that makes room should be copied to host memory first. */
+export function demotionPays(state: SchedulerState, content: CacheRequest): boolean {
+  if (state.hostPrefixes === undefined) return false;
+  const bytes = content.tokenCount * state.options.kvBytesPerToken;
+  if (!wouldKeep(state.hostPrefixes, content, bytes)) return false;
+  const pays = computeMs(state, 0, content.tokenCount) > thereAndBackMs(state, bytes);
+  if (!pays) state.copyCosts.decline();
+  return pays;
+}
+
+export function settleDemotion(state: SchedulerState, demotion: Demotion, { copied, elapsedMs }: Copied): void {
+  if (state.hostPrefixes === undefined || copied === undefined) return;
+  const bytes = copied.bytes.byteLength;
+  noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes, ms: elapsedMs });
+  addHostPrefix(state.hostPrefixes, demotion, { state: copied, bytes });
+}
+
+/** Copies to host memory and back. */
+export function thereAndBackMs({ copyCosts }: SchedulerState, bytes: number): number {
+  return copyCosts.ms('save', bytes) + copyCosts.ms('restore', bytes);
+}
+
+/** What positions [from, to) take to compute; 0 while nobody knows. */
+export function computeMs({ costs }: SchedulerState, from: number, to: number): number {
+  const chunk = { tokens: to - from, depth: (from + to) / 2 };
+  return chunk.tokens <= 0 ? 0 : chunk.tokens * (costs.promptTokenMs(chunk) ?? 0);
+}
+
+/** Counts a copy, and learns from its speed. */
+export function noteCopy(
+  state: SchedulerState,
+  kind: CopyKind,
+  { tokens, bytes, ms }: { readonly tokens: number; readonly bytes: number; readonly ms: number },
+): void {
+  state.copyCosts.observe(kind === 'park' || kind === 'demote' ? 'save' : 'restore', bytes, ms);
+  const totals = state.copies[kind];
+  totals.count += 1;
+  totals.tokenCount += tokens;
+  totals.byteCount += bytes;
+  totals.ms += ms;
+}
+
+/** How long a step's admissions may hold up those that decode, by copies alone. */
+export function copyMsMax(state: SchedulerState): number {
+  const decodeCount = state.running.reduce((count, sequence) => count + (uncomputedCount(sequence) === 1 ? 1 : 0), 0);
+  if (decodeCount === 0) return Number.POSITIVE_INFINITY;
+  if (state.options.itlTargetMs > 0) return state.options.itlTargetMs;
+  return state.costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 }) ?? Number.POSITIVE_INFINITY;
+}
+
+/** What the admissions of a plan so far will copy, in expected milliseconds. O(restores + operations). */
+export function copyMsOf(state: SchedulerState, restores: readonly { readonly sequence: Sequence }[]): number {
+  const { copyCosts, cache, options } = state;
+  const saveMs = copyCosts.ms('save', cache.demotingTokenCount() * options.kvBytesPerToken);
+  return restores.reduce((ms, { sequence }) => ms + copyCosts.ms('restore', bytesToRestore(sequence)), saveMs);
+}
+
+function bytesToRestore({ filling, parked }: Sequence): number {
+  return filling?.prefix.bytes ?? parked?.bytes.byteLength ?? 0;
+}

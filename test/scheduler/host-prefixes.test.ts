@@ -1,0 +1,186 @@
+// Conversations that do not fit the cache at once: their histories go to host memory and come back, and no text shows it.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
+import { createPooledCache } from '../../src/kv/pooled-cache.ts';
+import type { KvCache } from '../../src/kv/types.ts';
+import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { createFakeKernel } from '../fakes/kernel.ts';
+import { type CommandWish, checkRig, expectedAnswer, generateCommand, Journal, type Rig, step } from './driver.ts';
+import { plainOptions } from './pooled-rig.ts';
+
+type Layout = 'pooled' | 'per-sequence';
+
+const blockTokens = 4;
+const contextTokensMax = 32;
+const cellCount = 3 * contextTokensMax;
+const sequencesMax = 3;
+const vocabularySize = 7;
+const kvBytesPerToken = 4;
+
+interface RigWish {
+  readonly layout: Layout;
+  readonly bytesMax: number;
+  /** Milliseconds of a copy. */
+  readonly copyMs?: number;
+  readonly itlTargetMs?: number;
+}
+
+function buildCache(layout: Layout): KvCache {
+  const demoteMinTokens = blockTokens;
+  return layout === 'pooled'
+    ? createPooledCache({ blockCount: cellCount / blockTokens, blockTokens, cacheSeqCount: 8, demoteMinTokens })
+    : createPerSequenceCache({ cacheSeqCount: 3, slabTokens: contextTokensMax, blockTokens, demoteMinTokens });
+}
+
+function buildRig({ layout, bytesMax, copyMs = 0, itlTargetMs = 0 }: RigWish): Rig {
+  const kernel = createFakeKernel({
+    cellCount,
+    cacheSeqCount: layout === 'pooled' ? 8 : 3,
+    vocabularySize,
+    layout,
+    onDecode: (tokenCount) => {
+      rig.nowMs += 1 + tokenCount;
+    },
+  });
+  const slowly =
+    <Given extends unknown[], Answer>(copy: (...given: Given) => Answer) =>
+    (...given: Given): Answer => {
+      rig.nowMs += copyMs;
+      return copy(...given);
+    };
+  const cache = buildCache(layout);
+  const scheduler = createScheduler(
+    {
+      ...plainOptions,
+      sequencesMax,
+      stepTokensMax: 64,
+      contextTokensMax,
+      itlTargetMs,
+      kvBytesPerToken,
+      hostPrefixes: bytesMax === 0 ? undefined : { bytesMax, hashSeed: 1 },
+    },
+    cache,
+  );
+  // The fake counts its steps by a getter, which a spread would freeze.
+  Object.assign(kernel, { park: slowly(kernel.park), fill: slowly(kernel.fill) });
+  const rig: Rig = { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
+  return rig;
+}
+
+async function rest(rig: Rig): Promise<void> {
+  for (let count = 0; rig.scheduler.hasWork(); count++) {
+    if (count > 500) throw new Error('no end in sight: deadlock or livelock');
+    await step(rig);
+    checkRig(rig);
+  }
+}
+
+function say(rig: Rig, id: number, tokens: readonly number[], outputTokensMax = 2): CommandWish {
+  const wish = { ids: [id], tokens, outputTokensMax };
+  rig.scheduler.submit(generateCommand(wish), rig.nowMs);
+  return wish;
+}
+
+/** 24 tokens that begin like no other user's. */
+function historyOf(user: number): number[] {
+  return Array.from({ length: 24 }, (_, at) => (at * (user + 1) + user) % vocabularySize);
+}
+
+const model = { vocabularySize, endTokens: [], contextTokensMax };
+
+describe.each<Layout>(['pooled', 'per-sequence'])('%s', (layout) => {
+  it('gives growing conversations the text they have alone, with histories from host memory', async () => {
+    const turn = fc.record({
+      user: fc.nat(5),
+      said: fc.array(fc.nat(4), { minLength: 1, maxLength: 6 }),
+      steps: fc.nat(3),
+    });
+    let promotedCount = 0;
+    const run = async (bytesMax: number, turns: readonly { user: number; said: number[]; steps: number }[]) => {
+      const rig = buildRig({ layout, bytesMax });
+      const histories = Array.from({ length: 6 }, (_, user) => [user % 5, 1, 2, 3, user % 2]);
+      const pending = new Map<number, { id: number; wish: CommandWish }>();
+      const hear = (user: number) => {
+        const heard = pending.get(user);
+        if (heard === undefined) return;
+        const answer = rig.journal.tokens.get(heard.id) ?? [];
+        expect(answer).toEqual(expectedAnswer(heard.wish, 0, model).tokens);
+        histories[user] = [...heard.wish.tokens, ...answer];
+        pending.delete(user);
+      };
+      for (const [id, { user, said, steps }] of turns.entries()) {
+        if (pending.has(user)) await rest(rig);
+        hear(user);
+        const tokens = [...(histories[user] ?? []), ...said];
+        if (tokens.length + 2 > contextTokensMax) continue;
+        pending.set(user, { id, wish: say(rig, id, tokens) });
+        for (let count = 0; count < steps; count++) await step(rig);
+        checkRig(rig);
+      }
+      await rest(rig);
+      for (const user of [...pending.keys()]) hear(user);
+      const { copies, hostPrefixBytes, blocks } = rig.scheduler.stats();
+      expect(hostPrefixBytes).toBeLessThanOrEqual(bytesMax);
+      expect(blocks.held).toBe(0);
+      promotedCount += copies.promote.count;
+    };
+    const turns = fc.array(turn, { minLength: 20, maxLength: 30 });
+    await fc.assert(fc.asyncProperty(fc.constantFrom(150, 4000), turns, run), { numRuns: 25 });
+    expect(promotedCount).toBeGreaterThan(5);
+  });
+
+  it('computes again what is not kept in host memory', async () => {
+    const computed = new Map<number, number>();
+    for (const bytesMax of [0, 4000]) {
+      const rig = buildRig({ layout, bytesMax });
+      const histories = [0, 1, 2, 3, 4].map(historyOf);
+      for (let round = 0; round < 2; round++) {
+        for (const [user, history] of histories.entries()) {
+          say(rig, 10 * round + user, history);
+          await rest(rig);
+        }
+      }
+      computed.set(bytesMax, rig.scheduler.stats().promptTokenCount);
+    }
+    expect(computed.get(0)).toBe(2 * 5 * 24);
+    expect(computed.get(4000)).toBeLessThan(1.5 * 5 * 24);
+  });
+
+  it('copies nothing where copying takes longer than computing', async () => {
+    const rig = buildRig({ layout, bytesMax: 4000, copyMs: 1000 });
+    for (let id = 0; id < 30; id++) {
+      say(rig, id, historyOf(id % 5));
+      await rest(rig);
+    }
+    const { demote, promote } = rig.scheduler.stats().copies;
+    // The first copies are how it finds out.
+    expect(demote.count).toBeGreaterThan(0);
+    expect(demote.count + promote.count).toBeLessThan(10);
+  });
+});
+
+it('spreads copies over steps while others decode, and not while nobody does', async () => {
+  const histories = [0, 1, 2, 3, 4, 5].map(historyOf);
+  const filledInOneStep = async (decodes: boolean): Promise<number> => {
+    const rig = buildRig({ layout: 'per-sequence', bytesMax: 4000, copyMs: 4, itlTargetMs: 5 });
+    for (const [id, history] of histories.entries()) {
+      say(rig, id, history);
+      await rest(rig);
+    }
+    if (decodes) {
+      say(rig, 100, [6, 6, 6, 6], 20);
+      await step(rig);
+    }
+    const before = rig.scheduler.stats().copies.promote.count;
+    for (const user of [0, 1]) say(rig, 200 + user, histories[user] ?? []);
+    await step(rig);
+    const filled = rig.scheduler.stats().copies.promote.count - before;
+    await rest(rig);
+    expect(rig.scheduler.stats().copies.promote.count - before).toBeGreaterThanOrEqual(2);
+    return filled;
+  };
+  expect(await filledInOneStep(false)).toBe(2);
+  expect(await filledInOneStep(true)).toBe(1);
+});
