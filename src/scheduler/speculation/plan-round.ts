@@ -11,7 +11,7 @@ import { acceptanceRate, chancesAlong, learnFrom, tallyAt } from './acceptance.t
 import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './choose-rows.ts';
 import { trustIn } from './outcomes.ts';
 import { allRows, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
-import { createFollower, isResting, type Speculation } from './speculation.ts';
+import { createFollower, isResting, type Speculation, type Trials } from './speculation.ts';
 import { type Drafter, draftEvidence } from './types.ts';
 
 export interface DraftWish {
@@ -61,7 +61,8 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   if (target === undefined) return [];
   const question = withDrafting(target, drafter);
   const { computes, draftTokensMax } = speculation.options;
-  if (computes !== 'all' && !couldPay(question, draftTokensMax)) return rest(speculation);
+  const grown = { ...question, extraRowsMax: step.decodeCount * allRows(state, step) };
+  if (computes !== 'all' && !couldPay(grown, draftTokensMax)) return rest(speculation);
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
   const asked = candidates.filter(({ isCopied }) => !isCopied);
   const counts = computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked });
@@ -71,8 +72,11 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
     speculation.trials.refusals = 0;
     return wishes;
   }
+  saveForTrials(speculation.trials, question);
+  const rowTrial = tryRows(asked, { drafter, question, grown, trials: speculation.trials });
+  if (rowTrial.length > 0) return rowTrial;
   const sequences = candidates.map(({ sequence }) => sequence);
-  const trial = planTrial(speculation, { drafter, question, sequences });
+  const trial = planTrial(speculation.trials, { drafter, question, sequences });
   return trial.length > 0 ? trial : rest(speculation);
 }
 
@@ -180,6 +184,50 @@ function isWorthReading(sequence: Sequence, { drafter, question }: RoundQuestion
   return drafter.missingCount(sequence) * drafter.costs.readMs(plainMs) < savedMs;
 }
 
+/** Of the step to come, and of those for which the question rested. */
+function saveForTrials(trials: Trials, { plainMs }: Question): void {
+  const share = Math.max(trialShareMax / (1 + trials.inVain / trialsPatience), trialShareMin);
+  const stepCount = Math.min(2 ** trials.refusals, restStepsMax);
+  const savedMs = (trials.savedMs ?? trialStepsFirst * plainMs) + share * stepCount * plainMs;
+  trials.savedMs = Math.min(savedMs, trialStepsMax * plainMs);
+}
+
+/** What was saved suffices for `ms`, and is spent. */
+function spend(trials: Trials, ms: number): boolean {
+  if (ms > (trials.savedMs ?? 0)) return false;
+  trials.savedMs = (trials.savedMs ?? 0) - ms;
+  trials.inVain += 1;
+  return true;
+}
+
+interface RowTrialQuestion extends RoundQuestion {
+  /** With all the rows that there is room for. */
+  readonly grown: Question;
+  readonly trials: Trials;
+}
+
+/**
+ * Guesses for the few rows that may be tried (row-cost.ts), where they do not pay but more of them would: once they were seen, more
+ * may be tried. Lookup needs none of this, for its guesses cost nothing and few of them pay sooner.
+ */
+function tryRows(
+  candidates: readonly Candidate[],
+  { drafter, question, grown, trials }: RowTrialQuestion,
+): readonly DraftWish[] {
+  const { decodeCount, extraRowsMax, plainMs } = question;
+  const rowsEach = Math.floor(extraRowsMax / decodeCount);
+  const counts = chooseRows({ ...grown, candidates }).map((count) => Math.min(count, rowsEach));
+  const wishes = wishesFor(candidates, counts, { drafter, question });
+  if (wishes.length === 0) return [];
+  const guessMs = Math.max(...wishes.map(({ guessCount }) => guessCount)) * question.guessMs;
+  const rowsMs = question.extraMs(wishes.reduce((sum, { guessCount }) => sum + guessCount, 0));
+  const readCount = wishes.reduce(
+    (sum, wish) => sum + Math.min(drafter.missingCount(wish.sequence), wish.readCount),
+    0,
+  );
+  return spend(trials, guessMs + rowsMs + readCount * drafter.costs.readMs(plainMs)) ? wishes : [];
+}
+
 interface TrialQuestion {
   readonly drafter: Drafter;
   readonly question: Question;
@@ -187,24 +235,16 @@ interface TrialQuestion {
 }
 
 /** One sequence to read a little of, where the time saved for it suffices: the one of which least is to be read in vain. */
-function planTrial(speculation: Speculation, { drafter, question, sequences }: TrialQuestion): readonly DraftWish[] {
-  const { plainMs } = question;
-  const { trials } = speculation;
-  const share = Math.max(trialShareMax / (1 + trials.inVain / trialsPatience), trialShareMin);
-  // Of the step to come, and of those for which the question rested.
-  const stepCount = Math.min(2 ** trials.refusals, restStepsMax);
-  const savedMs = (trials.savedMs ?? trialStepsFirst * plainMs) + share * stepCount * plainMs;
-  trials.savedMs = Math.min(savedMs, trialStepsMax * plainMs);
-  const readMs = drafter.costs.readMs(plainMs);
-  const readCount = Math.min(Math.floor(trials.savedMs / readMs), trialTokensMax, drafter.readTokensMax);
+function planTrial(trials: Trials, { drafter, question, sequences }: TrialQuestion): readonly DraftWish[] {
+  const readMs = drafter.costs.readMs(question.plainMs);
+  const savedMs = trials.savedMs ?? 0;
+  const readCount = Math.min(Math.floor(savedMs / readMs), trialTokensMax, drafter.readTokensMax);
   if (readCount < trialTokensMin) return [];
   const missing = new Map(sequences.map((sequence) => [sequence, drafter.missingCount(sequence)]));
   const vain = (sequence: Sequence): number => Math.max((missing.get(sequence) ?? 0) - sequence.generatedCount, 0);
   const [chosen] = sequences
     .filter((sequence) => sequence.generatedCount >= trialTokensMin && (missing.get(sequence) ?? 0) > trialTokensMin)
     .sort((a, b) => vain(a) - vain(b));
-  if (chosen === undefined) return [];
-  trials.savedMs -= readCount * readMs;
-  trials.inVain += 1;
+  if (chosen === undefined || !spend(trials, readCount * readMs)) return [];
   return [{ sequence: chosen, guessCount: 0, readCount, isTrial: true }];
 }

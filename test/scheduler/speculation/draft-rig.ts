@@ -18,6 +18,8 @@ export interface DraftRigOptions {
   readonly rowMs?: number;
   /** Milliseconds of a call of the draft model, and of each of its rows; undefined: none guesses. */
   readonly draft?: { readonly callMs: number; readonly rowMs: number } | undefined;
+  /** What the draft model is thought to cost before it was measured. */
+  readonly costShare?: number;
   readonly cellCount?: number;
   readonly cacheSeqCount?: number;
   readonly vocabularySize?: number;
@@ -142,7 +144,7 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
         });
       },
     },
-    costs: createDraftCosts(0.1),
+    costs: createDraftCosts(options.costShare ?? 0.1),
     contextTokensMax: 1000,
     vocabularySize,
     endTokenIds: [],

@@ -83,6 +83,13 @@ describe('a draft model', () => {
     }
   });
 
+  it('is found out to be of use where few rows do not pay', async () => {
+    // Two guesses of each: 30 ms worth of tokens in 10 + 5 + 8 x 0.95 + 2 x 2.5 by what is thought at first, and more may not be tried.
+    const commands = commandsFor(4, { promptTokens: 48, outputTokensMax: 200 });
+    const { gain } = await compare({ commands, draft: cheap, rowMs: 0.95, costShare: 0.25 });
+    expect(gain).toBeGreaterThan(1.3);
+  });
+
   it('is found out to be of use after it was not', async () => {
     const commands = commandsFor(1, { outputTokensMax: 600 });
     const misguess = (row: SampleRow, token: number) => (row.tokenCount < 200 ? (token + 1) % 50 : token);
