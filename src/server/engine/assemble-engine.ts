@@ -25,7 +25,7 @@ import { createLookupProposer } from '../../scheduler/speculation/lookup-propose
 import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
-import { keptRowsOf, measureKept } from './measure-kept.ts';
+import { keptRowsOf, keptText, measureKept } from './measure-kept.ts';
 import { openLane } from './open-lane.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
 
@@ -121,6 +121,7 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
+  ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutReason})`);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
@@ -199,8 +200,7 @@ async function keptRowsFor({ gpu }: Libraries, kernel: Kernel, ports: AssemblyPo
   const costs = await measureKept({ kernel, now: () => performance.now() });
   if (costs === undefined) return undefined;
   const keptRows = keptRowsOf(costs);
-  const [promptRowMs, cellUs] = [costs.promptRowMs.toPrecision(3), (1000 * costs.cellMs).toPrecision(3)];
-  const why = `a cell in use costs each row ${cellUs} us, computing it again ${promptRowMs} ms`;
+  const why = keptText(costs, kernel.limits.cellCount);
   ports.log('info', `prefixes are kept for ${formatCount(keptRows)} rows after their last use: ${why}`);
   return keptRows;
 }
@@ -263,6 +263,7 @@ function describe(parts: Parts): EngineCapacity {
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
+    kvLayoutReason: sizes.layoutReason,
     drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,

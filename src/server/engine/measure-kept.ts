@@ -7,6 +7,10 @@ import { type CacheSeqId, cacheSeqId } from '../../ids.ts';
 import type { Kernel } from '../../kernel-port.ts';
 
 export interface KeptCosts {
+  /** Of the step measured, each of whose rows begins a sequence. */
+  readonly rowCount: number;
+  /** That step where the pool holds nothing else. */
+  readonly quietMs: number;
   /** To compute one row of a prompt. */
   readonly promptRowMs: number;
   /** What one cell more in the pool costs a row that does not look at it. */
@@ -22,11 +26,19 @@ const promptTokensMax = 32;
 const stepRowsMax = 16;
 /** Enough that reading their mask shows beside the weights. */
 const cellsMax = 4096;
-const repeatsMax = 5;
-/** The first of a kind may lay out its graph. */
-const repeatsMin = 2;
-/** No further step is repeated once so many milliseconds were spent on it. */
-const repeatsMs = 400;
+/**
+ * Whether a step was repeated often enough: a quick one for 60 ms, so that one undisturbed run is among them; one of a large
+ * model twice, because the first of its kind may lay out its graph.
+ */
+function isEnough(repeatCount: number, spentMs: number): boolean {
+  return repeatCount >= 64 || (repeatCount >= 4 && spentMs > 60) || (repeatCount >= 2 && spentMs > 1000);
+}
+
+/**
+ * Less than this was only ever measured on a machine busy with something else (10,000 rows on a quiet one, and the more the
+ * larger the model): keeping a prefix for too long costs less than computing all of them again and again.
+ */
+const keptRowsMin = 4096;
 /** A difference of two steps that is a smaller share of them is no measurement. */
 const shareMin = 0.02;
 
@@ -55,15 +67,30 @@ export async function measureKept(measuring: KeptMeasuring): Promise<KeptCosts |
     const fullMs = await leastMs(measuring, rows);
     if (fullMs - quietMs < shareMin * fullMs) return undefined;
     const cellMs = (fullMs - quietMs) / (rowCount * copyCount * promptTokens);
-    return { promptRowMs: promptMs / promptTokens, cellMs };
+    return { rowCount, quietMs, promptRowMs: promptMs / promptTokens, cellMs };
   } finally {
     for (const seq of range(rowCount + copyCount)) kernel.truncate(seq, 0);
   }
 }
 
-/** Rows after which a cell has cost as much as its row did. */
-export function keptRowsOf({ promptRowMs, cellMs }: KeptCosts): number {
-  return Math.max(1, Math.round(promptRowMs / cellMs));
+/** Rows after which a cell has cost as much as computing it again. */
+export function keptRowsOf({ promptRowMs, cellMs }: Pick<KeptCosts, 'promptRowMs' | 'cellMs'>): number {
+  return Math.max(keptRowsMin, Math.round(promptRowMs / cellMs));
+}
+
+/** The step measured beside `cellCount` cells that its rows do not look at; with slabs it would take `quietMs`. */
+function stepMsBeside(cellCount: number, { quietMs, rowCount, cellMs }: KeptCosts): number {
+  return quietMs + rowCount * cellCount * cellMs;
+}
+
+/** What was measured, and what it makes of a step in a pool of `cellCount` cells. */
+export function keptText(costs: KeptCosts, cellCount: number): string {
+  const short = (value: number) => value.toPrecision(3);
+  const fullMs = stepMsBeside(cellCount, costs);
+  return (
+    `a cell in use costs each row ${short(1000 * costs.cellMs)} us, computing it again ${short(costs.promptRowMs)} ms; ` +
+    `a step of ${costs.rowCount} rows takes ${short(costs.quietMs)} ms, as with slabs, and ${short(fullMs)} ms in a full pool`
+  );
 }
 
 interface ProbeStep {
@@ -76,7 +103,7 @@ interface ProbeStep {
 async function leastMs({ kernel, now }: KeptMeasuring, step: ProbeStep): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   const from = now();
-  for (let repeat = 0; repeat < repeatsMax && (repeat < repeatsMin || now() - from < repeatsMs); repeat++) {
+  for (let repeatCount = 0; !isEnough(repeatCount, now() - from); repeatCount++) {
     const started = now();
     await run(kernel, step);
     least = Math.min(least, now() - started);

@@ -1,7 +1,7 @@
 // The probe of kept cells on a kernel whose clock is known.
 
 import { describe, expect, it } from 'vitest';
-import { keptRowsOf, measureKept } from '../../../src/server/engine/measure-kept.ts';
+import { keptRowsOf, keptText, measureKept } from '../../../src/server/engine/measure-kept.ts';
 import { createFakeKernel } from '../../fakes/kernel.ts';
 
 const passMs = 6;
@@ -31,6 +31,11 @@ describe('what a kept cell costs', () => {
     expect(costs?.promptRowMs).toBeCloseTo(promptRowMs + passMs / 32, 9);
     expect(costs && keptRowsOf(costs)).toBe(Math.round((promptRowMs + passMs / 32) / 0.00016));
     expect(machine.kernel.usedCells()).toBe(0);
+    expect(costs && keptText(costs, 8192)).toBe(
+      'a cell in use costs each row 0.160 us, computing it again 1.79 ms; ' +
+        'a step of 16 rows takes 31.6 ms, as with slabs, and 52.6 ms in a full pool',
+    );
+    expect(keptRowsOf({ promptRowMs: 1, cellMs: 0.01 })).toBe(4096);
   });
 
   it('is not known where nothing shows, or where the pool has no room to look', async () => {
