@@ -192,7 +192,7 @@ function probeCells({ stepTokensMax, sequencesMax }: EngineConfiguration): numbe
 }
 
 /**
- * In order of preference. Slabs compute faster in every load that was measured, shared prefixes included
+ * In order of preference. Slabs were faster in every load measured on a CPU, shared prefixes included
  * (docs/decisions/2026-11-26-kept-prefixes.md), so `auto` takes them where memory allows each sequence its full context;
  * else the pool, which lets any sequence use all there is. Models that share no prefixes gain nothing from a pool.
  */
