@@ -27,14 +27,6 @@ const stepRowsMax = 16;
 /** Enough that reading their mask shows beside the weights. */
 const cellsMax = 4096;
 /**
- * Whether a step was repeated often enough: a quick one for 60 ms, so that one undisturbed run is among them; one of a large
- * model twice, because the first of its kind may lay out its graph.
- */
-function isEnough(repeatCount: number, spentMs: number): boolean {
-  return repeatCount >= 64 || (repeatCount >= 4 && spentMs > 60) || (repeatCount >= 2 && spentMs > 1000);
-}
-
-/**
  * Less than this was only ever measured on a machine busy with something else (10,000 rows on a quiet one, and the more the
  * larger the model): keeping a prefix for too long costs less than computing all of them again and again.
  */
@@ -97,6 +89,14 @@ interface ProbeStep {
   readonly rowCount: number;
   /** One id takes all rows, or each takes one. */
   readonly seqs: readonly CacheSeqId[];
+}
+
+/**
+ * Whether a step was repeated often enough: a quick one for 60 ms, so that one undisturbed run is among them; one of a large
+ * model twice, because the first of its kind may lay out its graph.
+ */
+function isEnough(repeatCount: number, spentMs: number): boolean {
+  return repeatCount >= 64 || (repeatCount >= 4 && spentMs > 60) || (repeatCount >= 2 && spentMs > 1000);
 }
 
 /** The least of several runs of a step whose sequences begin with it. */
