@@ -3,6 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import type { EngineCapacity } from '../../capacity-port.ts';
+import { formatCount } from '../../format.ts';
 import { createMasks } from '../../grammar/create-masks.ts';
 import type { SequenceMasks } from '../../grammar-port.ts';
 import { tokenId } from '../../ids.ts';
@@ -24,6 +25,7 @@ import { createLookupProposer } from '../../scheduler/speculation/lookup-propose
 import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { keptRowsOf, keptText, measureKept } from './measure-kept.ts';
 import { openLane } from './open-lane.ts';
 import { planSizes, type Sizes } from './plan-sizes.ts';
 
@@ -55,7 +57,7 @@ export async function assembleEngine(
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
-  const cache = createCache(configuration, kernel, sizes);
+  const cache = createCache(configuration, kernel, { sizes, keptRowsMax: await keptRowsFor(libraries, kernel, ports) });
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
@@ -119,6 +121,7 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
+  ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutReason})`);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
@@ -187,7 +190,27 @@ function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLi
   return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
 }
 
-function createCache(configuration: EngineConfiguration, kernel: Kernel, sizes: Sizes): KvCache {
+/**
+ * How long the pool keeps a prefix that nobody uses; undefined: as long as there is room. Measured on a CPU alone, whose rows
+ * pay for every cell in use; asked at each start, for a second, because it is the processor of now that counts.
+ */
+async function keptRowsFor({ gpu }: Libraries, kernel: Kernel, ports: AssemblyPorts): Promise<number | undefined> {
+  const { layout, sharesPrefixes } = kernel.limits;
+  if (gpu !== 'off' || layout !== 'pooled' || !sharesPrefixes) return undefined;
+  const costs = await measureKept({ kernel, now: () => performance.now() });
+  if (costs === undefined) return undefined;
+  const keptRows = keptRowsOf(costs);
+  const why = keptText(costs, kernel.limits.cellCount);
+  ports.log('info', `prefixes are kept for ${formatCount(keptRows)} rows after their last use: ${why}`);
+  return keptRows;
+}
+
+interface CacheSizes {
+  readonly sizes: Sizes;
+  readonly keptRowsMax: number | undefined;
+}
+
+function createCache(configuration: EngineConfiguration, kernel: Kernel, { sizes, keptRowsMax }: CacheSizes): KvCache {
   const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
   const { blockTokens } = sizes;
   const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
@@ -201,7 +224,14 @@ function createCache(configuration: EngineConfiguration, kernel: Kernel, sizes: 
   }
   const blockCount = Math.floor(cellCount / blockTokens);
   return sharesPrefixes
-    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32), demoteMinTokens })
+    ? createPooledCache({
+        blockCount,
+        blockTokens,
+        cacheSeqCount,
+        keptRowsMax,
+        hashSeed: randomInt(2 ** 32),
+        demoteMinTokens,
+      })
     : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
 }
 
@@ -233,6 +263,7 @@ function describe(parts: Parts): EngineCapacity {
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
+    kvLayoutReason: sizes.layoutReason,
     drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,
