@@ -17,6 +17,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'whether speculative decoding leaves texts as they are',
       run: async (argv) => (await import('./identity/command.ts')).identityCommand(argv),
     },
+    speculation: {
+      meaning: 'what guesses save: CPU time for each token, with guesses and without',
+      run: async (argv) => (await import('./speculation/command.ts')).speculationCommand(argv),
+    },
     turns: {
       meaning: 'what guesses bring or cost: with and without, by turns in one process',
       run: async (argv) => (await import('./turns/command.ts')).turnsCommand(argv),

@@ -140,6 +140,8 @@ export interface SequenceTimings {
 export interface EngineStats extends SchedulerStats, Omit<GrammarStats, 'preparingCount'> {
   /** Of `waitingCount`: those that wait for their grammar to be compiled, or ask ahead for it. */
   readonly deferredCount: number;
+  /** Milliseconds that a draft model computed since the engine started. */
+  readonly draftMs: number;
 }
 
 export interface SchedulerStats {
@@ -175,6 +177,14 @@ export interface SchedulerStats {
   readonly acceptedTokenCount: number;
   /** Accepted tokens by their place in the guess; empty where nothing is guessed. */
   readonly acceptedByPosition: readonly number[];
+  /** The same tokens by who guessed them: `lookup`, `draft`; those that guessed nothing are left out. */
+  readonly draftsBy: readonly ProposerCounts[];
+}
+
+export interface ProposerCounts {
+  readonly proposer: string;
+  readonly draftTokenCount: number;
+  readonly acceptedTokenCount: number;
 }
 
 /** Why keys and values are copied between the native cache and host memory: a preempted sequence's, or a prefix's. */

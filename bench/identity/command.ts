@@ -10,6 +10,7 @@ import { measureIdentity } from './measure.ts';
 const flags = {
   requests: countFlag(1000, { min: 1, max: 100_000 }, 'requests of each run'),
   threads: countFlag(1, { min: 1, max: 256 }, 'threads of the kernels'),
+  draft: textFlag('', 'a draft model that guesses; empty guesses by lookup'),
   name: textFlag('speculation-identity', 'of the results file'),
   resultsDirectory: textFlag('bench/results', 'where results are kept'),
 };
@@ -23,12 +24,13 @@ const combinations = [
 export async function identityCommand(argv: readonly string[]): Promise<number> {
   const start = startCommand({ title: 'octet bench identity: texts with guesses against texts without', flags }, argv);
   if (start.kind === 'ended') return start.status;
-  const { requests, threads, ...place } = start.flags;
+  const { requests, threads, draft, ...place } = start.flags;
+  const draftPath = draft === '' ? undefined : draft;
   const circumstances = describeCircumstances(['identity', ...argv]);
   const runs = [];
   for (const [drawing, layout] of combinations) {
     const modelPath = join(packageRoot(), 'models/octet-demo-f16.gguf');
-    const run = await measureIdentity({ modelPath, requestCount: requests, drawing, layout, threads });
+    const run = await measureIdentity({ modelPath, requestCount: requests, drawing, layout, threads, draftPath });
     const far = run.partings.filter(({ isNearTie }) => !isNearTie).length + run.otherFaults.length;
     console.log(
       `${drawing}, ${layout}: ${run.sameCount} of ${requests} texts the same, ${run.partings.length} part, ${far} of them not at a near tie; ` +

@@ -19,6 +19,8 @@ export interface IdentityWish {
   readonly drawing: Drawing;
   readonly layout: KvLayout;
   readonly threads: number;
+  /** A draft model's file; undefined guesses by lookup. */
+  readonly draftPath?: string | undefined;
 }
 
 export interface Identity {
@@ -45,12 +47,7 @@ export async function measureIdentity(wish: IdentityWish): Promise<Identity> {
     identityRequest(index, wish.drawing, tokenizer),
   );
   const plain = await runOnce(wish, requests, undefined);
-  const guessing = await runOnce(wish, requests, {
-    draftTokensMax: 4,
-    matchTokensMin: 2,
-    windowTokens: 4096,
-    computes: 'all',
-  });
+  const guessing = await runOnce(wish, requests, guessesOf(wish));
   const kernel = await createKernel({
     model,
     layout: 'pooled',
@@ -91,11 +88,19 @@ export async function measureIdentity(wish: IdentityWish): Promise<Identity> {
 
 type Speculation = Parameters<typeof assembleEngine>[0]['speculation'];
 
+function guessesOf({ draftPath, threads }: IdentityWish): Speculation {
+  const all = { draftTokensMax: 4, computes: 'all' } as const;
+  return draftPath === undefined
+    ? { ...all, lookup: { matchTokensMin: 2, windowTokens: 4096 } }
+    : { ...all, draft: { modelPath: draftPath, threads, cacheTokens: 0 } };
+}
+
 async function runOnce(
   { modelPath, layout, threads }: IdentityWish,
   requests: readonly IdentityRequest[],
   speculation: Speculation,
 ): Promise<IdentityRun> {
+  const clock = { nowMs: 0 };
   const parts = await assembleEngine(
     {
       ...plainEngine,
@@ -107,10 +112,10 @@ async function runOnce(
       sequencesMax,
       speculation,
     },
-    { log: () => undefined, onProgress: () => undefined },
+    { log: () => undefined, onProgress: () => undefined, now: () => clock.nowMs },
   );
   try {
-    return await runRequests(parts, requests);
+    return await runRequests(parts, requests, clock);
   } finally {
     parts.dispose();
   }

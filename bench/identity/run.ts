@@ -1,6 +1,6 @@
 // Runs requests through the engine that serves, in this process, and keeps their tokens.
-// Why its clock counts rows and not time: what is planned then is the same on every machine. How long anything takes is not
-// the question here.
+// Why its clock counts rows and not time: what is planned then is the same on every machine. What a draft model computes takes
+// no time by it. How long anything takes is not the question here.
 
 import { sequenceId } from '../../src/ids.ts';
 import type { EngineStats, SequenceEvent } from '../../src/ports.ts';
@@ -24,13 +24,21 @@ export interface IdentityRun {
 const stepMs = 1;
 const rowMs = 0.02;
 
+/** A clock that is moved by what is computed. */
+export interface CountingClock {
+  nowMs: number;
+}
+
 /** Runs all requests at once; throws when one fails or a law of the scheduler is broken. */
-export async function runRequests(parts: AssembledEngine, requests: readonly IdentityRequest[]): Promise<IdentityRun> {
+export async function runRequests(
+  parts: AssembledEngine,
+  requests: readonly IdentityRequest[],
+  clock: CountingClock,
+): Promise<IdentityRun> {
   const answers = requests.map((): IdentityAnswer => ({ tokens: [], logprobs: [], end: '' }));
   const faults: string[] = [];
   let openCount = requests.length;
   let stats: EngineStats | undefined;
-  let nowMs = 0;
   const { kernel } = parts;
   const take = (event: SequenceEvent): void => {
     const answer = answers[event.sequenceId - 1];
@@ -50,11 +58,11 @@ export async function runRequests(parts: AssembledEngine, requests: readonly Ide
     kernel: {
       ...kernel,
       decode(rowCount) {
-        nowMs += stepMs + rowMs * rowCount;
+        clock.nowMs += stepMs + rowMs * rowCount;
         return kernel.decode(rowCount);
       },
     },
-    now: () => nowMs,
+    now: () => clock.nowMs,
     post(report) {
       stats = report.stats;
       report.events.forEach(take);
@@ -63,7 +71,9 @@ export async function runRequests(parts: AssembledEngine, requests: readonly Ide
   });
   for (const [index, request] of requests.entries()) loop.accept(commandOf(request, index + 1));
   await loop.run();
-  faults.push(...parts.scheduler.check());
+  parts.drafts?.sweep();
+  faults.push(...parts.scheduler.check(), ...(parts.drafts?.check() ?? []));
+  if ((parts.drafts?.heldCount() ?? 0) > 0) faults.push('the draft model holds what nobody needs');
   if (faults.length > 0) throw new Error(faults.join('; '));
   return { answers, stats };
 }

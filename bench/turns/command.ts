@@ -36,7 +36,8 @@ export async function turnsCommand(argv: readonly string[]): Promise<number> {
   const outcome = await measureByTurns({
     ...wish,
     modelPath: model || join(packageRoot(), 'models/octet-demo-f16.gguf'),
-    speculation: guesses === 'off' ? undefined : { draftTokensMax, matchTokensMin: 2, windowTokens: 32_768 },
+    speculation:
+      guesses === 'off' ? undefined : { draftTokensMax, lookup: { matchTokensMin: 2, windowTokens: 32_768 } },
   });
   console.log(describe(outcome));
   if (noResults) return 0;

@@ -27,8 +27,8 @@ export interface CapacityRequest {
   readonly computeBytesPerCell: number;
   /** Memory that weights, compute buffers and KV together may take; undefined when the device does not tell. */
   readonly availableBytes: number | undefined;
-  /** What else takes its share beside them. */
-  readonly reserved?: CapacityRow | undefined;
+  /** What else takes its share beside them; undefined means nothing. */
+  readonly reserved?: readonly CapacityRow[] | undefined;
   readonly layout: KvLayout;
   readonly blockTokens: number;
   /** Sequences that run at once; in the per-sequence layout each of them has a slab. */
@@ -159,8 +159,8 @@ function leftBytes(request: CapacityRequest): number {
 }
 
 /** What is there whatever the size of the cache. */
-function fixedBytes({ weightBytes, adapters, reserved }: CapacityRequest): number {
-  return weightBytes + (adapters?.bytes ?? 0) + (reserved?.bytes ?? 0);
+function fixedBytes({ weightBytes, adapters, reserved = [] }: CapacityRequest): number {
+  return weightBytes + (adapters?.bytes ?? 0) + reserved.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function tableRows(
@@ -177,7 +177,7 @@ function tableRows(
     ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes, detail: adapters.names.join(', ') }]),
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
-    ...(request.reserved === undefined ? [] : [request.reserved]),
+    ...(request.reserved ?? []),
   ];
 }
 
@@ -198,14 +198,11 @@ function refuseTooLittle(request: CapacityRequest): CapacityPlan {
 
 /** "weights 7.9 GiB + compute 0.5 GiB + KV 4.0 GiB = 12.4 GiB > 8.0 GiB available; ..." */
 function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan {
-  const { weightBytes, adapters, types, reserved, availableBytes = 0 } = request;
+  const { weightBytes, adapters, types, reserved = [], availableBytes = 0 } = request;
   const kvBytes = cellCount * cellBytes(request);
   const computeBytes = computeBytesOf(request, cellCount);
   const sum = fixedBytes(request) + computeBytes + kvBytes;
-  const beside = [
-    ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes }]),
-    ...(reserved === undefined ? [] : [reserved]),
-  ]
+  const beside = [...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes }]), ...reserved]
     .map(({ part, bytes }) => ` + ${part} ${formatBytes(bytes)}`)
     .join('');
   const arithmetic =

@@ -117,8 +117,8 @@ function chunkDraws({ sequence, draft }: PlannedChunk, lastRow: number): SampleR
   return Array.from({ length: guessCount + 1 }, (_, ahead) => sampleRow(sequence, lastRow - guessCount + ahead, ahead));
 }
 
-/** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens. */
-function sampleRow(sequence: Sequence, batchIndex: number, ahead: number): SampleRow {
+/** The row of the token after the sequence's own and `ahead` guesses, which lie behind its tokens; negative: one of its own. */
+export function sampleRow(sequence: Sequence, batchIndex: number, ahead: number): SampleRow {
   const { command } = sequence;
   const generatedCount = sequence.generatedCount + ahead;
   const mayEnd = generatedCount >= (command.outputTokensMin ?? 0);

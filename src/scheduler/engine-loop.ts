@@ -1,8 +1,8 @@
 // The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
 // Why events are posted after the next decode was submitted: the kernels then never wait for the server process. But a step
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
-// This file and the two lanes beside it (grammar-gate.ts, embedding-lane.ts) are the folder's asynchronous ones; they still know
-// the kernel and the clock as arguments alone.
+// This file and the lanes beside it (grammar-gate.ts, embedding-lane.ts, speculation/draft-lane.ts) are the folder's asynchronous
+// ones; they still know the kernel and the clock as arguments alone.
 
 import { assertNever } from '../assert.ts';
 import type { EmbeddingCommand } from '../embedding-port.ts';
@@ -14,6 +14,7 @@ import { engineStats } from './engine-stats.ts';
 import { createGrammarGate } from './grammar-gate.ts';
 import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
+import type { DraftLane } from './speculation/draft-lane.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
 import type { StepPlan } from './step-plan.ts';
 
@@ -22,6 +23,8 @@ export interface EngineLoopPorts extends PerformPorts {
   readonly masks?: SequenceMasks | undefined;
   /** Undefined where no vectors are made. */
   readonly embeddings?: EmbeddingLane | undefined;
+  /** Undefined where no draft model guesses. */
+  readonly drafts?: DraftLane | undefined;
   /** Sends what happened since the last call. */
   readonly post: (report: StepReport) => void;
   /** A law of scheduler or cache was found broken while idle. */
@@ -74,7 +77,8 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     // Planning may have failed a sequence: then there is more to plan before resting.
     if (scheduler.hasWork()) return;
     performOps(ports);
-    const faults = scheduler.check();
+    ports.drafts?.sweep();
+    const faults = [...scheduler.check(), ...(ports.drafts?.check() ?? [])];
     if (faults.length > 0) ports.onFault(faults);
     await wake.wait();
   }
@@ -108,6 +112,16 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     };
   }
 
+  /** Before a step is planned: what the draft model guesses must be there by then. News are posted while it computes. */
+  async function draft(drafts: DraftLane): Promise<void> {
+    const wishes = scheduler.planDraftRound();
+    if (wishes.length === 0) return;
+    stepStartedMs = now();
+    const computing = drafts.compute(wishes);
+    post();
+    scheduler.tried(await computing);
+  }
+
   /** One pass between two steps, no longer than the step before it while sequences wait for the next. */
   async function embed(lane: EmbeddingLane): Promise<void> {
     stepStartedMs = now();
@@ -136,6 +150,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     },
     async run() {
       while (!stopped) {
+        if (ports.drafts !== undefined) await draft(ports.drafts);
         const plan = scheduler.plan(now());
         if (plan !== undefined) await step(plan);
         else if (!embeddings?.hasWork()) await rest();

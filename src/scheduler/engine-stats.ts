@@ -1,4 +1,4 @@
-// What the engine reports after each step: the scheduler's numbers, and those of sequences that wait for their grammar.
+// What the engine reports after each step: the scheduler's numbers, those of sequences that wait for their grammar, and a draft model's.
 // Why field by field: spread into a new object that has more fields, these few numbers cost 5 KB of garbage a step, as much
 // as ten tokens; the type holds the list complete.
 
@@ -6,6 +6,7 @@ import type { GrammarStats, SequenceMasks } from '../grammar-port.ts';
 import type { EngineStats } from '../ports.ts';
 import type { GrammarGate } from './grammar-gate.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { DraftLane } from './speculation/draft-lane.ts';
 
 const noGrammars: GrammarStats = {
   preparingCount: 0,
@@ -18,9 +19,10 @@ const noGrammars: GrammarStats = {
 export interface StatsParts {
   readonly scheduler: Scheduler;
   readonly masks?: SequenceMasks | undefined;
+  readonly drafts?: DraftLane | undefined;
 }
 
-export function engineStats({ scheduler, masks }: StatsParts, gate: GrammarGate): EngineStats {
+export function engineStats({ scheduler, masks, drafts }: StatsParts, gate: GrammarGate): EngineStats {
   const stats = scheduler.stats();
   const grammars = masks?.stats() ?? noGrammars;
   const gated = gate.waiting();
@@ -52,6 +54,8 @@ export function engineStats({ scheduler, masks }: StatsParts, gate: GrammarGate)
     draftTokenCount: stats.draftTokenCount,
     acceptedTokenCount: stats.acceptedTokenCount,
     acceptedByPosition: stats.acceptedByPosition,
+    draftsBy: stats.draftsBy,
+    draftMs: drafts?.spentMs() ?? 0,
     grammarCount: grammars.grammarCount,
     grammarHitCount: grammars.grammarHitCount,
     grammarMissCount: grammars.grammarMissCount,

@@ -68,7 +68,7 @@ function preemptInto(state: SchedulerState, parks: Park[], victim: Sequence): vo
 }
 
 /** Whose turn it is among running sequences; where nothing runs, the first in line decides. */
-function adapterOfStep({ running, queue, turns }: SchedulerState): AdapterName {
+export function adapterOfStep({ running, queue, turns }: SchedulerState): AdapterName {
   if (running.length > 0)
     return nextAdapter(
       turns,

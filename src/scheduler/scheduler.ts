@@ -28,6 +28,8 @@ import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
 import { planDrafts } from './speculation/plan-drafts.ts';
+import { type DraftWish, noteTrials, planDraftRound, type Trial } from './speculation/plan-round.ts';
+import { sumTotals } from './speculation/speculation.ts';
 import { type AdapterCount, createSchedulerState, type SchedulerOptions, type SchedulerState } from './state.ts';
 import { removeChunk, type StepPlan } from './step-plan.ts';
 
@@ -36,6 +38,10 @@ export interface Scheduler {
   submit(command: GenerateCommand, nowMs: number): void;
   /** Ends a sequence at once, wherever it is; no event. Unknown ids are ignored. */
   cancel(id: SequenceId, reason: CancelReason): void;
+  /** What a draft model should compute before the next plan; empty where there is none or where it would not pay. */
+  planDraftRound(): readonly DraftWish[];
+  /** What the round's trials came to. */
+  tried(trials: readonly Trial[]): void;
   plan(nowMs: number): StepPlan | undefined;
   /** A park of the plan was performed (or could not be: undefined). */
   parked(park: Park, state: ParkedState | undefined, elapsedMs: number): void;
@@ -76,6 +82,8 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       const sequence = state.sequences.get(id);
       if (sequence !== undefined) drop(state, sequence, reason);
     },
+    planDraftRound: () => planDraftRound(state),
+    tried: (trials) => noteTrials(state, trials),
     plan(nowMs) {
       expire(state, nowMs);
       const plan = planStep(state, nowMs);
@@ -163,6 +171,7 @@ function settleRestore(
 
 function statsOf(state: SchedulerState): SchedulerStats {
   const cache = state.cache.stats();
+  const guesses = sumTotals(state.speculation);
   return {
     runningCount: state.running.length,
     waitingCount: state.sequences.size - state.running.length,
@@ -185,10 +194,11 @@ function statsOf(state: SchedulerState): SchedulerStats {
     stepFailureCount: state.totals.stepFailures,
     adaptersRunning: adaptersWith(state, ({ running }) => running > 0),
     adaptersWaiting: adaptersWith(state, ({ waiting }) => waiting > 0),
-    draftCount: state.speculation?.totals.draftCount ?? 0,
-    draftTokenCount: state.speculation?.totals.draftTokenCount ?? 0,
-    acceptedTokenCount: state.speculation?.totals.acceptedTokenCount ?? 0,
-    acceptedByPosition: [...(state.speculation?.totals.acceptedByPosition ?? [])],
+    draftCount: guesses.draftCount,
+    draftTokenCount: guesses.draftTokenCount,
+    acceptedTokenCount: guesses.acceptedTokenCount,
+    acceptedByPosition: guesses.acceptedByPosition,
+    draftsBy: guesses.draftsBy,
   };
 }
 

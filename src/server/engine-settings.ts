@@ -13,6 +13,8 @@ import type { Settings } from './settings-schema.ts';
 export interface ServedFile {
   readonly modelPath: string;
   readonly adapters: readonly EngineAdapter[];
+  /** The draft model's file; undefined where none guesses. */
+  readonly draftPath: string | undefined;
   readonly precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;
@@ -20,7 +22,7 @@ export interface ServedFile {
 
 export function engineConfiguration(
   settings: Settings,
-  { modelPath, adapters, precision, isEncoder }: ServedFile,
+  { modelPath, adapters, draftPath, precision, isEncoder }: ServedFile,
 ): EngineConfiguration {
   return {
     modelPath,
@@ -49,7 +51,7 @@ export function engineConfiguration(
     grammarTimeoutMs: settings.grammarTimeoutMs,
     embedding: embeddingWish(settings),
     isEncoder,
-    speculation: speculationOf(settings),
+    speculation: speculationOf(settings, draftPath),
     nice: settings.engineNice,
   };
 }
@@ -58,11 +60,16 @@ function embeddingWish({ pooling, embeddingTokens }: Settings): EmbeddingWish | 
   return pooling === 'off' ? undefined : { pooling, inputTokensMax: embeddingTokens };
 }
 
-function speculationOf(settings: Settings): SpeculationConfiguration | undefined {
-  if (settings.speculative === 'off') return undefined;
+function speculationOf(settings: Settings, draftPath: string | undefined): SpeculationConfiguration | undefined {
+  const { speculative, lookupTokensMin, lookupWindow, draftThreads, draftCacheTokens } = settings;
+  if (speculative === 'off') return undefined;
+  const looksUp = speculative !== 'draft';
   return {
     draftTokensMax: settings.speculativeTokens,
-    matchTokensMin: settings.lookupTokensMin,
-    windowTokens: settings.lookupWindow,
+    lookup: looksUp ? { matchTokensMin: lookupTokensMin, windowTokens: lookupWindow } : undefined,
+    draft:
+      draftPath === undefined
+        ? undefined
+        : { modelPath: draftPath, threads: draftThreads, cacheTokens: draftCacheTokens },
   };
 }

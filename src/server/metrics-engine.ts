@@ -2,7 +2,7 @@
 // Why totals of ended engines are kept apart: an engine's own totals start at zero after a restart, a counter must not.
 
 import type { EngineCapacity } from '../capacity-port.ts';
-import type { CopyKind, CopyTotals, EngineStats } from '../ports.ts';
+import type { CopyKind, CopyTotals, EngineStats, ProposerCounts } from '../ports.ts';
 import { createRateWindow } from './metrics-rate.ts';
 import { one, type Sample, type Source } from './metrics-series.ts';
 
@@ -24,6 +24,7 @@ const engineCounters = [
   'draftCount',
   'draftTokenCount',
   'acceptedTokenCount',
+  'draftMs',
 ] as const satisfies readonly (keyof EngineStats)[];
 export type EngineCounter = (typeof engineCounters)[number];
 
@@ -36,6 +37,7 @@ export type EngineRecord = ReturnType<typeof createEngineRecord>;
 
 export function createEngineRecord() {
   const pastAcceptedByPosition: number[] = [];
+  const pastDraftsBy: readonly ProposerCounts[] = [];
   const present: { stats: EngineStats | undefined; capacity: EngineCapacity | undefined; isReady: boolean } = {
     stats: undefined,
     capacity: undefined,
@@ -48,6 +50,8 @@ export function createEngineRecord() {
     pastCopies: noCopies,
     /** Of those: accepted guesses by place. */
     pastAcceptedByPosition,
+    /** And guessed tokens by who guessed them. */
+    pastDraftsBy,
     /** The engine that runs now. */
     present,
     restartCount: 0,
@@ -73,6 +77,20 @@ export function acceptedByPosition({ pastAcceptedByPosition: past, present }: En
   const now = present.stats?.acceptedByPosition ?? [];
   const length = Math.max(past.length, now.length);
   return Array.from({ length }, (_, position) => (past[position] ?? 0) + (now[position] ?? 0));
+}
+
+/** Guessed tokens by who guessed them, over all restarts. */
+export function draftsBy({ pastDraftsBy, present }: EngineRecord): readonly ProposerCounts[] {
+  const sums = new Map<string, ProposerCounts>();
+  for (const counts of [...pastDraftsBy, ...(present.stats?.draftsBy ?? [])]) {
+    const { draftTokenCount = 0, acceptedTokenCount = 0 } = sums.get(counts.proposer) ?? {};
+    sums.set(counts.proposer, {
+      proposer: counts.proposer,
+      draftTokenCount: draftTokenCount + counts.draftTokenCount,
+      acceptedTokenCount: acceptedTokenCount + counts.acceptedTokenCount,
+    });
+  }
+  return [...sums.values()];
 }
 
 const noCopies: EngineStats['copies'] = {
@@ -121,6 +139,7 @@ export function recordRestart(engine: EngineRecord): void {
 function keepTotals(engine: EngineRecord): void {
   for (const counter of engineCounters) engine.past.set(counter, engineTotal(engine, counter));
   engine.pastAcceptedByPosition = acceptedByPosition(engine);
+  engine.pastDraftsBy = draftsBy(engine);
   engine.pastCopies = {
     park: copiesOf(engine, 'park'),
     restore: copiesOf(engine, 'restore'),

@@ -15,6 +15,7 @@ import {
   type Sample,
   type Series,
 } from './metrics-series.ts';
+import { speculationSeries } from './metrics-speculation.ts';
 
 /** Everything under octet_. `nowMs` is read for the rates. */
 export function octetSeries(record: MetricsRecord, options: { modelName: string; nowMs: () => number }): Series[] {
@@ -27,6 +28,7 @@ export function octetSeries(record: MetricsRecord, options: { modelName: string;
     ...cacheSeries(record),
     ...hostMemorySeries(record),
     ...stepSeries(record),
+    ...speculationSeries(record),
     ...engineSeries(record, options.modelName),
     ...httpSeries(record),
   ];

@@ -10,6 +10,7 @@ import type { FlagValues } from './settings-flags.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 import { defaultModel, type Settings, settingsSchema } from './settings-schema.ts';
 import { fromText, type GivenValue, type GivenValues, readEnvironment, readSettingsFile } from './settings-sources.ts';
+import { guessesByDraft } from './settings-speculation.ts';
 
 /** Setting name -> where its value came from: `default`, `flag --port`, `environment OCTET_PORT`, `file octet.json`, `tuned`. */
 export type SettingSources = Readonly<Record<string, string>>;
@@ -88,7 +89,12 @@ function settingNamed(name: string): SettingDescription {
 
 /** Rules that span settings, checked even while other settings are at fault. */
 function conflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  return [...cacheConflicts(values), ...weightsConflicts(values), ...attentionConflicts(values)];
+  return [
+    ...cacheConflicts(values),
+    ...weightsConflicts(values),
+    ...attentionConflicts(values),
+    ...draftConflicts(values),
+  ];
 }
 
 function cacheConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
@@ -112,6 +118,21 @@ function attentionConflicts(values: Readonly<Record<string, unknown>>): SettingF
   if (kv.kind === 'refused' || !isQuantized(kv.types.v)) return [];
   const reason = `without flash attention V cannot be ${kv.types.v}`;
   return [{ kind: 'conflict', names: ['flashAttention', 'kv'], reason }];
+}
+
+function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  if (values['speculative'] === 'mtp') {
+    const reason =
+      'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
+    return [{ kind: 'usage', reason }];
+  }
+  const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
+  if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
+  const reason =
+    wish.data.draft === ''
+      ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`
+      : `--draft ${wish.data.draft} guesses only with --speculative draft or lookup,draft. Given: --speculative ${wish.data.speculative}`;
+  return [{ kind: 'usage', reason }];
 }
 
 /** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */

@@ -32,6 +32,7 @@ import { createLauncher } from './engine/engine-process.ts';
 import { createSupervisor, type Supervisor } from './engine/supervisor.ts';
 import { engineConfiguration } from './engine-settings.ts';
 import { fileLimitWarning, openFilesMax } from './file-limit.ts';
+import { findDraft } from './find-draft.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createLogger } from './logging.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -90,12 +91,17 @@ async function start(given: Settings, { logger, sources }: StartContext): Promis
     find: async (source) => (isRemote(source) ? findModel(source, logger) : source),
     warn,
   });
+  const draftPath = await findDraft(settings, {
+    vocabulary,
+    find: (source) => findModel(source, logger),
+    loadVocabulary: (path) => loadVocabulary(path, logger),
+  });
   const model = servedModel(modelName, settings.lora);
   const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);
   let url = '';
   const isEncoder = isEncoderOnly(vocabulary.shape);
-  const served = { modelPath, adapters, precision: precisionBefore(settings, choice.label), isEncoder };
+  const served = { modelPath, adapters, draftPath, precision: precisionBefore(settings, choice.label), isEncoder };
   const supervisor = createEngineSupervisor(settings, {
     served,
     logger,
@@ -140,6 +146,7 @@ function showSettings(settings: Settings, { logger, sources }: StartContext): vo
 interface Served {
   modelPath: string;
   readonly adapters: readonly EngineAdapter[];
+  readonly draftPath: string | undefined;
   precision: PrecisionStatus;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder: boolean;

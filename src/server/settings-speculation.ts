@@ -5,11 +5,28 @@ import { z } from 'zod';
 import { settingFacts } from './settings-facts.ts';
 
 export const speculationSettings = {
-  speculative: z.enum(['off', 'lookup']).prefault('off').register(settingFacts, {
+  speculative: z.enum(['off', 'lookup', 'draft', 'lookup,draft']).prefault('off').register(settingFacts, {
     group: 'Scheduling',
     unit: '',
     meaning:
-      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output.',
+      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); lookup,draft: by lookup where a long run is found again, else by the model.',
+  }),
+  draft: z.string().prefault('').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning: 'The GGUF model that guesses; it must have the vocabulary of the model that is served.',
+    limit: 'a path, a URL or hf:owner/repo:QUANT',
+  }),
+  draftThreads: z.int().min(0).max(1024).prefault(0).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'threads',
+    meaning: 'Threads that compute the draft model; 0 means as many as the model has.',
+  }),
+  draftCacheTokens: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'tokens',
+    meaning:
+      "What the draft model's own f16 KV cache holds of all sequences together; longer ones take no guesses from it. 0 means up to 32,768, and less where that would take more than 10 % of the memory.",
   }),
   speculativeTokens: z.int().min(1).max(64).prefault(15).register(settingFacts, {
     group: 'Scheduling',
@@ -27,3 +44,8 @@ export const speculationSettings = {
     meaning: 'Newest tokens of a sequence that are searched; the index takes 12 bytes for each.',
   }),
 };
+
+/** Whether a draft model is among those who guess. */
+export function guessesByDraft(speculative: string): boolean {
+  return speculative.split(',').includes('draft');
+}

@@ -74,6 +74,8 @@ export const quietStats: EngineStats = {
   draftTokenCount: 0,
   acceptedTokenCount: 0,
   acceptedByPosition: [],
+  draftsBy: [],
+  draftMs: 0,
   adaptersRunning: [],
   adaptersWaiting: [],
 };

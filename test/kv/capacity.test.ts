@@ -152,10 +152,10 @@ describe('wishes', () => {
   });
 
   it('leaves room for what is reserved beside it', () => {
-    const reserved = { part: 'embeddings', bytes: gibibyte, detail: 'inputs of 8,192 tokens' };
+    const reserved = [{ part: 'embeddings', bytes: gibibyte, detail: 'inputs of 8,192 tokens' }];
     const tight = { ...request, availableBytes: 10 * gibibyte };
     const beside = planned({ ...tight, reserved });
-    expect(beside.rows.at(-1)).toEqual(reserved);
+    expect(beside.rows.at(-1)).toEqual(reserved[0]);
     // 0.9 of 0.6 GiB instead of 1.6 GiB.
     expect(beside.kvBytes / planned(tight).kvBytes).toBeCloseTo(0.6 / 1.6, 2);
     expect(refusal({ ...request, availableBytes: 9 * gibibyte, reserved })).toContain(

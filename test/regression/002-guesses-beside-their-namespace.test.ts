@@ -34,7 +34,8 @@ function oracleOf(adapter: string | undefined): Proposer {
           chain = chainAfter(chain, token);
           return token;
         });
-        return { tokens: guessed, evidence: 0, evidenceMax: 0 };
+        const availableCount = Number.POSITIVE_INFINITY;
+        return { by: 'lookup', tokens: guessed, availableCount, evidence: 0, evidenceMax: 0 };
       },
     }),
   };

@@ -6,6 +6,7 @@ import type { GenerateCommand, SequenceEvent } from '../../src/ports.ts';
 import { greedySampling, type LogprobsWish, type TokenLogprobs } from '../../src/sampling-params.ts';
 import { createEngineLoop } from '../../src/scheduler/engine-loop.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import type { DraftLane } from '../../src/scheduler/speculation/draft-lane.ts';
 import type { StepPlan } from '../../src/scheduler/step-plan.ts';
 import type { TimeLimit } from '../../src/time-limit.ts';
 import { adapterShift, chainOf, type FakeKernel, fakeLogprobs, nextToken } from '../fakes/kernel.ts';
@@ -127,6 +128,8 @@ export interface Rig {
   readonly cache: KvCache;
   readonly kernel: FakeKernel;
   readonly journal: Journal;
+  /** A draft model that guesses, if one does. */
+  readonly drafts?: DraftLane | undefined;
   nowMs: number;
 }
 
@@ -150,6 +153,7 @@ export async function step(rig: Rig): Promise<boolean> {
     },
     cache: rig.cache,
     kernel: rig.kernel,
+    drafts: rig.drafts,
     now: () => rig.nowMs,
     post: (report) => rig.journal.note(report.events),
     onFault: (faults) => {
@@ -169,7 +173,7 @@ function checkAdapter({ adapter, chunks }: StepPlan): void {
 
 /** Every law of scheduler, cache and kernel together; throws with all that are broken. */
 export function checkRig(rig: Rig): void {
-  const faults = [...rig.scheduler.check()];
+  const faults = [...rig.scheduler.check(), ...(rig.drafts?.check() ?? [])];
   for (const [seq, count] of rig.cache.believedPositions()) {
     const positions = rig.kernel.positions(seq);
     const held = positions === undefined ? 0 : positions.max + 1;

@@ -38,8 +38,10 @@ const sequence = createSequence(generateCommand({ ids: [1], tokens: [1, 2, 3], o
 
 /** One sequence computes its last token and so many guesses. */
 function planOf(adapter: string | undefined, rowCount: number): StepPlan {
-  const proposal = { tokens: new Int32Array(rowCount), evidence: 0, evidenceMax: 0 };
-  const draft = rowCount === 0 ? undefined : { proposal, rowCount, expectedCount: 0, drawnCount: 0, hasParted: false };
+  const by = 'lookup' as const;
+  const proposal = { by, tokens: new Int32Array(rowCount), availableCount: rowCount, evidence: 0, evidenceMax: 0 };
+  const counts = { rowCount, expectedCount: 0, drawnCount: 0 };
+  const draft = rowCount === 0 ? undefined : { proposal, ...counts, hasParted: false, passedOverHit: undefined };
   const chunk = { sequence, seq: cacheSeqId(0), from: 2, count: 1 + rowCount, draws: true, draft };
   return { adapter, chunks: [chunk], parks: [], restores: [], tokenCount: 1 + rowCount, extraRows: rowCount };
 }

@@ -10,6 +10,9 @@ import { createPooledCache } from '../../src/kv/pooled-cache.ts';
 import type { KvCache } from '../../src/kv/types.ts';
 import type { LogprobsWish } from '../../src/sampling-params.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { createDraftCosts } from '../../src/scheduler/speculation/draft-costs.ts';
+import { createDraftLane, type DraftLane } from '../../src/scheduler/speculation/draft-lane.ts';
+import { joinProposers } from '../../src/scheduler/speculation/join-proposers.ts';
 import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
 import type { Proposer } from '../../src/scheduler/speculation/types.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
@@ -42,7 +45,10 @@ interface Shape {
   readonly scoredRowsMax: number;
   /** Host memory for prefixes; 0 drops what makes room. */
   readonly hostPrefixBytes: number;
-  readonly proposer: 'none' | 'lookup' | 'oracle';
+  readonly proposer: 'none' | 'lookup' | 'oracle' | 'draft' | 'both';
+  /** Cells and ids of the draft model's cache. */
+  readonly draftCellCount: number;
+  readonly draftSeqCount: number;
 }
 
 const shapes: fc.Arbitrary<Shape> = fc
@@ -57,7 +63,9 @@ const shapes: fc.Arbitrary<Shape> = fc
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
     hostPrefixBytes: fc.constantFrom(0, 40, 400),
-    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const),
+    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const, 'draft' as const, 'both' as const),
+    draftCellCount: fc.integer({ min: 6, max: 60 }),
+    draftSeqCount: fc.integer({ min: 1, max: 4 }),
   })
   .map(({ running, ...shape }) => ({ ...shape, sequencesMax: Math.min(running, shape.cacheSeqCount) }));
 
@@ -128,17 +136,55 @@ const oracle: Proposer = {
         chain = chainOf(chain, token);
         return token;
       });
-      return { tokens: guessed, evidence: 0, evidenceMax: 0 };
+      const availableCount = Number.POSITIVE_INFINITY;
+      return { by: 'lookup', tokens: guessed, availableCount, evidence: 0, evidenceMax: 0 };
     },
   }),
 };
 
-function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
-  // A cache that cannot be cut takes no guesses.
-  if (proposer === 'none' || layout === 'plain') return undefined;
+/** A cache that cannot be cut takes no guesses. */
+function guesses({ proposer, layout }: Shape): boolean {
+  return proposer !== 'none' && layout !== 'plain';
+}
+
+/** A model that thinks like the fake one without an adapter, and is wrong about those with one. */
+function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefined {
+  if (!guesses(shape) || (shape.proposer !== 'draft' && shape.proposer !== 'both')) return undefined;
+  return createDraftLane({
+    kernel: createFakeKernel({
+      cellCount: shape.draftCellCount,
+      cacheSeqCount: shape.draftSeqCount,
+      vocabularySize,
+      batchTokensMax: 8,
+      outputRowsMax: 6,
+      onDecode: (tokenCount) => {
+        clock.nowMs += 0.02 + tokenCount / 1000;
+      },
+    }),
+    costs: createDraftCosts(0.02),
+    contextTokensMax: 1000,
+    vocabularySize,
+    endTokenIds: endTokens,
+    now: () => clock.nowMs,
+    warn: (text) => {
+      throw new Error(text);
+    },
+  });
+}
+
+function proposersOf({ proposer }: Shape, drafts: DraftLane | undefined) {
   const lookup = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 8 });
+  if (drafts === undefined) return { proposer: proposer === 'lookup' ? lookup : oracle };
+  return proposer === 'draft' ? drafts : { proposer: joinProposers(lookup, drafts.proposer), drafter: drafts.drafter };
+}
+
+function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
+  const { layout, scoredRowsMax } = shape;
+  if (!guesses(shape)) return undefined;
+  const { proposer, drafter } = { drafter: undefined, ...proposersOf(shape, drafts) };
   return {
-    proposer: proposer === 'lookup' ? lookup : oracle,
+    proposer,
+    drafter,
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
@@ -149,6 +195,8 @@ function speculationOf({ proposer, layout, scoredRowsMax }: Shape) {
 function buildRig(shape: Shape): Rig {
   const perSequence = shape.layout === 'per-sequence';
   const cache = buildCache(shape);
+  const clock = { nowMs: 0 };
+  const drafts = draftLaneOf(shape, clock);
   const kernel = createFakeKernel({
     cellCount: perSequence ? slabTokens(shape) * shape.cacheSeqCount : shape.blockCount * shape.blockTokens,
     cacheSeqCount: shape.cacheSeqCount,
@@ -160,7 +208,7 @@ function buildRig(shape: Shape): Rig {
     layout: perSequence ? 'per-sequence' : 'pooled',
     // A row more costs next to nothing: guesses pay whenever they may come true.
     onDecode: (tokenCount) => {
-      rig.nowMs += 1 + tokenCount / 100;
+      clock.nowMs += 1 + tokenCount / 100;
     },
   });
   const scheduler = createScheduler(
@@ -176,12 +224,11 @@ function buildRig(shape: Shape): Rig {
       parkBytesMax: 60,
       hostPrefixes: shape.hostPrefixBytes === 0 ? undefined : { bytesMax: shape.hostPrefixBytes, hashSeed: 1 },
       endTokenIds: kernel.limits.endTokenIds,
-      speculation: speculationOf(shape),
+      speculation: speculationOf(shape, drafts),
     },
     cache,
   );
-  const rig: Rig = { scheduler, cache, kernel, journal: new Journal(), nowMs: 0 };
-  return rig;
+  return Object.assign(clock, { scheduler, cache, kernel, drafts, journal: new Journal() });
 }
 
 async function runAll(
@@ -223,7 +270,7 @@ async function runAll(
 }
 
 describe('scheduler laws', () => {
-  const guessed = { draftTokens: 0, accepted: 0 };
+  const guessed = { draftTokens: 0, accepted: 0, byDraft: 0 };
 
   it('gives every sequence one end and the text it has alone, and leaves nothing behind', async () => {
     await fc.assert(
@@ -246,19 +293,22 @@ describe('scheduler laws', () => {
           );
         }
         expect(rig.cache.stats().blocks.held).toBe(0);
-        const { parkedBytes, draftTokenCount, acceptedTokenCount, hostPrefixBytes } = rig.scheduler.stats();
+        const { parkedBytes, draftTokenCount, acceptedTokenCount, draftsBy, hostPrefixBytes } = rig.scheduler.stats();
         expect(parkedBytes).toBe(0);
         expect(hostPrefixBytes).toBeLessThanOrEqual(shape.hostPrefixBytes);
         guessed.draftTokens += draftTokenCount;
         guessed.accepted += acceptedTokenCount;
+        guessed.byDraft += draftsBy.find(({ proposer }) => proposer === 'draft')?.acceptedTokenCount ?? 0;
         rig.cache.clear();
         await step(rig);
         expect(rig.kernel.usedCells()).toBe(0);
+        expect(rig.drafts?.heldCount() ?? 0).toBe(0);
       }),
       { interruptAfterTimeLimit: timeLimitMs, numRuns: 2000, markInterruptAsFailure: false },
     );
     // Guesses were computed, and came true and did not.
     expect(guessed.accepted).toBeGreaterThan(100);
+    expect(guessed.byDraft).toBeGreaterThan(100);
     expect(guessed.draftTokens - guessed.accepted).toBeGreaterThan(100);
   });
 });

@@ -35,11 +35,18 @@ function guessingPlan(wishes: readonly { readonly seq: number; readonly guesses:
     appendToken(chunk.sequence, tokenId(4));
     writeAhead(chunk.sequence, guesses);
     const draft = {
-      proposal: { tokens: guesses, evidence: 0, evidenceMax: 0 },
+      proposal: {
+        by: 'draft' as const,
+        tokens: guesses,
+        availableCount: guesses.length,
+        evidence: 0,
+        evidenceMax: 0,
+      },
       rowCount: guesses.length,
       expectedCount: 0,
       drawnCount: 0,
       hasParted: false,
+      passedOverHit: undefined,
     };
     return { ...chunk, from: promptTokens.length, count: 1 + guesses.length, draft };
   });

@@ -91,12 +91,16 @@ const precision: PrecisionStatus = {
   climbed: [],
 };
 
+function byDraft(draftTokenCount: number, acceptedTokenCount: number) {
+  return { proposer: 'draft', draftTokenCount, acceptedTokenCount };
+}
+
 /** Every series there can be. */
 function populate(metrics: Metrics): void {
   metrics.onPrecision(precision);
   metrics.onEngineReady(capacity);
   metrics.onStep({
-    stats: { ...quietStats, stepCount: 1, acceptedByPosition: [2, 1] },
+    stats: { ...quietStats, stepCount: 1, acceptedByPosition: [2, 1], draftsBy: [byDraft(4, 3)] },
     timing: {
       stepMs: 5,
       decodeMs: 4,
@@ -216,6 +220,27 @@ describe('counts', () => {
       expect(await seriesValue(metrics, name)).toBe(0.3);
     }
     expect(await seriesValue(metrics, 'octet_kv_blocks', { state: 'cached' })).toBe(50);
+  });
+
+  test('guesses are counted by who made them, over restarts', async () => {
+    const metrics = create();
+    const step = (draftTokenCount: number, acceptedTokenCount: number) =>
+      metrics.onStep({
+        stats: {
+          ...quietStats,
+          stepCount: 1,
+          draftsBy: [byDraft(draftTokenCount, acceptedTokenCount)],
+          draftMs: 500,
+        },
+        timing: undefined,
+        compiles: [],
+      });
+    step(8, 6);
+    metrics.onEngineRestart();
+    step(4, 1);
+    expect(await seriesValue(metrics, 'octet_draft_tokens_total', { proposer: 'draft' })).toBe(12);
+    expect(await seriesValue(metrics, 'octet_accepted_draft_tokens_total', { proposer: 'draft' })).toBe(7);
+    expect(await seriesValue(metrics, 'octet_draft_seconds_total')).toBe(1);
   });
 
   test('guesses are counted by place, over restarts', async () => {

@@ -179,6 +179,12 @@ describe('faults', () => {
     ['--kv-blocks 8 --kv-memory 1G', 'kvBlocks and kvMemory exclude each other'],
     ['--kv-blocks 8 --kv-memory 1G --port x', 'kvBlocks and kvMemory exclude each other'],
     ['--weights file --imatrix m.gguf', 'weights and imatrix exclude each other'],
+    ['--speculative draft', '--speculative draft needs a model that guesses: --draft FILE.gguf. Given: none'],
+    [
+      '--draft a.gguf',
+      '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative off',
+    ],
+    ['--speculative mtp', 'multi-token heads of a model are not run'],
     ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],

@@ -5,6 +5,8 @@
 export interface RowCandidate {
   /** For each guess there is, the chance that it and all before it come true; never rising. */
   readonly chances: readonly number[];
+  /** What they are to be multiplied by, at most 1. */
+  readonly trust: number;
 }
 
 export interface RowQuestion {
@@ -14,11 +16,11 @@ export interface RowQuestion {
   readonly plainMs: number;
   /** Expected milliseconds that extra rows add. */
   readonly extraMs: (extraRows: number) => number;
+  /** Milliseconds of one more guess for each sequence that is to have one, where guesses have yet to be made; else 0. */
+  readonly guessMs: number;
   readonly candidates: readonly RowCandidate[];
   /** Extra rows that the step has room for. */
   readonly extraRowsMax: number;
-  /** What chances are to be multiplied by, at most 1. */
-  readonly trust: number;
   /** Whether the kernels compute as many rows of each sequence as of any, so that all of them cost. */
   readonly equalRows: boolean;
 }
@@ -33,35 +35,49 @@ export function chooseRows(question: RowQuestion): readonly number[] {
   return question.equalRows || isAlone ? chooseEqualRows(question) : chooseRowsFreely(question);
 }
 
-type Stakes = Pick<RowQuestion, 'decodeCount' | 'plainMs' | 'extraMs'>;
+type Stakes = Pick<RowQuestion, 'decodeCount' | 'plainMs' | 'extraMs' | 'guessMs'>;
 
-function gainOf({ decodeCount, plainMs, extraMs }: Stakes, extraRows: number, extraTokens: number): number {
-  return ((1 + extraTokens / decodeCount) * plainMs) / (plainMs + extraMs(extraRows));
+interface Choice {
+  readonly extraRows: number;
+  readonly extraTokens: number;
+  /** Guesses of the sequence that has most. */
+  readonly longest: number;
+}
+
+function gainOf(
+  { decodeCount, plainMs, extraMs, guessMs }: Stakes,
+  { extraRows, extraTokens, longest }: Choice,
+): number {
+  return ((1 + extraTokens / decodeCount) * plainMs) / (plainMs + extraMs(extraRows) + longest * guessMs);
 }
 
 function chooseEqualRows(question: RowQuestion): readonly number[] {
-  const { candidates, decodeCount, extraRowsMax, trust } = question;
+  const { candidates, decodeCount, extraRowsMax } = question;
   const longest = candidates.reduce((most, { chances }) => Math.max(most, chances.length), 0);
   let best = { gain: gainMin, count: 0 };
   let extraTokens = 0;
   for (let count = 1; count <= longest && count * decodeCount <= extraRowsMax; count++) {
-    for (const { chances } of candidates) extraTokens += trust * (chances[count - 1] ?? 0);
-    const gain = gainOf(question, count * decodeCount, extraTokens);
+    for (const { chances, trust } of candidates) extraTokens += trust * (chances[count - 1] ?? 0);
+    const gain = gainOf(question, { extraRows: count * decodeCount, extraTokens, longest: count });
     if (gain > best.gain) best = { gain, count };
   }
   return candidates.map(({ chances }) => Math.min(best.count, chances.length));
 }
 
 function chooseRowsFreely(question: RowQuestion): readonly number[] {
-  const { candidates, extraRowsMax, trust } = question;
-  const places = candidates.flatMap(({ chances }, index) => chances.map((chance) => ({ chance, index })));
+  const { candidates, extraRowsMax } = question;
+  const places = candidates.flatMap(({ chances, trust }, index) =>
+    chances.map((chance, place) => ({ chance: trust * chance, index, place })),
+  );
   // Stable: of equal chances the earlier place in a draft comes first.
   places.sort((a, b) => b.chance - a.chance);
   let best = { gain: gainMin, count: 0 };
   let extraTokens = 0;
-  for (const [taken, { chance }] of places.slice(0, extraRowsMax).entries()) {
-    extraTokens += trust * chance;
-    const gain = gainOf(question, taken + 1, extraTokens);
+  let longest = 0;
+  for (const [taken, { chance, place }] of places.slice(0, extraRowsMax).entries()) {
+    extraTokens += chance;
+    longest = Math.max(longest, place + 1);
+    const gain = gainOf(question, { extraRows: taken + 1, extraTokens, longest });
     if (gain > best.gain) best = { gain, count: taken + 1 };
   }
   const counts = candidates.map(() => 0);
@@ -73,7 +89,8 @@ function chooseRowsFreely(question: RowQuestion): readonly number[] {
 export function couldPay(question: Omit<RowQuestion, 'candidates'>, rowsMax: number): boolean {
   const { decodeCount, extraRowsMax } = question;
   for (let count = 1; count <= rowsMax && count * decodeCount <= extraRowsMax; count++) {
-    if (gainOf(question, count * decodeCount, count * decodeCount) > gainMin) return true;
+    const extraRows = count * decodeCount;
+    if (gainOf(question, { extraRows, extraTokens: extraRows, longest: count }) > gainMin) return true;
   }
   return false;
 }

@@ -27,7 +27,8 @@ export function createLookupProposer({ matchTokensMin, matchTokensMax, windowTok
           const match = index.find(sequence);
           if (match === undefined) return undefined;
           const evidence = match.length - matchTokensMin;
-          return { tokens: continuation(sequence, match, countMax), evidence, evidenceMax };
+          const tokens = continuation(sequence, match, countMax);
+          return { by: 'lookup', tokens, availableCount: Number.POSITIVE_INFINITY, evidence, evidenceMax };
         },
       };
     },

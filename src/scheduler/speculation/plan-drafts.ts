@@ -12,11 +12,11 @@ import type { PlannedChunk, StepPlan } from '../step-plan.ts';
 import { acceptanceRate, chancesAlong, tallyAt } from './acceptance.ts';
 import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
 import { trustIn } from './outcomes.ts';
-import { createFollower, type Follower, type Speculation } from './speculation.ts';
+import { createFollower, type Follower, isResting, type Speculation } from './speculation.ts';
 import type { Proposal, SequenceProposer } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
-const plainEvery = 32;
+export const plainEvery = 32;
 
 interface Candidate {
   readonly index: number;
@@ -24,6 +24,7 @@ interface Candidate {
   /** Of one token, enough to be held against the draw. */
   readonly proposal: Proposal;
   readonly chances: readonly number[];
+  readonly trust: number;
   /** Guesses that could become tokens, and may be computed. */
   readonly rowsMax: number;
 }
@@ -32,7 +33,7 @@ interface Candidate {
 export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
   if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
-  const question = questionOf(state, speculation, plan);
+  const question = questionOf(state, speculation, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   const { draftTokensMax, computes } = speculation.options;
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
   if (question !== undefined && computes !== 'all' && !couldPay(question, draftTokensMax)) return;
@@ -40,21 +41,24 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   if (candidates.length === 0) return;
   const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
   const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
-  const rowCounts = computes === 'all' ? allRows(state, plan, candidates) : worthwhile;
+  const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
+  const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;
   for (const [order, candidate] of candidates.entries()) {
     addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
   }
   plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
 }
 
-/** As many for each as there is room for. */
-function allRows(
-  { speculation, options }: SchedulerState,
-  { chunks, tokenCount }: StepPlan,
-  candidates: readonly Candidate[],
-): readonly number[] {
+/** The rows of a step without guesses. */
+export interface PlainRows {
+  readonly decodeCount: number;
+  readonly tokenCount: number;
+}
+
+/** As many guesses for each sequence as there is room for. */
+export function allRows({ speculation, options }: SchedulerState, { decodeCount, tokenCount }: PlainRows): number {
   const room = Math.min(speculation?.options.extraRowsMax ?? 0, options.stepTokensMax - tokenCount);
-  return candidates.map(({ rowsMax }) => Math.min(rowsMax, Math.floor(room / chunks.length)));
+  return Math.floor(room / decodeCount);
 }
 
 /** A chunk of one token, its sequence's last. */
@@ -62,12 +66,12 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
   return count === 1 && draws && scored === undefined && sequence.siblings.length === 0;
 }
 
-function questionOf(
+/** What guesses of a step of decoding sequences cost; undefined before anything comparable was seen. */
+export function questionOf(
   state: SchedulerState,
-  { options, rowCost, outcomes }: Speculation,
-  { chunks, tokenCount }: StepPlan,
+  { options, rowCost }: Speculation,
+  { decodeCount, tokenCount }: PlainRows,
 ): Omit<RowQuestion, 'candidates'> | undefined {
-  const decodeCount = chunks.length;
   const plainMs = rowCost.plainMs(decodeCount);
   const extraMs = rowCost.extraMsBeside(decodeCount);
   if (plainMs === undefined || extraMs === undefined) return undefined;
@@ -75,13 +79,14 @@ function questionOf(
     decodeCount,
     plainMs,
     extraMs,
+    // They are there already, or cost nothing worth mentioning.
+    guessMs: 0,
     extraRowsMax: Math.min(
       options.extraRowsMax,
       state.options.stepTokensMax - tokenCount,
       rowCost.extraRowsMax(decodeCount),
     ),
     equalRows: options.equalRows,
-    trust: trustIn(outcomes),
   };
 }
 
@@ -94,28 +99,31 @@ function candidateOf(
   const { sequence } = chunk;
   // A grammar's masks are asked for while the step runs, one for each sequence.
   if (sequence.command.grammar !== undefined) return [];
-  const rowsMax = Math.min(speculation.options.draftTokensMax, roomOf(state, sequence));
-  if (rowsMax < 1) return [];
+  const roomMax = Math.min(speculation.options.draftTokensMax, roomOf(state, sequence));
+  if (roomMax < 1) return [];
   sequence.follower ??= createFollower(speculation);
   const { follower } = sequence;
-  if (isResting(follower)) return [];
-  const { proposer, own } = follower;
-  const proposal = proposer.propose(sequence, 1);
+  const proposal = firstProposal(speculation, follower, sequence);
   if (proposal === undefined) return [];
-  const { experience } = speculation;
-  const chances = chancesAlong(rowsMax, (place) => acceptanceRate(own, tallyAt(experience, proposal, place)));
-  return [{ index, proposer, proposal, chances, rowsMax }];
+  const { by } = proposal;
+  const { experience, outcomes } = speculation;
+  const rowsMax = Math.min(roomMax, proposal.availableCount);
+  const rateAt = (place: number) => acceptanceRate(follower.own[by], tallyAt(experience[by], proposal, place));
+  const chances = chancesAlong(rowsMax, rateAt);
+  return [{ index, proposer: follower.proposer, proposal, chances, trust: trustIn(outcomes[by]), rowsMax }];
 }
 
 /** Guesses that could become tokens before the sequence reaches one of its limits: the last row draws one more. */
-function roomOf({ options }: SchedulerState, { command, generatedCount, tokenCount }: Sequence): number {
+export function roomOf({ options }: SchedulerState, { command, generatedCount, tokenCount }: Sequence): number {
   return Math.min(command.outputTokensMax - generatedCount, options.contextTokensMax - tokenCount) - 1;
 }
 
-function isResting(follower: Follower): boolean {
-  if (follower.restSteps === 0) return false;
-  follower.restSteps -= 1;
-  return true;
+/** Of one token. A draft model that rests has computed nothing (plan-round.ts), and does not rest because lookup does. */
+function firstProposal({ options }: Speculation, follower: Follower, sequence: Sequence): Proposal | undefined {
+  const lookupRests = isResting(follower.rests.lookup);
+  if (lookupRests && options.drafter === undefined) return undefined;
+  const proposal = follower.proposer.propose(sequence, 1);
+  return lookupRests && proposal?.by === 'lookup' ? undefined : proposal;
 }
 
 function addDraft(
@@ -131,7 +139,7 @@ function addDraft(
   const rowCount = reserve(state, sequence, Math.min(wantedCount, proposal.tokens.length));
   writeAhead(sequence, proposal.tokens.subarray(0, rowCount));
   const expectedCount = candidate.chances.slice(0, rowCount).reduce((sum, chance) => sum + chance, 0);
-  const draft = { proposal, rowCount, expectedCount, drawnCount: 0, hasParted: false };
+  const draft = { proposal, rowCount, expectedCount, drawnCount: 0, hasParted: false, passedOverHit: undefined };
   plan.chunks[candidate.index] = { ...chunk, count: chunk.count + rowCount, draft };
   plan.tokenCount += rowCount;
 }

@@ -19,6 +19,7 @@ export function noteDraw(
 ): void {
   assert(!draft.hasParted && draft.drawnCount <= draft.rowCount, 'a draw that counts follows the draft');
   if (draft.drawnCount > 0) commitNext(state, sequence);
+  else if (draft.proposal.passedOver !== undefined) draft.passedOverHit = draft.proposal.passedOver.tokens[0] === token;
   const guess = draft.proposal.tokens[draft.drawnCount];
   draft.hasParted = guess !== undefined && token !== guess;
   draft.drawnCount += 1;
@@ -47,9 +48,14 @@ export function takeBackGuesses({ cache }: SchedulerState, sequence: Sequence): 
   if (sequence.state === 'running') cache.cut(leaseOf(sequence), sequence.computedCount);
 }
 
-function count({ outcomes, totals }: Speculation, { rowCount, expectedCount }: Draft, acceptedCount: number): void {
+function count(
+  { outcomes, totals: totalsBy }: Speculation,
+  { proposal: { by }, rowCount, expectedCount }: Draft,
+  acceptedCount: number,
+): void {
   if (rowCount === 0) return;
-  noteOutcome(outcomes, { expected: expectedCount, accepted: acceptedCount });
+  noteOutcome(outcomes[by], { expected: expectedCount, accepted: acceptedCount });
+  const totals = totalsBy[by];
   totals.draftCount += 1;
   totals.draftTokenCount += rowCount;
   totals.acceptedTokenCount += acceptedCount;
@@ -64,11 +70,20 @@ function learn(
   { draft, matchedCount }: { readonly draft: Draft; readonly matchedCount: number },
 ): void {
   if (follower === undefined) return;
+  const { proposal, passedOverHit } = draft;
+  const { by, passedOver } = proposal;
   const heldCount = matchedCount + (draft.hasParted ? 1 : 0);
   for (let place = 0; place < heldCount; place++) {
-    const others = tallyAt(experience, draft.proposal, place);
-    const isTrue = place < matchedCount;
-    learnFrom({ own: follower.own, others }, { accepted: isTrue ? 1 : 0, parted: !isTrue });
+    const others = tallyAt(experience[by], proposal, place);
+    learnFrom({ own: follower.own[by], others }, outcomeOf(place < matchedCount));
   }
-  noteMisses(follower, matchedCount === 0);
+  if (passedOver !== undefined && passedOverHit !== undefined) {
+    const others = tallyAt(experience[passedOver.by], passedOver, 0);
+    learnFrom({ own: follower.own[passedOver.by], others }, outcomeOf(passedOverHit));
+  }
+  noteMisses(follower.rests[by], matchedCount === 0);
+}
+
+function outcomeOf(isTrue: boolean) {
+  return { accepted: isTrue ? 1 : 0, parted: !isTrue };
 }

@@ -1,14 +1,33 @@
 // Speculation as the scheduler holds it: what it may spend, what it has learned, what it has counted.
 // Why absent rather than switched off: without it no other file of the scheduler behaves otherwise than it did.
 
+import type { SchedulerStats } from '../../ports.ts';
 import type { StepShape } from '../cost-model.ts';
-import { createExperience, createOwnRecord, type Experience, type OwnRecord } from './acceptance.ts';
+import {
+  acceptanceRate,
+  createExperience,
+  createOwnRecord,
+  type Experience,
+  type OwnRecord,
+  tallyAt,
+} from './acceptance.ts';
 import { createOutcomes, forgetOutcomes, type Outcomes } from './outcomes.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
-import type { Proposer, SequenceProposer, SpeculationTotals } from './types.ts';
+import {
+  type Drafter,
+  draftEvidence,
+  type Proposal,
+  type Proposer,
+  type ProposerName,
+  proposerNames,
+  type SequenceProposer,
+  type SpeculationTotals,
+} from './types.ts';
 
 export interface SpeculationOptions {
   readonly proposer: Proposer;
+  /** Makes what the proposer answers, where that takes computing. */
+  readonly drafter?: Drafter | undefined;
   /** Guesses computed for one sequence in one step. */
   readonly draftTokensMax: number;
   /** Rows of one step that may have logits beyond one for each sequence. */
@@ -21,42 +40,75 @@ export interface SpeculationOptions {
 
 export interface Speculation {
   readonly options: SpeculationOptions;
-  readonly experience: Experience;
+  /** Apart, so that what is thought of one is not thought of the other. */
+  readonly experience: Readonly<Record<ProposerName, Experience>>;
   readonly rowCost: RowCost;
-  readonly totals: SpeculationTotals;
-  readonly outcomes: Outcomes;
+  readonly totals: Readonly<Record<ProposerName, SpeculationTotals>>;
+  readonly outcomes: Readonly<Record<ProposerName, Outcomes>>;
+  readonly trials: Trials;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
+}
+
+/** While a drafter's guesses do not pay: what is done to find out whether they would, and how seldom (plan-round.ts). */
+export interface Trials {
+  /** Milliseconds that may be spent; undefined before the first. */
+  savedMs: number | undefined;
+  /** Trials since the drafter was last asked for guesses. */
+  inVain: number;
+  /** Times in a row that it was not worth asking for any. */
+  refusals: number;
+  /** Steps for which nobody asks. */
+  restSteps: number;
 }
 
 /** What speculation knows of one sequence. */
 export interface Follower {
   readonly proposer: SequenceProposer;
-  readonly own: OwnRecord;
+  /** How each proposer's guesses fared. */
+  readonly own: Readonly<Record<ProposerName, OwnRecord>>;
+  readonly rests: Readonly<Record<ProposerName, Rest>>;
+}
+
+/** Whether a proposer is asked about a sequence. */
+export interface Rest {
   /** Guesses in a row of which no token came true. */
   missCount: number;
-  /** Steps in which it is not asked for a guess. */
+  /** Times that it is not asked for a guess. */
   restSteps: number;
 }
 
 export function createSpeculation(options: SpeculationOptions, costs: StepCosts): Speculation {
   return {
     options,
-    experience: createExperience(options.proposer.evidenceLevels),
-    rowCost: createRowCost(costs),
-    totals: {
-      draftCount: 0,
-      draftTokenCount: 0,
-      acceptedTokenCount: 0,
-      acceptedByPosition: new Array(options.draftTokensMax).fill(0),
+    experience: {
+      lookup: createExperience(options.proposer.evidenceLevels),
+      draft: createExperience(options.proposer.evidenceLevels),
     },
-    outcomes: createOutcomes(),
+    rowCost: createRowCost(costs),
+    totals: { lookup: createTotals(options), draft: createTotals(options) },
+    outcomes: { lookup: createOutcomes(), draft: createOutcomes() },
+    trials: { savedMs: undefined, inVain: 0, refusals: 0, restSteps: 0 },
     stepsSincePlain: 0,
   };
 }
 
-export function createFollower({ options }: Speculation): Follower {
-  return { proposer: options.proposer.follow(), own: createOwnRecord(), missCount: 0, restSteps: 0 };
+function createTotals({ draftTokensMax }: SpeculationOptions): SpeculationTotals {
+  return {
+    draftCount: 0,
+    draftTokenCount: 0,
+    acceptedTokenCount: 0,
+    acceptedByPosition: new Array(draftTokensMax).fill(0),
+  };
+}
+
+export function createFollower({ options, experience }: Speculation): Follower {
+  const own = { lookup: createOwnRecord(), draft: createOwnRecord() };
+  const isPreferred = (copy: Proposal): boolean =>
+    acceptanceRate(own.lookup, tallyAt(experience.lookup, copy, 0)) >=
+    acceptanceRate(own.draft, tallyAt(experience.draft, draftEvidence, 0));
+  const rests = { lookup: { missCount: 0, restSteps: 0 }, draft: { missCount: 0, restSteps: 0 } };
+  return { proposer: options.proposer.follow(isPreferred), own, rests };
 }
 
 /** Misses in a row before a sequence is asked less often. */
@@ -64,10 +116,17 @@ const missesFree = 4;
 const restStepsMax = 8;
 
 /** Off after misses, tried again at intervals that grow. */
-export function noteMisses(follower: Follower, missed: boolean): void {
-  follower.missCount = missed ? follower.missCount + 1 : 0;
-  const excess = follower.missCount - missesFree;
-  follower.restSteps = excess > 0 ? Math.min(2 ** (excess - 1), restStepsMax) : 0;
+export function noteMisses(rest: Rest, missed: boolean): void {
+  rest.missCount = missed ? rest.missCount + 1 : 0;
+  const excess = rest.missCount - missesFree;
+  rest.restSteps = excess > 0 ? Math.min(2 ** (excess - 1), restStepsMax) : 0;
+}
+
+/** Counts as one of the times that it is not asked. */
+export function isResting(rest: Pick<Rest, 'restSteps'>): boolean {
+  if (rest.restSteps === 0) return false;
+  rest.restSteps -= 1;
+  return true;
 }
 
 /** How long a step took, with guesses or without. */
@@ -78,6 +137,40 @@ export function noteStep(
 ): void {
   if (promptTokenCount > 0 || decodeCount === 0) return;
   speculation.rowCost.observe({ decodeCount, extraRows }, stepMs);
-  if (extraRows === 0) forgetOutcomes(speculation.outcomes);
+  if (extraRows === 0) for (const name of proposerNames) forgetOutcomes(speculation.outcomes[name]);
   speculation.stepsSincePlain = extraRows === 0 ? 0 : speculation.stepsSincePlain + 1;
+}
+
+type DraftCounts = Pick<
+  SchedulerStats,
+  'draftCount' | 'draftTokenCount' | 'acceptedTokenCount' | 'acceptedByPosition' | 'draftsBy'
+>;
+
+const noDrafts: DraftCounts = {
+  draftCount: 0,
+  draftTokenCount: 0,
+  acceptedTokenCount: 0,
+  acceptedByPosition: [],
+  draftsBy: [],
+};
+
+/** The counts of all proposers together, and of each. */
+export function sumTotals(speculation: Speculation | undefined): DraftCounts {
+  if (speculation === undefined) return noDrafts;
+  const { options, totals: totalsBy } = speculation;
+  const all = proposerNames.map((name) => totalsBy[name]);
+  const sum = (of: (totals: SpeculationTotals) => number): number => all.reduce((total, each) => total + of(each), 0);
+  return {
+    draftCount: sum(({ draftCount }) => draftCount),
+    draftTokenCount: sum(({ draftTokenCount }) => draftTokenCount),
+    acceptedTokenCount: sum(({ acceptedTokenCount }) => acceptedTokenCount),
+    acceptedByPosition: Array.from({ length: options.draftTokensMax }, (_, position) =>
+      sum(({ acceptedByPosition }) => acceptedByPosition[position] ?? 0),
+    ),
+    draftsBy: proposerNames.flatMap((proposer) => {
+      const totals = totalsBy[proposer];
+      if (totals.draftCount === 0) return [];
+      return [{ proposer, draftTokenCount: totals.draftTokenCount, acceptedTokenCount: totals.acceptedTokenCount }];
+    }),
+  };
 }

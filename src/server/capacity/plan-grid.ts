@@ -14,7 +14,8 @@ import { findRecipe } from '../../precision/recipes/find-recipe.ts';
 import { bitsPerWeight, planTensor, summed } from '../../precision/recipes/resolve.ts';
 import { weightsLabel } from '../../precision/weights-label.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
-import { planLargest, planSizes } from '../engine/plan-sizes.ts';
+import { planDraft } from '../engine/plan-draft.ts';
+import { planLargest, planSizes, type SizesGiven } from '../engine/plan-sizes.ts';
 
 export interface PlanWish {
   readonly libraries: Libraries;
@@ -172,7 +173,12 @@ async function planPair(
     kvBlocks: 0,
     kvMemoryBytes: 0,
   };
-  const given = { weightBytes: weights.bytes, availableBytes: wish.memoryBytes };
+  const draft = await planDraft(configuration, measured, wish.memoryBytes);
+  const given = {
+    weightBytes: weights.bytes,
+    availableBytes: wish.memoryBytes,
+    reserved: draft === undefined ? [] : [draft.row],
+  };
   const serve = await planServing(configuration, measured, given);
   const cache = await planLargest(configuration, measured, given);
   const largest = cache && {
@@ -196,7 +202,7 @@ async function planPair(
 async function planServing(
   configuration: EngineConfiguration,
   measured: LlamaModel,
-  given: { readonly weightBytes: number; readonly availableBytes: number },
+  given: SizesGiven,
 ): Promise<PairPlan['serve']> {
   try {
     const { plan, kernel, memory } = await planSizes(configuration, measured, given);

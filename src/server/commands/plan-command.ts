@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { type KvTypes, parseKvTypes } from '../../kv-types.ts';
 import type { PlanWish } from '../capacity/plan-grid.ts';
+import type { SpeculationConfiguration } from '../engine/engine-configuration.ts';
 import { packageRoot } from '../package-root.ts';
 import { byteSize } from '../settings-forms.ts';
 import type { Terminal, ToolCommand } from './command.ts';
@@ -42,6 +43,7 @@ const flagsSchema = z.object({
   microBatch: wholeNumber(1, 65_536),
   gpu: oneOf(['auto', 'cuda', 'vulkan', 'metal', 'off']),
   gpuLayers: wholeNumber(-1, 10_000),
+  draft: z.string().optional(),
   json: z.boolean().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;
@@ -86,6 +88,7 @@ function declareFlags(command: Command): Command {
     .option('--micro-batch <count>', 'tokens that the kernels compute at once', '512')
     .option('--gpu <name>', 'auto, cuda, vulkan, metal or off', 'auto')
     .option('--gpu-layers <count>', 'layers on the GPU; -1 means all', '-1')
+    .option('--draft <path>', 'a draft model that is served beside it (--speculative draft of octet serve)')
     .option('--json', 'print it as JSON')
     .addHelpText('after', notes);
 }
@@ -101,9 +104,20 @@ async function run(flags: Flags, { print, tell }: Terminal): Promise<number> {
   const path = await source.resolveModelSource(model, { directory: source.defaultModelDirectory() });
   await source.checkGguf(path);
   const libraries = loadLibraries({ gpu: flags.gpu, log: (level, text) => level === 'error' && tell(text) });
-  const plan = await planGrid({ ...wishOf(flags), libraries, source: path });
+  const { engine, ...wish } = wishOf(flags);
+  const speculation = await speculationOf(flags.draft);
+  const plan = await planGrid({ ...wish, engine: { ...engine, speculation }, libraries, source: path });
   print(flags.json ? JSON.stringify(gridAsData(plan), null, 2) : formatGridPlan(plan));
   return 0;
+}
+
+/** A draft model as octet serve has it by default. */
+async function speculationOf(draft: string | undefined): Promise<SpeculationConfiguration | undefined> {
+  if (draft === undefined) return undefined;
+  const { resolveModelSource, defaultModelDirectory, checkGguf } = await import('../../llama/source.ts');
+  const modelPath = await resolveModelSource(draft, { directory: defaultModelDirectory() });
+  await checkGguf(modelPath);
+  return { draftTokensMax: 1, draft: { modelPath, threads: 0, cacheTokens: 0 } };
 }
 
 function wishOf(flags: Flags): Omit<PlanWish, 'libraries' | 'source'> {

@@ -3,17 +3,13 @@
 
 import { randomInt } from 'node:crypto';
 import type { EngineCapacity } from '../../capacity-port.ts';
-import { formatCount } from '../../format.ts';
 import { createMasks } from '../../grammar/create-masks.ts';
 import type { SequenceMasks } from '../../grammar-port.ts';
 import { tokenId } from '../../ids.ts';
 import type { Kernel, KernelLimits } from '../../kernel-port.ts';
-import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
-import { createPlainCache } from '../../kv/plain-cache.ts';
-import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
-import { cacheSeqCountMax, createKernel, type NativeKernel } from '../../llama/kernel.ts';
+import { createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -21,13 +17,15 @@ import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
-import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
-import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
+import type { DraftLane } from '../../scheduler/speculation/draft-lane.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
+import { createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
-import { keptRowsOf, keptText, measureKept } from './measure-kept.ts';
+import { openDraft } from './open-draft.ts';
 import { openLane } from './open-lane.ts';
-import { planSizes, type Sizes } from './plan-sizes.ts';
+import { type DraftPlan, draftGpuLayers, planDraft } from './plan-draft.ts';
+import { availableBytes, planSizes, type Sizes } from './plan-sizes.ts';
+import { speculationOf } from './speculation-options.ts';
 
 export interface AssembledEngine {
   readonly kernel: Kernel;
@@ -36,6 +34,8 @@ export interface AssembledEngine {
   readonly masks: SequenceMasks;
   /** Undefined where no vectors are made. */
   readonly embeddings: EmbeddingLane | undefined;
+  /** Undefined where no draft model guesses. */
+  readonly drafts: DraftLane | undefined;
   readonly capacity: EngineCapacity;
   /** Frees the context and the weights; the loop must have ended. */
   dispose(): void;
@@ -46,6 +46,8 @@ export interface AssemblyPorts {
   readonly onProgress: (fraction: number) => void;
   /** Gets the answers to requests for vectors; without it none are made. */
   readonly post?: (message: EngineMessage) => void;
+  /** Milliseconds of a monotonic clock; undefined takes the usual one. */
+  readonly now?: () => number;
 }
 
 /** Loads and builds it all; throws an Error whose message is meant for the operator. */
@@ -53,11 +55,14 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  const { libraries, model, adapters, sizes } = await load(configuration, ports);
+  const { libraries, model, adapters, sizes, drafts } = await load(configuration, ports);
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
-  const cache = createCache(configuration, kernel, { sizes, keptRowsMax: await keptRowsFor(libraries, kernel, ports) });
+  const cache = createCache(configuration, kernel, {
+    sizes,
+    keptRowsMax: await keptRowsFor(libraries, kernel, ports.log),
+  });
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
@@ -66,6 +71,7 @@ export async function assembleEngine(
   const options = schedulerOptions(configuration, kernel.limits, {
     contextTokensMax,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
+    drafts,
   });
   const scheduler = createScheduler(options, cache);
   const tokenizer = createTokenizer(model);
@@ -85,10 +91,12 @@ export async function assembleEngine(
     scheduler,
     masks,
     embeddings,
+    drafts,
     capacity: describe({ configuration, libraries, model, kernel, cache, sizes, contextTokensMax }),
     dispose() {
       masks.dispose();
       embeddings?.dispose();
+      drafts?.dispose();
       kernel.dispose();
       model.dispose();
     },
@@ -100,6 +108,7 @@ interface Loaded {
   readonly model: LlamaModel;
   readonly adapters: LoadedAdapters;
   readonly sizes: Sizes;
+  readonly drafts: DraftLane | undefined;
 }
 
 /** Plans the sizes, then loads the weights and what is put on them. */
@@ -117,7 +126,8 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
   const measured = await loadModel({ ...file, load: 'measure' });
-  const sizes = await planSizes(configuration, measured);
+  const draftPlan = await planDraft(configuration, measured, availableBytes(configuration, libraries));
+  const sizes = await planSizes(configuration, measured, draftPlan === undefined ? {} : { reserved: [draftPlan.row] });
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
@@ -126,8 +136,27 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
   const adapters = await loadAdapters(model, configuration.adapters ?? []);
+  // And of a pool that is longer than one sequence can be.
+  const drafts = await loadDraft(configuration, { plan: draftPlan, target: model, ports });
   isQuiet = false;
-  return { libraries, model, adapters, sizes };
+  return { libraries, model, adapters, sizes, drafts };
+}
+
+interface DraftParts {
+  readonly plan: DraftPlan | undefined;
+  readonly target: LlamaModel;
+  readonly ports: AssemblyPorts;
+}
+
+async function loadDraft(
+  configuration: EngineConfiguration,
+  { plan, target, ports }: DraftParts,
+): Promise<DraftLane | undefined> {
+  const draft = configuration.speculation?.draft;
+  if (draft === undefined || plan === undefined) return undefined;
+  const now = ports.now ?? (() => performance.now());
+  const gpuLayers = draftGpuLayers(configuration);
+  return openDraft(draft, { plan, target, gpuLayers, now, warn: (text) => ports.log('warn', text) });
 }
 
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */
@@ -138,7 +167,12 @@ function isPoolingWarning(text: string): boolean {
 function schedulerOptions(
   configuration: EngineConfiguration,
   limits: KernelLimits,
-  sizes: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'>,
+  {
+    drafts,
+    ...sizes
+  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'> & {
+    readonly drafts: DraftLane | undefined;
+  },
 ): SchedulerOptions {
   const sequencesMax = Math.min(configuration.sequencesMax, limits.cacheSeqCount);
   // Prompts are scored in steps that read prompts, guesses computed in those that do not: they share these rows.
@@ -156,90 +190,8 @@ function schedulerOptions(
       ? { bytesMax: configuration.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
       : undefined,
     endTokenIds: limits.endTokenIds,
-    speculation: speculationOf(configuration, limits, scoredRowsMax),
+    speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax }),
   };
-}
-
-/** Longer matches than the shortest that are told apart. */
-const matchLevels = 30;
-
-/** Undefined where none is wanted, or where wrong guesses could not be taken back. */
-function speculationOf(
-  { speculation }: EngineConfiguration,
-  limits: KernelLimits,
-  extraRowsMax: number,
-): SpeculationOptions | undefined {
-  if (speculation === undefined || !limits.sharesPrefixes) return undefined;
-  const { draftTokensMax, matchTokensMin, windowTokens, computes } = speculation;
-  const matchTokensMax = matchTokensMin + matchLevels;
-  return {
-    proposer: createLookupProposer({ matchTokensMin, matchTokensMax, windowTokens }),
-    draftTokensMax,
-    extraRowsMax,
-    equalRows: limits.layout === 'per-sequence',
-    computes,
-  };
-}
-
-/** Shorter prefixes are computed again as fast as they are looked after. */
-const demoteTokensMin = 32;
-
-/** Only where the cache can be cut, and in one pool where an id is left to copy through (`cacheSeqCountMax`). */
-function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLimits): boolean {
-  const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
-  return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
-}
-
-/**
- * How long the pool keeps a prefix that nobody uses; undefined: as long as there is room. Measured on a CPU alone, whose rows
- * pay for every cell in use; asked at each start, for a second, because it is the processor of now that counts.
- */
-async function keptRowsFor({ gpu }: Libraries, kernel: Kernel, ports: AssemblyPorts): Promise<number | undefined> {
-  const { layout, sharesPrefixes } = kernel.limits;
-  if (gpu !== 'off' || layout !== 'pooled' || !sharesPrefixes) return undefined;
-  const costs = await measureKept({ kernel, now: () => performance.now() });
-  if (costs === undefined) return undefined;
-  const keptRows = keptRowsOf(costs);
-  const why = keptText(costs, kernel.limits.cellCount);
-  ports.log('info', `prefixes are kept for ${formatCount(keptRows)} rows after their last use: ${why}`);
-  return keptRows;
-}
-
-interface CacheSizes {
-  readonly sizes: Sizes;
-  readonly keptRowsMax: number | undefined;
-}
-
-function createCache(configuration: EngineConfiguration, kernel: Kernel, { sizes, keptRowsMax }: CacheSizes): KvCache {
-  const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
-  const { blockTokens } = sizes;
-  const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
-  if (layout === 'per-sequence' && sharesPrefixes) {
-    return createPerSequenceCache({
-      cacheSeqCount,
-      slabTokens: Math.floor(cellCount / cacheSeqCount),
-      blockTokens,
-      demoteMinTokens,
-    });
-  }
-  const blockCount = Math.floor(cellCount / blockTokens);
-  return sharesPrefixes
-    ? createPooledCache({
-        blockCount,
-        blockTokens,
-        cacheSeqCount,
-        keptRowsMax,
-        hashSeed: randomInt(2 ** 32),
-        demoteMinTokens,
-      })
-    : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
-}
-
-/** What one sequence can hold at most: its slab, or the whole pool. */
-function longestTokens({ limits }: Kernel, cache: KvCache): number {
-  const cells =
-    limits.layout === 'per-sequence' ? Math.floor(limits.cellCount / limits.cacheSeqCount) : limits.cellCount;
-  return Math.min(cells, cache.blockTokens * cache.blockCount);
 }
 
 interface Parts {

@@ -56,7 +56,7 @@ export interface EngineConfiguration {
   readonly embedding?: EmbeddingWish | undefined;
   /** The model makes vectors and generates nothing. */
   readonly isEncoder?: boolean | undefined;
-  /** Prompt lookup; undefined computes no guesses. */
+  /** Undefined computes no guesses. */
   readonly speculation?: SpeculationConfiguration | undefined;
   /** Scheduling priority of the engine's threads, 0 (as usual) to 19 (last). */
   readonly nice: number;
@@ -72,10 +72,24 @@ export interface EmbeddingWish {
 export interface SpeculationConfiguration {
   /** Guesses that one step computes for a sequence. */
   readonly draftTokensMax: number;
+  readonly lookup?: LookupConfiguration | undefined;
+  readonly draft?: DraftConfiguration | undefined;
+  /** `all` computes whatever is guessed, so that tests of texts have many guesses; else what is expected to pay. */
+  readonly computes?: 'worthwhile' | 'all' | undefined;
+}
+
+export interface LookupConfiguration {
   /** Shortest run of tokens that is looked up. */
   readonly matchTokensMin: number;
   /** Newest tokens of a sequence that are searched. */
   readonly windowTokens: number;
-  /** `all` computes whatever is guessed, so that tests of texts have many guesses; else what is expected to pay. */
-  readonly computes?: 'worthwhile' | 'all' | undefined;
+}
+
+export interface DraftConfiguration {
+  /** An existing GGUF file. */
+  readonly modelPath: string;
+  /** 0 means as many as the target's. */
+  readonly threads: number;
+  /** Tokens that its cache holds; 0 leaves it to the plan. */
+  readonly cacheTokens: number;
 }

@@ -8,6 +8,7 @@ import {
   bytesPerToken,
   type CapacityPlan,
   type CapacityRequest,
+  type CapacityRow,
   type PlannedCapacity,
   planCapacity,
 } from '../../kv/capacity.ts';
@@ -39,6 +40,8 @@ export interface SizesGiven {
   readonly weightBytes?: number;
   /** Memory for everything together, in place of what is free now. */
   readonly availableBytes?: number;
+  /** What is to have its place beside this model: a draft model. */
+  readonly reserved?: readonly CapacityRow[];
 }
 
 /**
@@ -105,7 +108,7 @@ async function fillMemory(
   const { configuration, cost, types } = sizing;
   const perToken = bytesPerToken(cost, types);
   const { computeBytes, computeBytesPerCell } = await fitCompute(sizing, layout);
-  const reservedBytes = (memory.adapters?.bytes ?? 0) + (sizing.embedding?.row.bytes ?? 0);
+  const reservedBytes = sizing.reserved.reduce((sum, { bytes }) => sum + bytes, memory.adapters?.bytes ?? 0);
   const left = memory.availableBytes - memory.weightBytes - reservedBytes - computeBytes;
   // The line through two sizes is not exact: a little less is tried where the whole does not fit.
   for (const share of [1, 0.99, 0.95, 0.9]) {
@@ -128,7 +131,8 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
   const embedding = await planEmbedding(configuration, measured, memory.availableBytes);
-  const sizing: Sizing = { configuration, measured, types, threads, cost, embedding };
+  const reserved = [...(embedding === undefined ? [] : [embedding.row]), ...(given.reserved ?? [])];
+  const sizing: Sizing = { configuration, measured, types, threads, cost, embedding, reserved };
   return { sizing, memory, warnings };
 }
 
@@ -147,7 +151,7 @@ async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Pro
     types,
     ...memory,
     ...compute,
-    reserved: sizing.embedding?.row,
+    reserved: sizing.reserved,
     layout,
     blockTokens: configuration.blockTokens,
     sequencesMax: configuration.sequencesMax,
@@ -220,10 +224,11 @@ interface Sizing {
   readonly threads: number;
   readonly cost: CacheCost;
   readonly embedding: EmbeddingPlan | undefined;
+  readonly reserved: readonly CapacityRow[];
 }
 
 function kernelOptions(
-  { configuration, measured, types, threads }: Omit<Sizing, 'cost' | 'embedding'>,
+  { configuration, measured, types, threads }: Omit<Sizing, 'cost' | 'embedding' | 'reserved'>,
   { layout, cellCount }: { layout: KvLayout; cellCount: number },
 ): Omit<KernelOptions, 'model'> {
   const batchTokensMax = Math.max(configuration.stepTokensMax, configuration.sequencesMax);
@@ -274,7 +279,7 @@ function readKvTypes(configuration: EngineConfiguration, { shape, libraries }: L
 }
 
 /** With some layers on the GPU only, llama.cpp splits weights and cache between two memories: then nothing is promised. */
-function availableBytes({ gpuLayers }: EngineConfiguration, libraries: Libraries): number | undefined {
+export function availableBytes({ gpuLayers }: EngineConfiguration, libraries: Libraries): number | undefined {
   return libraries.gpu !== 'off' && gpuLayers >= 0 ? undefined : memoryRoom(libraries).freeBytes;
 }
 

@@ -54,5 +54,6 @@ export async function prepareModel(settings: Settings, { signal, warn }: Prepare
   });
   progress.end();
   const precision = precisionBefore(settings, choice.label);
-  return { name, modelPath, choice, served: { modelPath: prepared.path, adapters: [], precision, isEncoder } };
+  const served = { modelPath: prepared.path, adapters: [], draftPath: undefined, precision, isEncoder };
+  return { name, modelPath, choice, served };
 }

@@ -9,27 +9,27 @@ import { chooseRows, couldPay, gainMin, type RowQuestion } from '../../../src/sc
 const cpuExtraMs = (rows: number): number => (rows === 0 ? 0 : 8 + 1.4 * rows);
 
 /** Guesses of which each comes true as often as the one before it. */
-const steady = (rate: number, rowsMax: number) => ({ chances: chancesAlong(rowsMax, () => rate) });
+const steady = (rate: number, rowsMax: number, trust = 1) => ({ chances: chancesAlong(rowsMax, () => rate), trust });
 
 function question(overrides: Partial<RowQuestion>): RowQuestion {
   return {
     decodeCount: 1,
     plainMs: 8,
     extraMs: cpuExtraMs,
+    guessMs: 0,
     candidates: [steady(0.95, 15)],
     extraRowsMax: 100,
-    trust: 1,
     equalRows: false,
     ...overrides,
   };
 }
 
 function gainOf(
-  { decodeCount, plainMs, extraMs, candidates, equalRows, trust }: RowQuestion,
+  { decodeCount, plainMs, extraMs, candidates, equalRows }: RowQuestion,
   counts: readonly number[],
 ): number {
   let extraTokens = 0;
-  candidates.forEach(({ chances }, index) => {
+  candidates.forEach(({ chances, trust }, index) => {
     for (const chance of chances.slice(0, counts[index])) extraTokens += trust * chance;
   });
   const rows = equalRows ? decodeCount * Math.max(0, ...counts) : counts.reduce((sum, count) => sum + count, 0);
@@ -42,7 +42,7 @@ const questions: fc.Arbitrary<RowQuestion> = fc
     candidates: fc.array(
       fc
         .array(fc.double({ min: 0.05, max: 0.99, noNaN: true }), { minLength: 1, maxLength: 4 })
-        .map((rates) => ({ chances: chancesAlong(rates.length, (place) => rates[place] ?? 0) })),
+        .map((rates) => ({ chances: chancesAlong(rates.length, (place) => rates[place] ?? 0), trust: 1 })),
       { minLength: 1, maxLength: 3 },
     ),
     plainMs: fc.double({ min: 1, max: 20, noNaN: true }),
@@ -52,9 +52,12 @@ const questions: fc.Arbitrary<RowQuestion> = fc
     trust: fc.double({ min: 0.5, max: 1, noNaN: true }),
     equalRows: fc.boolean(),
   })
-  .map(({ others, jumpMs, rowMs, ...rest }) => ({
+  .map(({ others, jumpMs, rowMs, candidates, trust, ...rest }) => ({
     ...rest,
-    decodeCount: rest.candidates.length + others,
+    // Those of a draft model beside those of lookup, which are trusted otherwise.
+    candidates: candidates.map(({ chances }, index) => ({ chances, trust: index % 2 === 0 ? trust : 1 })),
+    decodeCount: candidates.length + others,
+    guessMs: 0,
     extraMs: (rows: number) => (rows === 0 ? 0 : jumpMs + rowMs * rows),
   }));
 
@@ -72,9 +75,32 @@ describe('rows of a step', () => {
     expect(couldPay(question({}), 15)).toBe(true);
   });
 
+  it('counts what guesses cost that have yet to be made: the longest draft, not all together', () => {
+    const asked = { extraMs: (rows: number) => 0.1 * rows, candidates: [steady(0.9, 15)] };
+    const [free = 0] = chooseRows(question(asked));
+    const [cheap = 0] = chooseRows(question({ ...asked, guessMs: 2 }));
+    expect(cheap).toBeGreaterThan(0);
+    expect(cheap).toBeLessThan(free);
+    expect(chooseRows(question({ ...asked, guessMs: 8 }))).toEqual([0]);
+    expect(couldPay(question({ ...asked, guessMs: 8 }), 15)).toBe(false);
+    const both = { ...asked, decodeCount: 2, candidates: [steady(0.9, 15), steady(0.9, 15)], guessMs: 2 };
+    expect(chooseRows(question(both))).toEqual([cheap, cheap]);
+  });
+
   it('computes fewer, or none, where expectations were disappointed', () => {
     expect(chooseRows(question({ candidates: [steady(0.85, 15)] }))[0]).toBeGreaterThan(0);
-    expect(chooseRows(question({ candidates: [steady(0.85, 15)], trust: 0.6 }))).toEqual([0]);
+    expect(chooseRows(question({ candidates: [steady(0.85, 15, 0.6)] }))).toEqual([0]);
+  });
+
+  it('prefers the guesses of whom it trusts', () => {
+    const [trusted, disappointing] = chooseRows(
+      question({
+        decodeCount: 2,
+        extraMs: (rows) => 0.9 * rows,
+        candidates: [steady(0.6, 15), steady(0.6, 15, 0.5)],
+      }),
+    );
+    expect(trusted).toBeGreaterThan(disappointing ?? 99);
   });
 
   it('gives the sequence with the better guesses more', () => {

@@ -170,11 +170,12 @@ describe('steps', () => {
       createSpeculation({ proposer, draftTokensMax: 8, extraRowsMax: 8, equalRows: false }, costs),
     );
     const rests = Array.from({ length: 12 }, () => {
-      noteMisses(follower, true);
-      return follower.restSteps;
+      noteMisses(follower.rests.lookup, true);
+      return follower.rests.lookup.restSteps;
     });
     expect(rests).toEqual([0, 0, 0, 0, 1, 2, 4, 8, 8, 8, 8, 8]);
-    noteMisses(follower, false);
-    expect(follower.restSteps).toBe(0);
+    expect(follower.rests.draft.restSteps).toBe(0);
+    noteMisses(follower.rests.lookup, false);
+    expect(follower.rests.lookup.restSteps).toBe(0);
   });
 });

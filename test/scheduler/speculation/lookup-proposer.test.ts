@@ -3,8 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import { createLookupProposer } from '../../../src/scheduler/speculation/lookup-proposer.ts';
 
+const always = () => true;
+
 function guess(tokens: readonly number[], countMax: number) {
-  const proposer = createLookupProposer({ matchTokensMin: 2, matchTokensMax: 4, windowTokens: 1024 }).follow();
+  const proposer = createLookupProposer({ matchTokensMin: 2, matchTokensMax: 4, windowTokens: 1024 }).follow(always);
   const proposal = proposer.propose({ tokens: Int32Array.from(tokens), tokenCount: tokens.length }, countMax);
   return proposal === undefined ? undefined : { tokens: [...proposal.tokens], evidence: proposal.evidence };
 }
@@ -33,7 +35,7 @@ describe('lookup proposer', () => {
 
   it('keeps sequences apart', () => {
     const proposer = createLookupProposer({ matchTokensMin: 2, matchTokensMax: 4, windowTokens: 1024 });
-    proposer.follow().propose({ tokens: Int32Array.of(1, 2, 3), tokenCount: 3 }, 2);
-    expect(proposer.follow().propose({ tokens: Int32Array.of(1, 2), tokenCount: 2 }, 2)).toBeUndefined();
+    proposer.follow(always).propose({ tokens: Int32Array.of(1, 2, 3), tokenCount: 3 }, 2);
+    expect(proposer.follow(always).propose({ tokens: Int32Array.of(1, 2), tokenCount: 2 }, 2)).toBeUndefined();
   });
 });

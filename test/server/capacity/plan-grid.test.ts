@@ -56,6 +56,11 @@ interface Settings {
   readonly memoryBytes?: number;
   /** Why the engine has its layout. */
   readonly layoutReason?: string;
+  readonly draft?: string;
+}
+
+function draftOf(modelPath: string): EngineConfiguration['speculation'] {
+  return { draftTokensMax: 8, draft: { modelPath, threads: 1, cacheTokens: 0 } };
 }
 
 async function planOne(settings: Settings): Promise<PairPlan> {
@@ -68,7 +73,7 @@ async function planOne(settings: Settings): Promise<PairPlan> {
     kv: [kvOf(kv)],
     contextTokens,
     concurrency,
-    engine: { ...engine, kvLayout },
+    engine: { ...engine, kvLayout, speculation: settings.draft === undefined ? undefined : draftOf(settings.draft) },
   });
   const [pair] = plan.pairs;
   if (pair === undefined) throw new Error('no pair was planned');
@@ -205,6 +210,19 @@ describe('where memory is short', () => {
     }
     expect(tokens).toEqual([...tokens].sort((a, b) => a - b));
     expect(tokens[0]).toBeLessThan(tokens[3] ?? 0);
+  });
+
+  test('a draft model has its place beside the cache, and is refused where it knows other tokens', async () => {
+    const memoryBytes = 128 * 2 ** 20;
+    const alone = await planOne({ ...short, memoryBytes });
+    const beside = await planOne({ ...short, memoryBytes, draft: demoModelPath });
+    // Its weights are those of the file, and a little is its cache.
+    expect((alone.largest?.tokens ?? 0) * alone.kvBytesPerToken).toBeGreaterThan(
+      (beside.largest?.tokens ?? 0) * alone.kvBytesPerToken + 26e6,
+    );
+    await expect(planOne({ ...short, memoryBytes, draft: archModelPath('gemma3-dense') })).rejects.toThrow(
+      /the draft model .* cannot be used: .*sliding window.*tokens, the model 4,096/s,
+    );
   });
 
   test('weights that do not fit are said to, with the arithmetic', async () => {

@@ -1,0 +1,44 @@
+// What a draft model's work costs, learned while it works: a further guess by the number of sequences, and a token that is read.
+// Why a share to begin with: before it has guessed it is taken to be as much cheaper than the target as its file is smaller.
+
+import { createFadingLine } from '../fading-line.ts';
+import type { DraftCosts } from './types.ts';
+
+export interface LearnedDraftCosts extends DraftCosts {
+  /** One guess for each of `sequenceCount` sequences took `ms`. */
+  observeGuess(sequenceCount: number, ms: number): void;
+  /** So many tokens were read in `ms`. */
+  observeRead(tokenCount: number, ms: number): void;
+}
+
+/** A call that took far longer than expected was held up by something else. */
+const surpriseMax = 3;
+const newestWeight = 0.2;
+/** Tokens from which a call tells what reading costs. */
+const readTokensMin = 8;
+/** What a token that is read costs of one that is guessed, before it was measured. */
+const readShare = 0.5;
+
+/** `share`: what a step of the draft model is thought to cost of a step of the target. */
+export function createDraftCosts(share: number): LearnedDraftCosts {
+  const guessLine = createFadingLine(0.95);
+  let perTokenMs: number | undefined;
+  let isKnown = false;
+  return {
+    guessMs: (sequenceCount, plainMs) => guessLine.at(sequenceCount) ?? share * plainMs,
+    readMs: (plainMs) => perTokenMs ?? readShare * share * plainMs,
+    isKnown: () => isKnown,
+    observeGuess(sequenceCount, ms) {
+      isKnown = true;
+      guessLine.add(sequenceCount, Math.min(ms, surpriseMax * (guessLine.at(sequenceCount) ?? ms)));
+    },
+    observeRead(tokenCount, ms) {
+      if (tokenCount < readTokensMin) return;
+      const newest = ms / tokenCount;
+      perTokenMs =
+        perTokenMs === undefined
+          ? newest
+          : perTokenMs + newestWeight * (Math.min(newest, surpriseMax * perTokenMs) - perTokenMs);
+    },
+  };
+}

@@ -1,0 +1,276 @@
+// A draft model at work between the target's steps: reads what the sequences grew by, and guesses on, all sequences in one batch.
+// Why a kernel of its own behind the same port: a smaller model with its own cache is all it is; the loop never lets both compute
+// at once, since they share cores.
+// Why it draws with the target's own parameters, seed and position: a draw is a function of those and of the logits, so that a draft
+// model that thinks like the target draws like it, at any temperature. To the target such a guess is no random thing: it is taken
+// exactly where the target's own draw is the same token, and where it is not, that draw is what goes on. This is the rejection
+// sampling of speculative decoding for a proposal that is certain (q = 1 for the guess: it is kept with chance p(guess), and what is
+// drawn otherwise is p without the guess), so what is drawn has the target's distribution, and even is the token that it would be.
+// Source: Coupling without Communication and Drafter-Invariant Speculative Decoding (M. Daliri et al., 2024).
+
+import { must } from '../../assert.ts';
+import type { Kernel, SampleRow } from '../../kernel-port.ts';
+import { sampleRow } from '../apply-step.ts';
+import { type Sequence, writeAhead } from '../sequence.ts';
+import { createDraftCells, type DraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
+import type { LearnedDraftCosts } from './draft-costs.ts';
+import type { DraftWish, Trial } from './plan-round.ts';
+import { type Drafter, draftEvidence, type Proposer } from './types.ts';
+
+export interface DraftLaneOptions {
+  /** Of the draft model: pooled, as many ids as sequences are guessed for at once. */
+  readonly kernel: Kernel;
+  readonly costs: LearnedDraftCosts;
+  /** Longest sequence that the draft model was made for. */
+  readonly contextTokensMax: number;
+  /** Tokens that both models know. */
+  readonly vocabularySize: number;
+  readonly endTokenIds: readonly number[];
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  readonly warn: (text: string) => void;
+}
+
+export interface DraftLane {
+  /** Answers what was guessed. */
+  readonly proposer: Proposer;
+  readonly drafter: Drafter;
+  /** Reads and guesses; what was guessed is proposed until the sequence grows. Rejects only on a bug. */
+  compute(wishes: readonly DraftWish[]): Promise<readonly Trial[]>;
+  /** Milliseconds of all rounds so far. */
+  spentMs(): number;
+  /** Lets go of sequences that have ended. */
+  sweep(): void;
+  /** Positions that its cache holds. */
+  heldCount(): number;
+  /** Laws that do not hold, in words. */
+  check(): readonly string[];
+  dispose(): void;
+}
+
+/** One sequence in a round. */
+interface Part {
+  readonly wish: DraftWish;
+  readonly sequence: Sequence;
+  readonly entry: DraftEntry;
+}
+
+/** A row of which a token is drawn, and what it is for. */
+interface DrawnRow {
+  readonly part: Part;
+  readonly row: SampleRow;
+  /** The token of the sequence that it is held against; undefined where it is a guess. */
+  readonly known: number | undefined;
+}
+
+/** Failures in a row after which it gives up. */
+const failuresMax = 3;
+
+/** What the lane's functions share. */
+interface Lane {
+  readonly options: DraftLaneOptions;
+  readonly cells: DraftCells;
+  readonly endTokens: ReadonlySet<number>;
+  /** Counts the rounds. */
+  round: number;
+  failureCount: number;
+  spentMs: number;
+}
+
+export function createDraftLane(options: DraftLaneOptions): DraftLane {
+  const { kernel, now } = options;
+  const cells = createDraftCells(kernel);
+  const lane: Lane = {
+    options,
+    cells,
+    endTokens: new Set<number>(options.endTokenIds),
+    round: 0,
+    failureCount: 0,
+    spentMs: 0,
+  };
+  return {
+    proposer: proposerOf(cells),
+    drafter: drafterOf(lane),
+    async compute(wishes) {
+      const startedMs = now();
+      lane.round += 1;
+      cells.sweep();
+      const { guessing, trials } = await read(
+        lane,
+        wishes.flatMap((wish) => openPart(lane, wish)),
+      );
+      for (let parts = guessing; parts.length > 0; ) parts = await guess(lane, parts);
+      lane.spentMs += now() - startedMs;
+      return trials;
+    },
+    spentMs: () => lane.spentMs,
+    sweep: cells.sweep,
+    heldCount: cells.heldCount,
+    check: cells.check,
+    dispose: kernel.dispose,
+  };
+}
+
+function proposerOf(cells: DraftCells): Proposer {
+  return {
+    evidenceLevels: 1,
+    follow: () => ({
+      propose(sequence, countMax) {
+        const entry = cells.find(sequence);
+        if (entry === undefined || entry.guesses.length === 0 || entry.guessedAt !== sequence.tokenCount)
+          return undefined;
+        const { guesses } = entry;
+        const tokens = Int32Array.from(guesses.slice(0, countMax));
+        return { by: 'draft', tokens, availableCount: guesses.length, ...draftEvidence };
+      },
+    }),
+  };
+}
+
+function drafterOf(lane: Lane): Drafter {
+  const { options, cells } = lane;
+  const { limits } = options.kernel;
+  return {
+    costs: options.costs,
+    tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
+    sequencesMax: limits.cacheSeqCount,
+    readTokensMax: limits.batchTokensMax,
+    missingCount(sequence) {
+      const entry = cells.find(sequence);
+      return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
+    },
+    isOff: () => lane.failureCount >= failuresMax,
+  };
+}
+
+function openPart({ cells, round }: Lane, wish: DraftWish): Part[] {
+  const { sequence } = wish;
+  const entry = cells.open(sequence, round);
+  return entry === undefined ? [] : [{ wish, sequence, entry }];
+}
+
+/** Reads what the parts' sequences grew by, and draws their first guesses. */
+async function read(
+  lane: Lane,
+  parts: readonly Part[],
+): Promise<{ readonly guessing: Part[]; readonly trials: readonly Trial[] }> {
+  const { kernel, costs, now } = lane.options;
+  const startedMs = now();
+  const { rowCount, drawn } = writeReads(lane, parts);
+  const draws = drawn.map(({ row }) => row);
+  if (rowCount === 0 || !(await decode(lane, rowCount, draws))) return { guessing: [], trials: [] };
+  const tokens = await kernel.sample(draws);
+  // One or two tokens of each sequence are no more than a guess is.
+  if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
+  else costs.observeGuess(parts.length, now() - startedMs);
+  const guessing: Part[] = [];
+  const hits = new Map<Sequence, boolean[]>();
+  for (const [index, { part, known }] of drawn.entries()) {
+    const token = must(tokens[index], 'one draw per row');
+    if (known !== undefined) hits.set(part.sequence, [...(hits.get(part.sequence) ?? []), token === known]);
+    else if (take(lane, part, token)) guessing.push(part);
+  }
+  return { guessing, trials: [...hits].map(([sequence, found]) => ({ sequence, hits: found })) };
+}
+
+/** One more guess for each; answers those that have one and want more. */
+async function guess(lane: Lane, parts: readonly Part[]): Promise<Part[]> {
+  const { kernel, costs, now } = lane.options;
+  const wanting = parts.filter(
+    ({ sequence, entry, wish }) => sequence.state === 'running' && entry.guesses.length < wish.guessCount,
+  );
+  if (wanting.length === 0 || !lane.cells.reserve(wanting.length, lane.round)) return [];
+  const startedMs = now();
+  const rows = wanting.map((part, index) => {
+    const { sequence, entry } = part;
+    writeAhead(sequence, Int32Array.from(entry.guesses));
+    writeRow(kernel, index, { part, position: sequence.tokenCount + entry.guesses.length - 1 });
+    kernel.batch.outputs[index] = 1;
+    return sampleRow(sequence, index, entry.guesses.length);
+  });
+  if (!(await decode(lane, wanting.length, rows))) return [];
+  for (const { entry } of wanting) entry.heldCount += 1;
+  const tokens = await kernel.sample(rows);
+  costs.observeGuess(wanting.length, now() - startedMs);
+  return wanting.filter((part, index) => take(lane, part, must(tokens[index], 'one draw per row')));
+}
+
+/** Rows of what the parts have to read, as far as batch and cache have room; those that only need a token come first. */
+function writeReads(
+  { options: { kernel }, cells, round }: Lane,
+  parts: readonly Part[],
+): { readonly rowCount: number; readonly drawn: readonly DrawnRow[] } {
+  const { limits, batch } = kernel;
+  const drawn: DrawnRow[] = [];
+  let rowCount = 0;
+  const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
+  for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
+    const { sequence, entry, wish } = part;
+    const from = entry.heldCount;
+    const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
+    if (count < 1 || !knows(kernel, sequence.tokens.subarray(from, from + count))) continue;
+    if (!cells.reserve(count, round)) continue;
+    for (let position = from; position < from + count; position++) {
+      writeRow(kernel, rowCount, { part, position });
+      const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });
+      if (draw !== undefined) {
+        batch.outputs[rowCount] = 1;
+        drawn.push(draw);
+      }
+      rowCount += 1;
+    }
+    entry.heldCount += count;
+  }
+  return { rowCount, drawn };
+}
+
+/** The draft model's vocabulary may be a little shorter; a token beyond it would fail the whole batch. */
+function knows({ limits }: Kernel, tokens: Int32Array): boolean {
+  return tokens.every((token) => token < limits.vocabularySize);
+}
+
+function writeRow(
+  { batch }: Kernel,
+  row: number,
+  { part: { sequence, entry }, position }: { readonly part: Part; readonly position: number },
+): void {
+  batch.tokens[row] = must(sequence.tokens[position], 'a token for each position');
+  batch.positions[row] = position;
+  batch.cacheSeqs[row] = entry.seq;
+  batch.outputs[row] = 0;
+}
+
+/** False where the kernels failed: what the cache holds is unknown then, and everything is read again. */
+async function decode(lane: Lane, rowCount: number, draws: readonly SampleRow[]): Promise<boolean> {
+  const { kernel, warn } = lane.options;
+  const outcome = await kernel.decode(rowCount, draws);
+  lane.failureCount = outcome.kind === 'done' ? 0 : lane.failureCount + 1;
+  if (outcome.kind === 'done') return true;
+  lane.cells.clear();
+  if (lane.failureCount === failuresMax)
+    warn(`the draft model guesses no more: ${outcome.kind === 'failed' ? outcome.reason : 'its cache had no room'}`);
+  return false;
+}
+
+/** Whether the guess was taken: nothing is guessed beyond what ends a sequence. */
+function take({ options, endTokens }: Lane, { sequence, entry }: Part, token: number): boolean {
+  const isKnown = token >= 0 && token < options.vocabularySize;
+  if (!isKnown || endTokens.has(token) || sequence.command.stopTokenIds.some((stop) => stop === token)) return false;
+  entry.guesses.push(token);
+  return true;
+}
+
+/** The draw of a row: the first guess after a sequence's last token, or in a trial one that is held against its next token. */
+function drawnRow(
+  part: Part,
+  { batchIndex, position, room }: { readonly batchIndex: number; readonly position: number; readonly room: number },
+): DrawnRow | undefined {
+  const { sequence, wish } = part;
+  const ahead = position + 1 - sequence.tokenCount;
+  const row = (): SampleRow => sampleRow(sequence, batchIndex, ahead);
+  if (room < 1) return undefined;
+  if (ahead === 0) return wish.guessCount > 0 ? { part, row: row(), known: undefined } : undefined;
+  // Only output tells: a prompt was written by others.
+  if (!wish.isTrial || sequence.generatedCount + ahead < 0) return undefined;
+  return { part, row: row(), known: must(sequence.tokens[position + 1], 'a token after those before the last') };
+}

@@ -1,0 +1,155 @@
+// The engine's loop over a fake target and a fake draft model, with a clock that is moved by what they compute.
+
+import type { SampleRow } from '../../../src/kernel-port.ts';
+import { createPooledCache } from '../../../src/kv/pooled-cache.ts';
+import type { EngineStats } from '../../../src/ports.ts';
+import { createEngineLoop, type EngineLoop } from '../../../src/scheduler/engine-loop.ts';
+import { createScheduler } from '../../../src/scheduler/scheduler.ts';
+import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs.ts';
+import { createDraftLane } from '../../../src/scheduler/speculation/draft-lane.ts';
+import { createFakeKernel, type FakeKernel } from '../../fakes/kernel.ts';
+import { type CommandWish, generateCommand, Journal } from '../driver.ts';
+import { plainOptions } from '../pooled-rig.ts';
+
+export interface DraftRigOptions {
+  readonly commands: readonly CommandWish[];
+  /** Milliseconds of a step of the target, and of each row beyond its sequences. */
+  readonly stepMs?: number;
+  readonly rowMs?: number;
+  /** Milliseconds of a call of the draft model, and of each of its rows; undefined: none guesses. */
+  readonly draft?: { readonly callMs: number; readonly rowMs: number } | undefined;
+  /** What the draft model is thought to cost before it was measured. */
+  readonly costShare?: number;
+  readonly cellCount?: number;
+  readonly cacheSeqCount?: number;
+  readonly vocabularySize?: number;
+  /** What the draft model says instead of what it thinks. */
+  readonly misguess?: (row: SampleRow, token: number) => number;
+  readonly drawTarget?: (row: SampleRow) => number;
+  readonly drawDraft?: (row: SampleRow) => number;
+  /** Called in each call of the draft model. */
+  readonly onDraft?: (loop: EngineLoop, kernel: FakeKernel) => void;
+}
+
+export interface DraftRun {
+  readonly journal: Journal;
+  readonly elapsedMs: number;
+  readonly stats: EngineStats;
+  readonly warnings: readonly string[];
+  readonly draftCalls: number;
+  /** The longest time without a step of the target. */
+  readonly longestDraftMs: number;
+}
+
+const blockTokens = 4;
+
+/** Runs all commands to their end; throws when a law is broken or the draft model keeps anything. */
+export async function runDrafting(options: DraftRigOptions): Promise<DraftRun> {
+  const { commands, stepMs = 10, rowMs = 0.2, vocabularySize = 50 } = options;
+  const sequencesMax = commands.length;
+  const journal = new Journal();
+  const warnings: string[] = [];
+  const faults: string[] = [];
+  const clock = { nowMs: 0, stepEndedMs: 0, longestDraftMs: 0 };
+  const cache = createPooledCache({ blockCount: 400, blockTokens, cacheSeqCount: 2 * sequencesMax });
+  const real = createFakeKernel({
+    cellCount: 400 * blockTokens,
+    cacheSeqCount: 2 * sequencesMax,
+    vocabularySize,
+    batchTokensMax: 256,
+    onDecode: (rows) => {
+      clock.longestDraftMs = Math.max(clock.longestDraftMs, clock.nowMs - clock.stepEndedMs);
+      clock.nowMs += stepMs + rowMs * Math.max(rows - sequencesMax, 0);
+      clock.stepEndedMs = clock.nowMs;
+    },
+  });
+  const { drawTarget } = options;
+  const kernel =
+    drawTarget === undefined
+      ? real
+      : { ...real, sample: async (rows: readonly SampleRow[]) => Int32Array.from(rows, drawTarget) };
+  const drafts = options.draft === undefined ? undefined : openLane(options, { clock, warnings, loop: () => loop });
+  const scheduler = createScheduler(
+    {
+      ...plainOptions,
+      sequencesMax,
+      stepTokensMax: 256,
+      contextTokensMax: 400 * blockTokens,
+      speculation:
+        drafts === undefined
+          ? undefined
+          : {
+              proposer: drafts.proposer,
+              drafter: drafts.drafter,
+              draftTokensMax: 8,
+              extraRowsMax: 128,
+              equalRows: false,
+            },
+    },
+    cache,
+  );
+  const openIds = new Set(commands.flatMap(({ ids }) => ids));
+  let stats: EngineStats | undefined;
+  const loop = createEngineLoop({
+    scheduler,
+    cache,
+    kernel,
+    drafts,
+    now: () => clock.nowMs,
+    post(report) {
+      journal.note(report.events);
+      stats = report.stats;
+      for (const id of journal.ends.keys()) openIds.delete(id);
+      if (openIds.size === 0 || !scheduler.hasWork()) loop.stop();
+    },
+    onFault: (broken) => void faults.push(...broken),
+  });
+  for (const command of commands) loop.accept(generateCommand(command));
+  await loop.run();
+  drafts?.sweep();
+  faults.push(...scheduler.check(), ...(drafts?.check() ?? []));
+  if ((drafts?.heldCount() ?? 0) > 0) faults.push('the draft model holds what nobody needs');
+  if (faults.length > 0 || stats === undefined) throw new Error(faults.join('; ') || 'nothing was reported');
+  const { nowMs: elapsedMs, longestDraftMs } = clock;
+  return { journal, elapsedMs, longestDraftMs, stats, warnings, draftCalls: drafts?.callCount() ?? 0 };
+}
+
+interface LaneParts {
+  readonly clock: { nowMs: number };
+  readonly warnings: string[];
+  readonly loop: () => EngineLoop;
+}
+
+function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts) {
+  const { draft = { callMs: 0, rowMs: 0 }, vocabularySize = 50, misguess, drawDraft } = options;
+  const real = createFakeKernel({
+    cellCount: options.cellCount ?? 2000,
+    cacheSeqCount: options.cacheSeqCount ?? 32,
+    vocabularySize,
+    batchTokensMax: 64,
+    onDecode: (rows) => {
+      clock.nowMs += draft.callMs + draft.rowMs * rows;
+      options.onDraft?.(loop(), real);
+    },
+  });
+  const lane = createDraftLane({
+    kernel: {
+      ...real,
+      async sample(rows) {
+        const tokens = drawDraft === undefined ? await real.sample(rows) : Int32Array.from(rows, drawDraft);
+        if (misguess === undefined) return tokens;
+        return tokens.map((token, index) => {
+          const row = rows[index];
+          return row === undefined ? token : misguess(row, token);
+        });
+      },
+    },
+    costs: createDraftCosts(options.costShare ?? 0.1),
+    contextTokensMax: 1000,
+    vocabularySize,
+    endTokenIds: [],
+    now: () => clock.nowMs,
+    warn: (text) => void warnings.push(text),
+  });
+  return { ...lane, callCount: () => real.steps };
+}
