@@ -15,6 +15,8 @@ export interface EngineCapacity {
   readonly kvTypeV: string;
   readonly kvBytesPerToken: number;
   readonly kvLayout: KvLayout;
+  /** Why this layout, in words; undefined where it was not chosen. */
+  readonly kvLayoutReason?: string | undefined;
   /** Where tokens are drawn, and why there; undefined where nothing is. */
   readonly drawing?: DrawPlace | undefined;
   readonly weightBytes: number;

@@ -66,7 +66,7 @@ function writeModel(chosen, vocabularyFile, outFile) {
   });
   const tensors = listTensors(chosen, vocabulary.length);
   const random = createRandom(seed);
-  const noise = Buffer.from({ length: noiseBytes }, () => random() >>> 24);
+  const noise = Buffer.from(Uint8Array.from({ length: noiseBytes }, () => random() >>> 24));
   const file = fs.openSync(outFile, 'w');
   fs.writeSync(file, makeHeader([...vocabulary.entries, ...describeShape(chosen)], tensors));
   for (const tensor of tensors) {
@@ -121,8 +121,8 @@ function listTensors({ architecture, layers, width, feedForward, heads, keyValue
     ];
   };
   return [
-    matrix('token_embd', width, vocabularySize),
-    ...(isTied ? [] : [matrix('output', width, vocabularySize)]),
+    { ...matrix('token_embd', width, vocabularySize), ...(isTied ? { spread: logitSpread } : {}) },
+    ...(isTied ? [] : [{ ...matrix('output', width, vocabularySize), spread: logitSpread }]),
     norm('output_norm'),
     ...Array.from({ length: layers }, (_, index) => layer(index)).flat(),
   ];
@@ -134,11 +134,17 @@ function writeConstant(file, tensor) {
   fs.writeSync(file, bytes);
 }
 
+/**
+ * Standard deviation of the logits: about as peaked as a trained model's, so that draws have about as many tokens to choose
+ * from. (What a normal distribution of this width has in its tail decides it: from sqrt(2 ln vocabulary) = 4.9 on few tokens share most.)
+ */
+const logitSpread = 5;
+
 /** A Q8_0 block is a half-precision scale and 32 signed bytes; the scale makes outputs of about the size of inputs. */
 function writeRandom(file, tensor, { noise, random }) {
   const { blockBytes, blockElements } = tensorTypes.q8_0;
   const uniformByteRms = 73.9; // of -128 to 127
-  const scale = toHalf(1 / (uniformByteRms * Math.sqrt(tensor.dimensions[0])));
+  const scale = toHalf((tensor.spread ?? 1) / (uniformByteRms * Math.sqrt(tensor.dimensions[0])));
   const blocksAtOnce = Math.floor(chunkBytesMax / blockBytes);
   let remaining = tensorBytes(tensor) / blockBytes;
   let from = random() % noise.length;

@@ -14,6 +14,16 @@ export interface ComparedScenario {
   readonly loadFlags: Readonly<Record<string, string | number>>;
 }
 
+/**
+ * What is sent with sampled requests. Both name top-k and min-p, because servers differ in what they add unasked (llama-server:
+ * top-k 40 and min-p 0.05), and a vocabulary cut to 40 is another amount of work.
+ */
+const draws = {
+  greedy: {},
+  'top-p': { temperature: 0.8, 'top-p': 0.95, 'top-k': 0 },
+  'top-k': { temperature: 0.8, 'top-p': 0.95, 'top-k': 40 },
+} as const;
+
 export const comparedScenarios: readonly ComparedScenario[] = [
   unique(1, 8),
   unique(8, 32),
@@ -73,16 +83,6 @@ function unique(streams: number, requests: number): ComparedScenario {
     loadFlags: { requests, 'prompt-tokens': 64, 'output-tokens': 64 },
   };
 }
-
-/**
- * What is sent with sampled requests. Both name top-k and min-p, because servers differ in what they add unasked (llama-server:
- * top-k 40 and min-p 0.05), and a vocabulary cut to 40 is another amount of work.
- */
-const draws = {
-  greedy: {},
-  'top-p': { temperature: 0.8, 'top-p': 0.95, 'top-k': 0 },
-  'top-k': { temperature: 0.8, 'top-p': 0.95, 'top-k': 40 },
-} as const;
 
 function onGpu(streams: number, draw: keyof typeof draws): ComparedScenario {
   return {

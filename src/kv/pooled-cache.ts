@@ -17,7 +17,7 @@ import {
   takeOps,
 } from './native-sequences.ts';
 import { believedPositions, checkPooled, pooledStats } from './pooled-check.ts';
-import { evictAll, freeLeastKeeper, makeRoom } from './pooled-evict.ts';
+import { evictAll, evictUnpaid, freeLeastKeeper, makeRoom } from './pooled-evict.ts';
 import {
   createPooledState,
   enterBlock,
@@ -133,12 +133,14 @@ function commit(state: PooledState, lease: PooledLease, request: CacheRequest): 
   const { tokenCount } = request;
   assert(tokenCount <= lease.blocks.length * state.blockTokens, 'only reserved positions are computed');
   const fromIndex = Math.floor(lease.committedCount / state.blockTokens);
+  state.computedRowCount += Math.max(tokenCount - lease.committedCount, 0);
   lease.committedCount = Math.max(tokenCount, lease.committedCount);
   const wholeCount = Math.floor(lease.committedCount / state.blockTokens);
   for (let index = fromIndex; index < Math.min(wholeCount, lease.insertedCount); index++) {
     markComputed(state.tree, blockAt(lease, index));
   }
   enterWhole(state, lease, request);
+  evictUnpaid(state);
 }
 
 function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard'): void {
@@ -157,6 +159,7 @@ function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard
         withdrawBlock(state, block);
       } else {
         state.lastUses[block] = state.clock;
+        state.lastUseRows[block] = state.computedRowCount;
         if (end === none) end = block;
       }
     }

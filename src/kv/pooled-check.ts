@@ -2,9 +2,10 @@
 // Why laws as words: the same check runs in property tests after every command and in production whenever the engine idles.
 
 import { type CacheSeqId, cacheSeqId } from '../ids.ts';
-import { heapFault, isInHeap } from './heap.ts';
+import { leastRecentlyUsed } from './eviction.ts';
+import { heapFault, isInHeap, smallest } from './heap.ts';
 import { anyEndAt, endOf, roleOf, runningCount } from './native-sequences.ts';
-import { isCached, type PooledState } from './pooled-state.ts';
+import { isCached, type PooledState, rowsSinceUse } from './pooled-state.ts';
 import { depthOf, isComputed, isInTree, isLeaf, treeFault } from './prefix-tree.ts';
 import { at, none } from './typed-array.ts';
 import type { CacheStats } from './types.ts';
@@ -41,7 +42,7 @@ export function believedPositions(state: PooledState): ReadonlyMap<CacheSeqId, n
 /** Every law that does not hold, in words. O(blocks). */
 export function checkPooled(state: PooledState): readonly string[] {
   const ofParts = [treeFault(state.tree), heapFault(state.evictable)].filter((fault) => fault !== undefined);
-  return [...ofParts, ...checkReferences(state), ...checkLeaves(state), ...checkSequences(state)];
+  return [...ofParts, ...checkReferences(state), ...checkLeaves(state), ...checkAge(state), ...checkSequences(state)];
 }
 
 /** A block's references are the leases that list it, and the tree if it is in there. */
@@ -82,6 +83,15 @@ function checkLeaves(state: PooledState): string[] {
     if (isCached(state, block) && !isComputed(tree, block)) faults.push(`block ${block} is cached but not computed`);
   }
   return faults;
+}
+
+/** Nothing is kept for longer than it is worth. */
+function checkAge(state: PooledState): string[] {
+  const oldest = smallest(state.evictable);
+  if (oldest === undefined || state.policy !== leastRecentlyUsed) return [];
+  const rowCount = rowsSinceUse(state, oldest);
+  if (rowCount <= state.keptRowsMax) return [];
+  return [`block ${oldest} is kept for ${rowCount} rows since its last use, more than ${state.keptRowsMax}`];
 }
 
 /** Keepers cover an unheld leaf each, alone; a running id ends at the last block its lease has in the tree. */

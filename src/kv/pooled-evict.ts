@@ -6,7 +6,7 @@ import { assert, must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import { isInHeap, removeFromHeap, smallest } from './heap.ts';
 import { anyEndAt, endOf, freeId, roleOf, setEnd } from './native-sequences.ts';
-import { offerForEviction, type PooledState } from './pooled-state.ts';
+import { offerForEviction, type PooledState, rowsSinceUse } from './pooled-state.ts';
 import { contentOf, depthOf, firstChildOf, parentOf, removeBlock } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
 
@@ -37,6 +37,27 @@ export function freeLeastKeeper(state: PooledState): void {
     shortened.add(keeper);
     leaf = endOf(state.seqs, keeper);
     if (leaf === none || !isInHeap(state.evictable, leaf)) break;
+  }
+  truncateAll(state, shortened);
+}
+
+/**
+ * Evicts what has cost the rows since its last use as much as computing it again will (`keptRowsMax`). O(1) when nothing has.
+ * Why at that moment: whoever pays rent until it equals the price has paid at most twice what foresight would have cost.
+ * Under a policy other than the least recently used, only the next to go is looked at.
+ */
+export function evictUnpaid(state: PooledState): void {
+  const next = (): number | undefined => {
+    const leaf = smallest(state.evictable);
+    return leaf !== undefined && rowsSinceUse(state, leaf) > state.keptRowsMax ? leaf : undefined;
+  };
+  let leaf = next();
+  if (leaf === undefined) return;
+  const shortened = new Set<CacheSeqId>();
+  for (; leaf !== undefined; leaf = next()) {
+    offer(state, leaf);
+    shortened.add(evictLeaf(state, leaf));
+    state.evictedBlockCount += 1;
   }
   truncateAll(state, shortened);
 }

@@ -28,6 +28,11 @@ export interface PooledCacheOptions {
   readonly cacheSeqCount: number;
   /** Least recently used first unless told otherwise. */
   readonly evictionPolicy?: EvictionPolicy;
+  /**
+   * Rows that may be computed after the last use of a kept prefix before it is evicted, room or not: where every row pays for
+   * every cell in use, a prefix has by then cost as much as computing it again. Undefined: kept as long as there is room.
+   */
+  readonly keptRowsMax?: number | undefined;
   /** A secret integer keeps clients from choosing tokens whose blocks collide in the index. */
   readonly hashSeed?: number;
   /** A keeper that makes room is offered to host memory from this many tokens on; undefined offers nothing. */
@@ -67,6 +72,11 @@ export interface PooledState {
   readonly demoteMinTokens: number;
   /** 1 for a keeper that was offered to host memory, whole, when its first block made room. Shape (cacheSeqCount,). */
   readonly offered: Uint8Array;
+  readonly keptRowsMax: number;
+  /** Rows that had been computed when the block was last released. Shape (blockCount,). */
+  readonly lastUseRows: Float64Array;
+  /** Rows that were committed, by all leases; what was restored counts as computed. */
+  computedRowCount: number;
   clock: number;
   /** Blocks of the tree that no lease lists. */
   cachedCount: number;
@@ -92,6 +102,9 @@ export function createPooledState(options: PooledCacheOptions): PooledState {
     hitCounts: new Int32Array(blockCount),
     demoteMinTokens: options.demoteMinTokens ?? Number.POSITIVE_INFINITY,
     offered: new Uint8Array(cacheSeqCount),
+    keptRowsMax: options.keptRowsMax ?? Number.POSITIVE_INFINITY,
+    lastUseRows: new Float64Array(blockCount),
+    computedRowCount: 0,
     clock: 0,
     cachedCount: 0,
     evictedBlockCount: 0,
@@ -140,6 +153,11 @@ export function enterBlock(state: PooledState, block: number, place: Place): voi
 export function withdrawBlock(state: PooledState, block: number): void {
   removeBlock(state.tree, block);
   state.pool.release(block);
+}
+
+/** Rows computed since an unheld block was last used. */
+export function rowsSinceUse({ lastUseRows, computedRowCount }: PooledState, block: number): number {
+  return computedRowCount - atFloat(lastUseRows, block);
 }
 
 /** Makes an unheld leaf of the tree a candidate for eviction. */

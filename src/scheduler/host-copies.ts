@@ -60,6 +60,7 @@ export function settlePromotion(
   const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
   if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
   if (!ok) return;
+  state.prefixReturns.returned();
   const { cachedTokenCount } = leaseOf(sequence);
   noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: prefix.bytes, ms: elapsedMs });
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, count));
@@ -70,15 +71,23 @@ export function demotionPays(state: SchedulerState, content: CacheRequest): bool
   if (state.hostPrefixes === undefined) return false;
   const bytes = content.tokenCount * state.options.kvBytesPerToken;
   if (!wouldKeep(state.hostPrefixes, content, bytes)) return false;
-  const pays = computeMs(state, 0, content.tokenCount) > thereAndBackMs(state, bytes);
-  if (!pays) state.copyCosts.decline();
-  return pays;
+  if (copyPays(state, content.tokenCount)) return true;
+  state.copyCosts.decline();
+  return state.prefixReturns.tries();
+}
+
+/** Whether copying that many tokens is expected to save more than it takes: it is paid by all, and earned by those that return. */
+function copyPays(state: SchedulerState, tokenCount: number): boolean {
+  const bytes = tokenCount * state.options.kvBytesPerToken;
+  const savedMs = computeMs(state, 0, tokenCount) - state.copyCosts.ms('restore', bytes);
+  return state.prefixReturns.share() * savedMs > state.copyCosts.ms('save', bytes);
 }
 
 export function settleDemotion(state: SchedulerState, demotion: Demotion, { copied, elapsedMs }: Copied): void {
   if (state.hostPrefixes === undefined || copied === undefined) return;
   const bytes = copied.bytes.byteLength;
   noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes, ms: elapsedMs });
+  state.prefixReturns.left();
   addHostPrefix(state.hostPrefixes, demotion, { state: copied, bytes });
 }
 
@@ -118,7 +127,8 @@ export function copyMsMax(state: SchedulerState): number {
 /** What the admissions of a plan so far will copy, in expected milliseconds. O(restores + operations). */
 export function copyMsOf(state: SchedulerState, restores: readonly { readonly sequence: Sequence }[]): number {
   const { copyCosts, cache, options } = state;
-  const saveMs = copyCosts.ms('save', cache.demotingTokenCount() * options.kvBytesPerToken);
+  const demotingCount = cache.demotingTokenCount();
+  const saveMs = copyPays(state, demotingCount) ? copyCosts.ms('save', demotingCount * options.kvBytesPerToken) : 0;
   return restores.reduce((ms, { sequence }) => ms + copyCosts.ms('restore', bytesToRestore(sequence)), saveMs);
 }
 

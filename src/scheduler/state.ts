@@ -10,6 +10,7 @@ import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
+import { createPrefixReturns, type PrefixReturns } from './prefix-returns.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
 import { createSpeculation, type Speculation, type SpeculationOptions } from './speculation/speculation.ts';
 import { createTargetAim, type TargetAim } from './target-aim.ts';
@@ -70,6 +71,7 @@ export interface SchedulerState {
   /** Undefined where what makes room is dropped. */
   readonly hostPrefixes: HostPrefixes<ParkedState> | undefined;
   readonly copyCosts: CopyCosts;
+  readonly prefixReturns: PrefixReturns;
   readonly copies: Record<CopyKind, CopyTotals>;
 }
 
@@ -121,6 +123,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     parked: createHostTier(options.parkBytesMax),
     hostPrefixes: hostPrefixesOf(options, cache),
     copyCosts: createCopyCosts(),
+    prefixReturns: createPrefixReturns(),
     copies: { park: noCopies(), restore: noCopies(), demote: noCopies(), promote: noCopies() },
   };
 }

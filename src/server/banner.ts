@@ -158,6 +158,7 @@ export function formatStartBanner(facts: BannerFacts): string {
     ['precision', statusText(facts.precision)],
     ...drawingRow(capacity),
     ['prefixes', sharing.kind === 'blocks' ? 'shared by blocks' : `not shared: ${sharing.reason}`],
+    ['layout', layoutText(capacity)],
     [
       'limits',
       `${count(capacity.contextTokensMax)} tokens a sequence, ${count(capacity.sequencesMax)} sequences at once`,
@@ -179,6 +180,10 @@ function tuningText({ at, settings, overridden }: Extract<TuningStatus, { kind: 
 function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] {
   if (drawing === undefined) return [];
   return [['drawing', `${drawing.place === 'graph' ? 'in the graph' : 'on the host'}: ${drawing.reason}`]];
+}
+
+function layoutText({ kvLayout, kvLayoutReason }: EngineCapacity): string {
+  return kvLayoutReason === undefined ? kvLayout : `${kvLayout}: ${kvLayoutReason}`;
 }
 
 /** A request to paste into a POSIX shell. */

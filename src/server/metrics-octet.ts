@@ -247,11 +247,12 @@ function engineSeries({ engine }: MetricsRecord, modelName: string): Series[] {
     const known = engine.present.capacity;
     if (known === undefined) return [];
     const labels = { model_name: modelName, kv_type_k: known.kvTypeK, kv_type_v: known.kvTypeV, gpu: known.gpu };
-    return [{ value: 1, labels: { ...labels, prefix_sharing: known.prefixSharing.kind } }];
+    const cache = { prefix_sharing: known.prefixSharing.kind, kv_layout: known.kvLayout };
+    return [{ value: 1, labels: { ...labels, ...cache } }];
   };
   return [
     gauge('octet_model_info', 'Always 1; what is served and in which precision.', {
-      labelNames: ['model_name', 'kv_type_k', 'kv_type_v', 'gpu', 'prefix_sharing'],
+      labelNames: ['model_name', 'kv_type_k', 'kv_type_v', 'gpu', 'prefix_sharing', 'kv_layout'],
       read: served,
     }),
     gauge('octet_engine_ready', '1 while the engine process takes requests, else 0.', () =>

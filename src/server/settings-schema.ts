@@ -103,7 +103,8 @@ const cacheSettings = {
   kvLayout: z.enum(['auto', 'pooled', 'per-sequence']).prefault('auto').register(settingFacts, {
     group: 'KV cache',
     unit: '',
-    meaning: 'One pool of blocks for all sequences, or an equal share for each; auto chooses by device.',
+    meaning:
+      'One pool of blocks for all sequences, or an equal share for each; auto takes equal shares where each holds the longest sequence.',
   }),
   kvBlocks: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
     group: 'KV cache',

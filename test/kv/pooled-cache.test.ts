@@ -1,5 +1,6 @@
 // The pooled cache by worked examples: blocks of 4 tokens, so that [1..8] is two blocks.
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { leastOftenHit } from '../../src/kv/eviction.ts';
 import { createPooledCache } from '../../src/kv/pooled-cache.ts';
@@ -268,6 +269,40 @@ describe('sizes', () => {
     expect(cache.cachedTokenCount({ namespace: '', tokens, tokenCount: tokens.length })).toBe(11_999);
     tokens[0] = -1;
     expect(cache.cachedTokenCount({ namespace: '', tokens, tokenCount: tokens.length })).toBe(0);
+    expect(cache.check()).toEqual([]);
+  });
+});
+
+describe('prefixes that cost every row', () => {
+  it('are kept as long as their cells have cost less than computing them again would', () => {
+    const rows = fc.integer({ min: 1, max: 40 });
+    fc.assert(
+      fc.property(rows, fc.array(rows, { maxLength: 8 }), (keptRowsMax, others) => {
+        const cache = createPooledCache({ ...options, blockCount: 40, keptRowsMax });
+        cachePrefix(cache, range(0, 8));
+        // Runs on and is never kept itself, so that the prefix alone is there to go.
+        const other = leaseOf(cache.admitDetached(1));
+        let rowCount = 0;
+        for (const count of others.slice(0, 3)) {
+          rowCount += count;
+          expect(cache.extend(other, rowCount)).toBe(true);
+          cache.commit(other, requestOf(range(1000, 1000 + rowCount)));
+          expect(cache.cachedTokenCount(requestOf(range(0, 9)))).toBe(rowCount <= keptRowsMax ? 8 : 0);
+        }
+        expect(cache.check()).toEqual([]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('begin anew with each use, and go from their end only where their beginning is used', () => {
+    const cache = createPooledCache({ ...options, keptRowsMax: 10 });
+    cachePrefix(cache, range(0, 12));
+    cachePrefix(cache, [...range(0, 4), ...range(100, 108)]);
+    cachePrefix(cache, range(200, 204));
+    expect(cache.cachedTokenCount(requestOf(range(0, 13)))).toBe(4);
+    expect(cache.cachedTokenCount(requestOf([...range(0, 4), ...range(100, 109)]))).toBe(12);
+    expect(cache.stats()).toMatchObject({ evictedBlockCount: 2, blocks: { cached: 4 } });
     expect(cache.check()).toEqual([]);
   });
 });

@@ -14,6 +14,7 @@ const shapes = fc.record({
   evictionPolicy: fc.constantFrom(...Object.values(evictionPolicies)),
   hashSeed: fc.integer(),
   demoteMinTokens: fc.constantFrom(undefined, 1, 5),
+  keptRowsMax: fc.constantFrom(undefined, 3, 20),
 });
 
 describe('pooled cache, model run', () => {

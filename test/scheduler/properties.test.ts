@@ -109,7 +109,10 @@ const actions: fc.Arbitrary<Action> = fc.record({
 function buildCache(shape: Shape): KvCache {
   const { blockTokens, blockCount, cacheSeqCount } = shape;
   const demoteMinTokens = shape.hostPrefixBytes > 0 ? blockTokens : undefined;
-  if (shape.layout === 'pooled') return createPooledCache({ blockCount, blockTokens, cacheSeqCount, demoteMinTokens });
+  const keptRowsMax = blockCount % 2 === 0 ? 20 : undefined;
+  if (shape.layout === 'pooled') {
+    return createPooledCache({ blockCount, blockTokens, cacheSeqCount, demoteMinTokens, keptRowsMax });
+  }
   if (shape.layout === 'plain') return createPlainCache({ blockCount, blockTokens, cacheSeqCount });
   return createPerSequenceCache({ cacheSeqCount, slabTokens: slabTokens(shape), blockTokens, demoteMinTokens });
 }

@@ -156,6 +156,9 @@ describe('banner', () => {
     expect(text).toContain('32 requests of 2K (4.0 GiB)');
     expect(text).toMatch(/device +CPU, from the installed package/);
     expect(text).toContain('shared by blocks');
+    expect(text).toMatch(/layout +pooled\n/);
+    const chosen = { ...capacity, kvLayoutReason: 'as set' };
+    expect(formatStartBanner({ ...facts, needsKey: false, capacity: chosen })).toMatch(/layout +pooled: as set\n/);
     expect(text).not.toContain('authorization');
     expect(text).not.toContain('adapters');
     const tuning = {

@@ -7,12 +7,9 @@ import { createMasks } from '../../grammar/create-masks.ts';
 import type { SequenceMasks } from '../../grammar-port.ts';
 import { tokenId } from '../../ids.ts';
 import type { Kernel, KernelLimits } from '../../kernel-port.ts';
-import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
-import { createPlainCache } from '../../kv/plain-cache.ts';
-import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { type LoadedAdapters, loadAdapters } from '../../llama/adapters.ts';
-import { cacheSeqCountMax, createKernel, type NativeKernel } from '../../llama/kernel.ts';
+import { createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -21,15 +18,14 @@ import type { EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import type { DraftLane } from '../../scheduler/speculation/draft-lane.ts';
-import { joinProposers } from '../../scheduler/speculation/join-proposers.ts';
-import { createLookupProposer } from '../../scheduler/speculation/lookup-proposer.ts';
-import type { SpeculationOptions } from '../../scheduler/speculation/speculation.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
-import type { EngineConfiguration, SpeculationConfiguration } from './engine-configuration.ts';
+import { createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
+import type { EngineConfiguration } from './engine-configuration.ts';
 import { openDraft } from './open-draft.ts';
 import { openLane } from './open-lane.ts';
 import { type DraftPlan, draftGpuLayers, planDraft } from './plan-draft.ts';
 import { availableBytes, planSizes, type Sizes } from './plan-sizes.ts';
+import { speculationOf } from './speculation-options.ts';
 
 export interface AssembledEngine {
   readonly kernel: Kernel;
@@ -63,7 +59,10 @@ export async function assembleEngine(
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
-  const cache = createCache(configuration, kernel, sizes);
+  const cache = createCache(configuration, kernel, {
+    sizes,
+    keptRowsMax: await keptRowsFor(libraries, kernel, ports.log),
+  });
   const contextTokensMax = Math.min(sizes.plan.contextTokensMax, longestTokens(kernel, cache));
   const sharing = prefixSharing(model.shape);
   if (configuration.speculation !== undefined && sharing.kind === 'none') {
@@ -132,6 +131,7 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
+  ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutReason})`);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
@@ -194,67 +194,6 @@ function schedulerOptions(
   };
 }
 
-/** Undefined where none is wanted, or where wrong guesses could not be taken back. */
-function speculationOf(
-  { speculation }: EngineConfiguration,
-  limits: KernelLimits,
-  { drafts, extraRowsMax }: { readonly drafts: DraftLane | undefined; readonly extraRowsMax: number },
-): SpeculationOptions | undefined {
-  if (speculation === undefined || !limits.sharesPrefixes) return undefined;
-  const proposers = proposersOf(speculation, drafts);
-  if (proposers === undefined) return undefined;
-  const { draftTokensMax, computes } = speculation;
-  return { ...proposers, draftTokensMax, extraRowsMax, equalRows: limits.layout === 'per-sequence', computes };
-}
-
-/** Longer matches than the shortest that are told apart. */
-const matchLevels = 30;
-
-function proposersOf(
-  { lookup }: SpeculationConfiguration,
-  drafts: DraftLane | undefined,
-): Pick<SpeculationOptions, 'proposer' | 'drafter'> | undefined {
-  if (lookup === undefined)
-    return drafts === undefined ? undefined : { proposer: drafts.proposer, drafter: drafts.drafter };
-  const proposer = createLookupProposer({ ...lookup, matchTokensMax: lookup.matchTokensMin + matchLevels });
-  if (drafts === undefined) return { proposer };
-  return { proposer: joinProposers(proposer, drafts.proposer), drafter: drafts.drafter };
-}
-
-/** Shorter prefixes are computed again as fast as they are looked after. */
-const demoteTokensMin = 32;
-
-/** Only where the cache can be cut, and in one pool where an id is left to copy through (`cacheSeqCountMax`). */
-function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLimits): boolean {
-  const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
-  return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
-}
-
-function createCache(configuration: EngineConfiguration, kernel: Kernel, sizes: Sizes): KvCache {
-  const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
-  const { blockTokens } = sizes;
-  const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
-  if (layout === 'per-sequence' && sharesPrefixes) {
-    return createPerSequenceCache({
-      cacheSeqCount,
-      slabTokens: Math.floor(cellCount / cacheSeqCount),
-      blockTokens,
-      demoteMinTokens,
-    });
-  }
-  const blockCount = Math.floor(cellCount / blockTokens);
-  return sharesPrefixes
-    ? createPooledCache({ blockCount, blockTokens, cacheSeqCount, hashSeed: randomInt(2 ** 32), demoteMinTokens })
-    : createPlainCache({ blockCount, blockTokens, cacheSeqCount });
-}
-
-/** What one sequence can hold at most: its slab, or the whole pool. */
-function longestTokens({ limits }: Kernel, cache: KvCache): number {
-  const cells =
-    limits.layout === 'per-sequence' ? Math.floor(limits.cellCount / limits.cacheSeqCount) : limits.cellCount;
-  return Math.min(cells, cache.blockTokens * cache.blockCount);
-}
-
 interface Parts {
   readonly configuration: EngineConfiguration;
   readonly libraries: Libraries;
@@ -276,6 +215,7 @@ function describe(parts: Parts): EngineCapacity {
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
+    kvLayoutReason: sizes.layoutReason,
     drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,

@@ -19,11 +19,14 @@ import { type CacheCost, measureBuffers, measureCacheCost, memoryRoom } from '..
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { contextWanted, reasonFor, shortfall } from './layout-reason.ts';
 import { type EmbeddingPlan, planEmbedding } from './plan-embedding.ts';
 
 export interface Sizes {
   readonly kernel: Omit<KernelOptions, 'model'>;
   readonly plan: PlannedCapacity;
+  /** Why the cache has its layout. */
+  readonly layoutReason: string;
   readonly memory: MemoryPlan;
   /** Undefined where no vectors are made. */
   readonly embedding: EmbeddingPlan | undefined;
@@ -54,20 +57,24 @@ export async function planSizes(
   const { types } = sizing;
   const layouts = candidateLayouts(configuration, measured);
   let refusal = '';
+  const passedOver: string[] = [];
   for (const layout of layouts) {
     const plan = await planLayout(sizing, layout, memory);
-    if (plan.kind === 'refused') refusal = plan.message;
-    else if (suffices(plan, { configuration, measured, isLast: layout === layouts.at(-1) })) {
+    if (plan.kind === 'refused') {
+      refusal = plan.message;
+      passedOver.push(`with slabs ${plan.message}`);
+    } else if (suffices(plan, { configuration, measured, isLast: layout === layouts.at(-1) })) {
       return {
         kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
         plan,
+        layoutReason: passedOver.at(-1) ?? reasonFor(layout, { configuration, measured, plan }),
         memory: describeMemory(measured.libraries, plan, memory.availableBytes),
         embedding: sizing.embedding,
         blockTokens: configuration.blockTokens,
         kvTypes: types,
         warnings,
       };
-    }
+    } else passedOver.push(shortfall({ configuration, measured, plan }));
   }
   throw new Error(refusal);
 }
@@ -189,7 +196,8 @@ function probeCells({ stepTokensMax, sequencesMax }: EngineConfiguration): numbe
 }
 
 /**
- * In order of preference. Slabs compute faster, so `auto` takes them where memory allows each sequence its full context;
+ * In order of preference. Slabs were faster in every load measured on a CPU, shared prefixes included
+ * (docs/decisions/2026-11-26-kept-prefixes.md), so `auto` takes them where memory allows each sequence its full context;
  * else the pool, which lets any sequence use all there is. Models that share no prefixes gain nothing from a pool.
  */
 function candidateLayouts({ kvLayout }: EngineConfiguration, model: LlamaModel): readonly KvLayout[] {
@@ -206,7 +214,7 @@ interface Sufficiency {
 /** Whether a plan gives every sequence the context that was asked for; the last candidate must do in any case. */
 function suffices(plan: PlannedCapacity, { configuration, measured, isLast }: Sufficiency): boolean {
   if (isLast) return true;
-  return plan.contextTokensMax >= (configuration.contextTokens || measured.shape.contextTokensTrained);
+  return plan.contextTokensMax >= contextWanted(configuration, measured);
 }
 
 interface Sizing {

@@ -43,3 +43,10 @@ test('wrong numbers are told', () => {
   expect(differenceOf(tries({ token: far, distance, weightAbove }))).toMatch(/between the shares/);
   expect(findDifference(logits, { row, likeliest, tried: undefined })).toMatch(/without numbers/);
 });
+
+test('a largest logit that several tokens share is left to the host, and drawing it all the same is told', () => {
+  const tied = Float32Array.from(logits, (logit, token) => (token % 3 === 0 ? 5 : logit));
+  const tried = must(tryOnHost(tied, row, { endTokenIds: [], runSums: createRunSums(tied.length) }), 'numbers');
+  expect(findDifference(tied, { row, likeliest: undefined, tried })).toBeUndefined();
+  expect(findDifference(tied, { row, likeliest: 0, tried })).toMatch(/likeliest token is 0. Drawn: 0/);
+});

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseKvTypes } from '../../../src/kv-types.ts';
+import { loadModel } from '../../../src/llama/model.ts';
 import { chooseWeights, prepareWeights } from '../../../src/precision/weights.ts';
 import { type PairPlan, type PlanWish, planGrid } from '../../../src/server/capacity/plan-grid.ts';
 import { assembleEngine } from '../../../src/server/engine/assemble-engine.ts';
 import type { EngineConfiguration } from '../../../src/server/engine/engine-configuration.ts';
+import { planSizes } from '../../../src/server/engine/plan-sizes.ts';
 import { archModelPath } from '../../arch-models.ts';
 import { loadForTests } from '../../llama/loaded.ts';
 import { demoModelPath } from '../../precision/models.ts';
@@ -52,6 +54,8 @@ interface Settings {
   readonly concurrency: number;
   readonly kvLayout?: EngineConfiguration['kvLayout'];
   readonly memoryBytes?: number;
+  /** Why the engine has its layout. */
+  readonly layoutReason?: string;
   readonly draft?: string;
 }
 
@@ -109,11 +113,20 @@ async function loadEngine({ source = demoModelPath, weights, kv, contextTokens, 
 
 const within = (share: number, actual: number, expected: number) => Math.abs(actual / expected - 1) <= share;
 
+const roomy = "there is room for 512 tokens in each slab, and no row pays for another's cells";
+
 describe('the plan is what the engine does', () => {
   test.each<Settings>([
-    { weights: 'q8_0', kv: 'q8_0', contextTokens: 512, concurrency: 8 },
-    { weights: 'q4_k_m', kv: 'f16', contextTokens: 2048, concurrency: 4, kvLayout: 'pooled' },
-    { weights: 'file', kv: 'q8_0:q4_0', contextTokens: 1000, concurrency: 16, kvLayout: 'per-sequence' },
+    { weights: 'q8_0', kv: 'q8_0', contextTokens: 512, concurrency: 8, layoutReason: roomy },
+    { weights: 'q4_k_m', kv: 'f16', contextTokens: 2048, concurrency: 4, kvLayout: 'pooled', layoutReason: 'as set' },
+    {
+      weights: 'file',
+      kv: 'q8_0:q4_0',
+      contextTokens: 1000,
+      concurrency: 16,
+      kvLayout: 'per-sequence',
+      layoutReason: 'as set',
+    },
     {
       model: 'gemma3',
       source: archModelPath('gemma3-dense'),
@@ -121,6 +134,7 @@ describe('the plan is what the engine does', () => {
       kv: 'f16',
       contextTokens: 4096,
       concurrency: 4,
+      layoutReason: 'the model shares no prefixes',
     },
     {
       model: 'qwen35',
@@ -129,6 +143,7 @@ describe('the plan is what the engine does', () => {
       kv: 'f16',
       contextTokens: 512,
       concurrency: 4,
+      layoutReason: 'the model shares no prefixes',
     },
     {
       model: 'mamba2',
@@ -137,6 +152,7 @@ describe('the plan is what the engine does', () => {
       kv: 'f16',
       contextTokens: 256,
       concurrency: 4,
+      layoutReason: 'the model shares no prefixes',
     },
   ])('$weights weights, $kv KV, $concurrency x $contextTokens, $model model', async (settings) => {
     const plan = await planOne(settings);
@@ -147,6 +163,7 @@ describe('the plan is what the engine does', () => {
       blockCount: serve.blocks,
       contextTokensMax: serve.contextTokensMax,
       kvLayout: serve.layout,
+      kvLayoutReason: settings.layoutReason,
       kvBytesPerToken: plan.kvBytesPerToken,
       weightBytes: plan.weightBytes,
     });
@@ -159,6 +176,23 @@ describe('the plan is what the engine does', () => {
     expect(within(0.02, serve.computeBytes + serve.kvBytes, buffersBytes)).toBe(true);
     if (kvBytes > 0 && settings.model !== 'gemma3') expect(within(0.02, serve.kvBytes, kvBytes)).toBe(true);
     expect(plan.fits).toBe(true);
+  });
+});
+
+describe('slabs that are too short', () => {
+  test.each([
+    { contextTokens: 0, reason: 'slabs would hold 512 tokens of the 2,048 that a sequence may have' },
+    { contextTokens: 2048, reason: /^with slabs context must be <= 512 tokens: each of 16 slabs .* Given: 2,048$/ },
+  ])('give way to the pool, which says why, for $contextTokens tokens', async ({ contextTokens, reason }) => {
+    const wish = { kvTypes: 'q8_0', kvLayout: 'auto', sequencesMax: 16, kvBlocks: 512, kvMemoryBytes: 0 } as const;
+    const measured = await loadModel({ libraries, path: demoModelPath, gpuLayers: 0, load: 'measure' });
+    try {
+      const sizes = await planSizes({ ...engine, ...wish, modelPath: demoModelPath, contextTokens }, measured);
+      expect(sizes.kernel.layout).toBe('pooled');
+      expect(sizes.layoutReason).toMatch(reason);
+    } finally {
+      measured.dispose();
+    }
   });
 });
 
