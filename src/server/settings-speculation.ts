@@ -9,7 +9,7 @@ export const speculationSettings = {
     group: 'Scheduling',
     unit: '',
     meaning:
-      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); lookup,draft: by lookup where a long run is found again, else by the model.',
+      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); lookup,draft: by lookup where that comes true at least as often as what the model says, else by the model.',
   }),
   draft: z.string().prefault('').register(settingFacts, {
     group: 'Scheduling',

@@ -9,7 +9,7 @@ import { storyPrompt } from './prompts.ts';
 import { demoModel, serverForTest, tinyModel } from './server.ts';
 
 test('the embedded model guesses for itself, and its texts stay', async () => {
-  const server = await serverForTest(['--speculative', 'lookup,draft', '--draft', demoModel, '--sequences-max', '2']);
+  const server = await serverForTest(['--speculative', 'draft', '--draft', demoModel, '--sequences-max', '2']);
   const oracle = await createOracle(demoModel);
   const prompts = [0, 1].map((index) => storyPrompt(oracle.tokenizer, index));
   const tokenCount = 60;
@@ -25,7 +25,7 @@ test('the embedded model guesses for itself, and its texts stay', async () => {
   }
   oracle.dispose();
   const metrics = await idle(server.url);
-  // How often it guesses is a question of what the steps of this machine take; that it read is not.
+  // How often it guesses is a question of what the steps of this machine take; that it reads a little to find out is not.
   expect(valueIn(metrics, 'octet_draft_seconds_total')).toBeGreaterThan(0);
   const ready = server.logs.find(({ msg }) => msg === 'ready');
   expect(JSON.stringify(ready)).toContain('"part":"draft model"');
