@@ -133,6 +133,7 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
       memory,
       limits,
       parkableSeqCount: native.llama_n_seq_max(context),
+      nativeLog: libraries.nativeLog,
     }),
     draws: createRowDraws({
       decoded: rows,

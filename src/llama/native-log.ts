@@ -17,6 +17,8 @@ export interface NativeLog {
   write(level: number, piece: string): void;
   /** The last error lines since the last call, oldest first. */
   takeErrors(): readonly string[];
+  /** What `attempt` may fail at by design is told as a detail: its errors become lines for debugging. */
+  quietly<T>(attempt: () => T): T;
   /** Also gives each line to `listener`, until the function that it answers is called. */
   listen(listener: (text: string) => void): () => void;
 }
@@ -27,12 +29,13 @@ export function createNativeLog(sink: LogSink): NativeLog {
   let pending = '';
   let errors: string[] = [];
   const listeners = new Set<(text: string) => void>();
+  let isQuiet = false;
 
   function emit(line: string): void {
     if (line.trim() === '') return;
     if (level === 'error') errors = [...errors, line].slice(-errorsKeptMax);
     for (const listener of listeners) listener(line);
-    sink(level, line);
+    sink(isQuiet && level === 'error' ? 'debug' : level, line);
   }
 
   return {
@@ -51,6 +54,14 @@ export function createNativeLog(sink: LogSink): NativeLog {
       const taken = errors;
       errors = [];
       return taken;
+    },
+    quietly(attempt) {
+      isQuiet = true;
+      try {
+        return attempt();
+      } finally {
+        isQuiet = false;
+      }
     },
     listen(listener) {
       listeners.add(listener);

@@ -3,6 +3,7 @@
 // restores no cell without an owner. In one pool a sequence changes its id for nothing: only marks on cells change.
 
 import type { ContextPointer, MemoryPointer, Native } from './native.ts';
+import type { NativeLog } from './native-log.ts';
 import { type PositionRun, sliceState } from './state-slice.ts';
 
 export interface StateSource {
@@ -11,6 +12,7 @@ export interface StateSource {
   readonly memory: MemoryPointer;
   /** Ids below this can be parked as they are (n_seq_max). */
   readonly parkableSeqCount: number;
+  readonly nativeLog: Pick<NativeLog, 'quietly'>;
 }
 
 export interface StateAccess {
@@ -33,7 +35,7 @@ const noFlags = 0;
 /** What a state says of a cell's owner. */
 const ownerBytes = 4;
 
-export function createStateAccess({ native, context, memory, parkableSeqCount }: StateSource): StateAccess {
+export function createStateAccess({ native, context, memory, parkableSeqCount, nativeLog }: StateSource): StateAccess {
   function readLow(seq: number): Uint8Array | undefined {
     const bytes = new Uint8Array(native.llama_state_seq_get_size_ext(context, seq, noFlags));
     const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
@@ -55,8 +57,9 @@ export function createStateAccess({ native, context, memory, parkableSeqCount }:
     return bytes;
   }
 
+  /** A pool may have the cells, but not in one run, as llama.cpp wants them: then what was parked is computed again. */
   function write(seq: number, bytes: Uint8Array): boolean {
-    return native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0;
+    return nativeLog.quietly(() => native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0);
   }
 
   function append(seq: number, bytes: Uint8Array, run: PositionRun): boolean {

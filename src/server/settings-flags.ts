@@ -28,8 +28,9 @@ function optionOf(flag: string, setting: SettingDescription): Option {
   return setting.repeats ? option.argParser(gather) : option;
 }
 
-function gather(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
+/** `true` is the flag without a value: a fault, which a value behind it does not mend. */
+function gather(value: string, before: readonly string[] | true = []): readonly string[] | true {
+  return before === true ? true : [...before, value];
 }
 
 function helpText(setting: SettingDescription): string {

@@ -34,6 +34,8 @@ interface Checking {
 }
 
 function checked(response: Response, { bodyCheckOf, createEventStreamReader, method, path }: Checking): Response {
+  // The reference sends readers of its address with a slash to the one without.
+  if (response.status === 308) return response;
   const contentType = response.headers.get('content-type') ?? undefined;
   const check = bodyCheckOf({ method, path, status: response.status, contentType });
   const report = (fault: string | undefined): void => {

@@ -119,6 +119,24 @@ describe('the native log', () => {
     expect(lines).toEqual(['info: layers: 1, 2', 'warn: careful']);
   });
 
+  test('tells what an attempt failed at as a detail, and what comes after it as what it is', () => {
+    const lines: string[] = [];
+    const log = createNativeLog((level, text) => lines.push(`${level}: ${text}`));
+    expect(
+      log.quietly(() => {
+        log.write(4, 'no room\n');
+        return 7;
+      }),
+    ).toBe(7);
+    expect(() =>
+      log.quietly(() => {
+        throw new Error('lost');
+      }),
+    ).toThrow('lost');
+    log.write(4, 'broken\n');
+    expect(lines).toEqual(['debug: no room', 'error: broken']);
+  });
+
   test('keeps what was begun when another line starts, and splits pieces with several', () => {
     const { lines, log } = record();
     log.write(1, 'begun');
