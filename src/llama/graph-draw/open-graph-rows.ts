@@ -38,7 +38,7 @@ const vocabularyMax = 2 ** 24;
 /** Where a context's tokens are to be drawn. The answer is for one context, which disposes of the hook. */
 export function chooseDrawing(options: ContextOptions): DrawChoice {
   const { model, drawing = 'host' } = options;
-  if (drawing === 'host') return { reason: asked };
+  if (drawing === 'host') return { reason: 'as set' };
   const obstacle = drawing === 'auto' ? autoObstacle(model) : undefined;
   if (obstacle !== undefined) return { reason: obstacle };
   const sharing = prefixSharing(model.shape);
