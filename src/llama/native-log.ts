@@ -17,7 +17,7 @@ export interface NativeLog {
   write(level: number, piece: string): void;
   /** The last error lines since the last call, oldest first. */
   takeErrors(): readonly string[];
-  /** What `attempt` may fail at by design is told as a detail: its errors become lines for debugging. */
+  /** What `attempt` may fail at by design is told as a detail: its errors become lines for debugging, and nobody's reason. */
   quietly<T>(attempt: () => T): T;
   /** Also gives each line to `listener`, until the function that it answers is called. */
   listen(listener: (text: string) => void): () => void;
@@ -33,7 +33,7 @@ export function createNativeLog(sink: LogSink): NativeLog {
 
   function emit(line: string): void {
     if (line.trim() === '') return;
-    if (level === 'error') errors = [...errors, line].slice(-errorsKeptMax);
+    if (level === 'error' && !isQuiet) errors = [...errors, line].slice(-errorsKeptMax);
     for (const listener of listeners) listener(line);
     sink(isQuiet && level === 'error' ? 'debug' : level, line);
   }

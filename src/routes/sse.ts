@@ -18,7 +18,7 @@ export interface SseStream {
   send(events: string): void;
   /** Writes the last events and ends the response; the connection stays open for the next request. */
   end(events: string): void;
-  /** Gives the response back unwritten; false when its head is already sent. */
+  /** Gives the response back unwritten; false when its head is sent, or about to be with what was collected. */
   abandon(): boolean;
 }
 

@@ -151,6 +151,8 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     async run() {
       while (!stopped) {
         if (ports.drafts !== undefined) await draft(ports.drafts);
+        // Its sequences may have left meanwhile: a loop that rests must not seem to compute.
+        stepStartedMs = undefined;
         const plan = scheduler.plan(now());
         if (plan !== undefined) await step(plan);
         else if (!embeddings?.hasWork()) await rest();

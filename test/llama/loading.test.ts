@@ -135,6 +135,8 @@ describe('the native log', () => {
     ).toThrow('lost');
     log.write(4, 'broken\n');
     expect(lines).toEqual(['debug: no room', 'error: broken']);
+    // Nor is it the reason of what fails later.
+    expect(log.takeErrors()).toEqual(['broken']);
   });
 
   test('keeps what was begun when another line starts, and splits pieces with several', () => {

@@ -67,7 +67,7 @@ export function findEdge(
   const { bucket, before } = reach(buckets.masses, mass);
   gatherBetween(candidates, logits, {
     from: largest - (bucket + 1) / stepsPerUnit,
-    to: largest - bucket / stepsPerUnit,
+    to: largest - (bucket - roundingShare) / stepsPerUnit,
   });
   weigh(candidates, largest);
   const { keys } = buckets;
@@ -75,6 +75,9 @@ export function findEdge(
   const edge = edgeOf(candidates, { bucket, missing: mass - before }, keys);
   return { distance: edge.key, token: candidates.tokens[edge.index] ?? -1 };
 }
+
+/** Of a bucket's width: a distance that lies just below a bucket may have been rounded up into it. */
+const roundingShare = 1e-6;
 
 /** Sums all weights, and per bucket those nearer than `nearest`: of most vocabularies that is a handful of tokens. */
 function sumBuckets(

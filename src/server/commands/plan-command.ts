@@ -8,6 +8,7 @@ import type { PlanWish } from '../capacity/plan-grid.ts';
 import type { SpeculationConfiguration } from '../engine/engine-configuration.ts';
 import { packageRoot } from '../package-root.ts';
 import { byteSize } from '../settings-forms.ts';
+import { settingsSchema } from '../settings-schema.ts';
 import type { Terminal, ToolCommand } from './command.ts';
 import { commaList, flagFaults, oneOf, wholeNumber } from './flag-forms.ts';
 
@@ -135,7 +136,7 @@ function wishOf(flags: Flags): Omit<PlanWish, 'libraries' | 'source'> {
       blockTokens: flags.blockTokens,
       stepTokensMax: flags.stepTokens,
       microBatchTokens: flags.microBatch,
-      drawing: 'auto',
+      drawing: settingsSchema.shape.drawing.parse(undefined),
       itlTargetMs: 0,
       policy: 'fcfs',
       preemption: 'auto',

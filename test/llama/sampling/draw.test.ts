@@ -110,6 +110,12 @@ describe('what is kept', () => {
     expect(kept(row, { ...all, topP: 0.2, minP: 0.1 }).length).toBe(kept(row, { ...all, topP: 0.2 }).length);
   });
 
+  test('logits whose distance from the largest is rounded up into the next bucket are kept', () => {
+    const row = new Float32Array(1000).fill(1e-30);
+    row[3] = 1;
+    expect(kept(row, { ...all, topP: 0.5 }).length).toBeCloseTo(500, -1);
+  });
+
   test('a flat distribution over a large vocabulary is cut at its share', () => {
     const row = new Float32Array(100_000).fill(2);
     expect(kept(row, { ...all, topP: 0.25 }).length).toBeCloseTo(25_000, -1);

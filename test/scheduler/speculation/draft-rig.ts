@@ -39,6 +39,8 @@ export interface DraftRun {
   readonly draftCalls: number;
   /** The longest time without a step of the target. */
   readonly longestDraftMs: number;
+  /** What the loop said of a step in progress when nothing was left. */
+  readonly restAgeMs: number | undefined;
 }
 
 const blockTokens = 4;
@@ -90,6 +92,7 @@ export async function runDrafting(options: DraftRigOptions): Promise<DraftRun> {
   );
   const openIds = new Set(commands.flatMap(({ ids }) => ids));
   let stats: EngineStats | undefined;
+  let restAgeMs: number | undefined;
   const loop = createEngineLoop({
     scheduler,
     cache,
@@ -99,6 +102,7 @@ export async function runDrafting(options: DraftRigOptions): Promise<DraftRun> {
     post(report) {
       journal.note(report.events);
       stats = report.stats;
+      if (!scheduler.hasWork()) restAgeMs = loop.stepAgeMs();
       for (const id of journal.ends.keys()) openIds.delete(id);
       if (openIds.size === 0 || !scheduler.hasWork()) loop.stop();
     },
@@ -111,7 +115,7 @@ export async function runDrafting(options: DraftRigOptions): Promise<DraftRun> {
   if ((drafts?.heldCount() ?? 0) > 0) faults.push('the draft model holds what nobody needs');
   if (faults.length > 0 || stats === undefined) throw new Error(faults.join('; ') || 'nothing was reported');
   const { nowMs: elapsedMs, longestDraftMs } = clock;
-  return { journal, elapsedMs, longestDraftMs, stats, warnings, draftCalls: drafts?.callCount() ?? 0 };
+  return { journal, elapsedMs, longestDraftMs, restAgeMs, stats, warnings, draftCalls: drafts?.callCount() ?? 0 };
 }
 
 interface LaneParts {

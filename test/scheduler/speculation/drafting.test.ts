@@ -134,6 +134,18 @@ describe('a draft model', () => {
     }
   });
 
+  it('leaves the loop at rest when the time of the only sequence is up while it guesses', async () => {
+    const [command] = commandsFor(1, { outputTokensMax: 400 });
+    if (command === undefined) throw new Error('one command');
+    // Some of these limits lie within a round of guesses, some within a step.
+    for (let limitMs = 240; limitMs < 270; limitMs += 3) {
+      const commands = [{ ...command, timeLimit: { limitMs, setBy: 'timeout', spentMs: 0 } as const }];
+      const { draftCalls, restAgeMs } = await runDrafting({ commands, draft: cheap });
+      expect(draftCalls).toBeGreaterThan(0);
+      expect(restAgeMs).toBe(0);
+    }
+  });
+
   it('reads anew after its kernels failed, and gives up after the third time in a row', async () => {
     const failed = { kind: 'failed', code: -3, reason: 'broken' } as const;
     let hasFailed = false;
