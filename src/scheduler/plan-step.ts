@@ -221,11 +221,13 @@ function hasHeadroom(state: SchedulerState, waiting: Sequence): boolean {
   return free + cached - (wanted - found) >= state.running.length;
 }
 
-/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed. */
+/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed, and any beside nobody. */
 function startCopies(state: SchedulerState, plan: StepPlan) {
   const msMax = copyMsMax(state);
   return {
     allow(promotion: HostMatch<ParkedState> | undefined): boolean {
+      // Those whom the bound was for may have made place since.
+      if (state.running.length === 0) return true;
       const plannedMs = copyMsOf(state, plan.restores);
       const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', promotion.prefix.bytes);
       return plannedMs === 0 || plannedMs + nextMs <= msMax;
