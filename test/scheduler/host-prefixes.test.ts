@@ -185,6 +185,33 @@ it('spreads copies over steps while others decode, and not while nobody does', a
   expect(await filledInOneStep(true)).toBe(1);
 });
 
+it('reads beside a copy no more than an inter-token target has room for', async () => {
+  const itlTargetMs = 26;
+  const rig = buildRig({ layout: 'per-sequence', bytesMax: 4000, itlTargetMs });
+  const { fill } = rig.kernel;
+  Object.assign(rig.kernel, {
+    fill: (...given: Parameters<typeof fill>) => {
+      rig.nowMs += 20;
+      return fill(...given);
+    },
+  });
+  // The last shows what a copy takes.
+  for (const [id, user] of [0, 1, 2, 3, 4, 0].entries()) {
+    say(rig, id, historyOf(user));
+    await rest(rig);
+  }
+  say(rig, 100, [6, 6, 6, 6], 20);
+  for (let count = 0; count < 3; count++) await step(rig);
+  const before = rig.scheduler.stats().copies.promote.count;
+  say(rig, 101, [...historyOf(1), 1, 2, 3, 4, 5, 6]);
+  const startedMs = rig.nowMs;
+  await step(rig);
+  expect(rig.scheduler.stats().copies.promote.count).toBe(before + 1);
+  expect(rig.nowMs - startedMs).toBeLessThanOrEqual(itlTargetMs);
+  await rest(rig);
+  expect(rig.journal.ends.get(101)).toEqual(['length']);
+});
+
 const blockCount = contextTokensMax / blockTokens;
 
 /** One sequence at a time over a small pool, whose copies take a while; `keptRowsMax` as the pool's. */
