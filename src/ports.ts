@@ -213,7 +213,7 @@ export interface StepTiming {
   readonly stepMs: number;
   readonly decodeMs: number;
   readonly sampleMs: number;
-  /** Copies to and from host memory before the decode. */
+  /** Copies to and from host memory, before the decode and after it. */
   readonly copyMs: number;
   /** Sequences and tokens in the step's batch. */
   readonly sequenceCount: number;

@@ -1,6 +1,6 @@
-// Host memory for parked sequences: who has reserved how many bytes, never more than the limit.
-// Why accounting only: the bytes are the engine's; here is decided whether they may be there, and which go first.
-// Dropping is data: `oldestToDrop` names the entries and the caller ends them, because what is dropped must be recomputed.
+// Host memory for parked sequences, and for prefixes: who has reserved how many bytes, never more than the limit.
+// Why accounting only: the bytes are the engine's; here is decided whether they may be there. Which go first is the caller's
+// choice, who alone knows what must be computed again then.
 
 import { assert } from '../assert.ts';
 
@@ -14,7 +14,7 @@ export interface HostTier<Id> {
 /** An empty tier. Throws a RangeError when the limit is not an integer >= 0. */
 export function createHostTier<Id>(bytesMax: number): HostTier<Id> {
   if (!Number.isSafeInteger(bytesMax) || bytesMax < 0) {
-    throw new RangeError(`host memory for parked sequences must be an integer >= 0. Given: ${bytesMax}`);
+    throw new RangeError(`bytes of host memory must be an integer >= 0. Given: ${bytesMax}`);
   }
   return { bytesMax, bytesUsed: 0, entries: new Map() };
 }
@@ -35,20 +35,4 @@ export function releaseHostBytes<Id>(tier: HostTier<Id>, id: Id): number {
   tier.entries.delete(id);
   tier.bytesUsed -= bytes;
   return bytes;
-}
-
-/**
- * The fewest of the oldest entries that must go so that `bytes` fit: empty when they fit now, undefined when they never
- * will. Changes nothing. O(entries dropped).
- */
-export function oldestToDrop<Id>(tier: HostTier<Id>, bytes: number): readonly Id[] | undefined {
-  if (bytes > tier.bytesMax) return undefined;
-  const dropped: Id[] = [];
-  let excess = tier.bytesUsed + bytes - tier.bytesMax;
-  for (const [id, held] of tier.entries) {
-    if (excess <= 0) break;
-    dropped.push(id);
-    excess -= held;
-  }
-  return dropped;
 }

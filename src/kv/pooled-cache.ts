@@ -42,7 +42,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     blockCount: options.blockCount,
     cachedTokenCount: (request) => matchComputed(state, request).length * options.blockTokens,
     admit: (request) => admit(state, request),
-    admitToFill: (request) => admit(state, request),
+    admitToFill: (request, filledCount) => admit(state, request, filledCount),
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
@@ -58,7 +58,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
   };
 }
 
-function admit(state: PooledState, request: CacheRequest): Admission {
+function admit(state: PooledState, request: CacheRequest, filledCount = 0): Admission {
   assert(request.tokenCount >= 1, 'a request has at least one token');
   const matched = matchComputed(state, request);
   if (isNextPending(state, request, matched)) return { kind: 'pending-prefix' };
@@ -74,6 +74,7 @@ function admit(state: PooledState, request: CacheRequest): Admission {
   const seq = takeSequence(state, { end: matched.at(-1) ?? none, wantedCount });
   const cachedTokenCount = matched.length * state.blockTokens;
   const lease = openLease(state, { seq, blocks: matched, cachedTokenCount, insertedCount: matched.length });
+  lease.filledCount = filledCount;
   takeBlocks(state, lease, wantedCount);
   enterWhole(state, lease, request);
   state.prefixQueryTokenCount += request.tokenCount;
@@ -133,7 +134,7 @@ function commit(state: PooledState, lease: PooledLease, request: CacheRequest): 
   const { tokenCount } = request;
   assert(tokenCount <= lease.blocks.length * state.blockTokens, 'only reserved positions are computed');
   const fromIndex = Math.floor(lease.committedCount / state.blockTokens);
-  state.computedRowCount += Math.max(tokenCount - lease.committedCount, 0);
+  state.computedRowCount += Math.max(tokenCount - Math.max(lease.committedCount, lease.filledCount), 0);
   lease.committedCount = Math.max(tokenCount, lease.committedCount);
   const wholeCount = Math.floor(lease.committedCount / state.blockTokens);
   for (let index = fromIndex; index < Math.min(wholeCount, lease.insertedCount); index++) {
@@ -257,7 +258,7 @@ function openLease(
   state: PooledState,
   fields: { seq: CacheSeqId; blocks: BlockId[]; cachedTokenCount: number; insertedCount: number },
 ): PooledLease {
-  const lease: PooledLease = { ...fields, committedCount: fields.cachedTokenCount, detached: false };
+  const lease: PooledLease = { ...fields, committedCount: fields.cachedTokenCount, filledCount: 0, detached: false };
   state.leases[lease.seq] = lease;
   return lease;
 }

@@ -51,6 +51,8 @@ export interface PooledLease extends Lease {
   readonly blocks: BlockId[];
   committedCount: number;
   insertedCount: number;
+  /** Leading tokens that were copied from host memory, if any: no rows were computed for them. */
+  filledCount: number;
   /** Enters nothing more into the tree: its next block is there already, computed by another sequence. */
   detached: boolean;
 }
@@ -75,7 +77,7 @@ export interface PooledState {
   readonly keptRowsMax: number;
   /** Rows that had been computed when the block was last released. Shape (blockCount,). */
   readonly lastUseRows: Float64Array;
-  /** Rows that were committed, by all leases; what was restored counts as computed. */
+  /** Rows that were committed, by all leases, but for prefixes from host memory; a restored sequence counts as computed. */
   computedRowCount: number;
   clock: number;
   /** Blocks of the tree that no lease lists. */

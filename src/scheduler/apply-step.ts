@@ -231,7 +231,8 @@ export function applyFailure(
   if (outcome.kind === 'no-room' && state.running.length > 1) {
     // The allocator promised room that the native cache does not have: give back the last in rank and try again.
     const victim = victimOf(state);
-    if (victim !== undefined) preempt(state, victim);
+    // No plan follows that could park it: it must hold no host memory for a state that nobody reads.
+    if (victim !== undefined) preempt(state, victim, 'recompute');
     return;
   }
   const why = outcome.kind === 'failed' ? (outcome.reason ?? `code ${outcome.code}`) : 'the KV cache had no room';

@@ -87,7 +87,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const startedMs = now();
     stepStartedMs = startedMs;
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
-    const copyMs = performPlan(ports, plan);
+    const planCopyMs = performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
@@ -101,6 +101,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const drawing = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
     const endedMs = now();
     lastStepMs = endedMs - startedMs;
+    const copyMs = planCopyMs + drawing.copyMs;
     scheduler.observe(plan, lastStepMs - copyMs);
     lastTiming = {
       stepMs: lastStepMs,

@@ -71,16 +71,17 @@ export function demotionPays(state: SchedulerState, content: CacheRequest): bool
   if (state.hostPrefixes === undefined) return false;
   const bytes = content.tokenCount * state.options.kvBytesPerToken;
   if (!wouldKeep(state.hostPrefixes, content, bytes)) return false;
-  if (copyPays(state, content.tokenCount)) return true;
-  state.copyCosts.decline();
+  if (copyPays(state, content.tokenCount, state.prefixReturns.share())) return true;
+  // Where too few return, copies are as quick as they were.
+  if (!copyPays(state, content.tokenCount, 1)) state.copyCosts.decline();
   return state.prefixReturns.tries();
 }
 
-/** Whether copying that many tokens is expected to save more than it takes: it is paid by all, and earned by those that return. */
-function copyPays(state: SchedulerState, tokenCount: number): boolean {
+/** Whether copying that many tokens is expected to save more than it takes: it is paid by all, and earned by the share that returns. */
+function copyPays(state: SchedulerState, tokenCount: number, share: number): boolean {
   const bytes = tokenCount * state.options.kvBytesPerToken;
   const savedMs = computeMs(state, 0, tokenCount) - state.copyCosts.ms('restore', bytes);
-  return state.prefixReturns.share() * savedMs > state.copyCosts.ms('save', bytes);
+  return share * savedMs > state.copyCosts.ms('save', bytes);
 }
 
 export function settleDemotion(state: SchedulerState, demotion: Demotion, { copied, elapsedMs }: Copied): void {
@@ -128,7 +129,9 @@ export function copyMsMax(state: SchedulerState): number {
 export function copyMsOf(state: SchedulerState, restores: readonly { readonly sequence: Sequence }[]): number {
   const { copyCosts, cache, options } = state;
   const demotingCount = cache.demotingTokenCount();
-  const saveMs = copyPays(state, demotingCount) ? copyCosts.ms('save', demotingCount * options.kvBytesPerToken) : 0;
+  const saveMs = copyPays(state, demotingCount, state.prefixReturns.share())
+    ? copyCosts.ms('save', demotingCount * options.kvBytesPerToken)
+    : 0;
   return restores.reduce((ms, { sequence }) => ms + copyCosts.ms('restore', bytesToRestore(sequence)), saveMs);
 }
 

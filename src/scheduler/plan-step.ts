@@ -14,7 +14,7 @@ import { promptTokensWithin } from './prompt-budget.ts';
 import { countWithinRows, hasUnscoredPrompt } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
-import { addChunk, removeChunk, type StepPlan } from './step-plan.ts';
+import { addChunk, removeChunk, type StepPlan, shapeOf } from './step-plan.ts';
 
 /** Waiting sequences that may be passed over in one step because their prefix is being computed by another. */
 const pendingSkipsMax = 256;
@@ -40,7 +40,7 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
   }
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
-  if (plan.tokenCount > 0 || plan.parks.length > 0) return plan;
+  if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0) return plan;
   if (state.running.length === 0) failStuck(state);
   return undefined;
 }
@@ -186,6 +186,7 @@ function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBu
       continue;
     }
     if (outcome === 'admitted') {
+      left = copies.leave(left, sequence.computedCount);
       const count = chunkOf(state, plan, { sequence, left });
       if (count > 0) addChunk(plan, sequence, count);
       left -= count;
@@ -221,14 +222,26 @@ function hasHeadroom(state: SchedulerState, waiting: Sequence): boolean {
   return free + cached - (wanted - found) >= state.running.length;
 }
 
-/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed. */
+/** Bounds what copies between cache and host memory add to a step; one admission's are always allowed, and any beside nobody. */
 function startCopies(state: SchedulerState, plan: StepPlan) {
   const msMax = copyMsMax(state);
   return {
     allow(promotion: HostMatch<ParkedState> | undefined): boolean {
+      // Those whom the bound was for may have made place since.
+      if (state.running.length === 0) return true;
       const plannedMs = copyMsOf(state, plan.restores);
       const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', promotion.prefix.bytes);
       return plannedMs === 0 || plannedMs + nextMs <= msMax;
+    },
+    /** Of so many prompt tokens those that still fit a target beside the plan and its copies; what was copied can wait a step. */
+    leave(tokens: number, depth: number): number {
+      const { itlTargetMs } = state.options;
+      const copyMs = copyMsOf(state, plan.restores);
+      const plannedMs = state.costs.predictMs(shapeOf(plan));
+      if (itlTargetMs <= 0 || copyMs === 0 || msMax === Number.POSITIVE_INFINITY || plannedMs === undefined)
+        return tokens;
+      const leftMs = state.aim.plannedMs(itlTargetMs) - plannedMs - copyMs;
+      return Math.min(tokens, state.costs.largestChunk(leftMs, depth));
     },
   };
 }

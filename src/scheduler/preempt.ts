@@ -25,8 +25,12 @@ export function victimOf(state: SchedulerState): Sequence | undefined {
   return victim;
 }
 
-/** Sends a running sequence back to waiting; answers what to park, if that is cheaper than computing it again. */
-export function preempt(state: SchedulerState, sequence: Sequence): Park | undefined {
+/** Sends a running sequence back to waiting; answers what to park, if it may be and that is cheaper than computing it again. */
+export function preempt(
+  state: SchedulerState,
+  sequence: Sequence,
+  how: 'park' | 'recompute' = 'park',
+): Park | undefined {
   if (sequence.parked !== undefined || sequence.filling !== undefined) {
     // Its restore was planned and not performed: what is in host memory is still all of it.
     backToWaiting(state, sequence);
@@ -34,7 +38,9 @@ export function preempt(state: SchedulerState, sequence: Sequence): Park | undef
   }
   // Planned only where it also finds room: the estimate is replaced by the real size once it is copied.
   const parks =
-    shouldPark(state, sequence) && reserveHostBytes(state.parked, sequence.id, estimatedParkBytes(state, sequence));
+    how === 'park' &&
+    shouldPark(state, sequence) &&
+    reserveHostBytes(state.parked, sequence.id, estimatedParkBytes(state, sequence));
   const park = parks ? { sequence, seq: leaseOf(sequence).seq, tokenCount: sequence.computedCount } : undefined;
   if (parks) state.totals.preemptionsPark += 1;
   else state.totals.preemptionsRecompute += 1;

@@ -16,10 +16,10 @@ export interface SettlePorts extends PerformPorts {
   readonly masks?: SequenceMasks | undefined;
 }
 
-type DrawTiming = Pick<StepTiming, 'sampleMs' | 'masks'>;
-const nothingDrawn: DrawTiming = { sampleMs: 0, masks: undefined };
+/** `copyMs`: copies to host memory of what made room meanwhile, which are no part of `sampleMs`. */
+type DrawTiming = Pick<StepTiming, 'sampleMs' | 'masks' | 'copyMs'>;
 
-/** Applies the decode's outcome; answers how long drawing took. */
+/** Applies the decode's outcome; answers how long drawing took, and copying. */
 export async function settle(
   ports: SettlePorts,
   plan: StepPlan,
@@ -28,12 +28,14 @@ export async function settle(
   const { scheduler, gate, now } = ports;
   if (outcome.kind !== 'done') {
     scheduler.failed(plan, outcome);
-    return nothingDrawn;
+    return { sampleMs: 0, masks: undefined, copyMs: 0 };
   }
   const computed = scheduler.computed(plan, { lastRows, nowMs: now() });
-  performOps(ports);
-  if (computed.rows.length === 0 && computed.scorings.length === 0) return nothingDrawn;
+  const computedCopyMs = performOps(ports);
+  if (computed.rows.length === 0 && computed.scorings.length === 0)
+    return { sampleMs: 0, masks: undefined, copyMs: computedCopyMs };
   const startedMs = now();
+  let drawnCopyMs = 0;
   let masks: MaskTiming | undefined;
   try {
     await scorePrompts(ports, computed);
@@ -44,11 +46,11 @@ export async function settle(
     if (rowCount > 0) masks = { rowCount, waitMs: now() - askedMs, threadMs };
     await draw(ports, drawing);
     // Guesses that were wrong leave the cache before anything else is computed.
-    performOps(ports);
+    drawnCopyMs = performOps(ports);
   } catch (error) {
     scheduler.failed(plan, { kind: 'failed', code: samplingFailedCode, reason: String(error) });
   }
-  return { sampleMs: now() - startedMs, masks };
+  return { sampleMs: now() - startedMs - drawnCopyMs, masks, copyMs: computedCopyMs + drawnCopyMs };
 }
 
 /** Before masks, which may end a sequence: its prompt is told of all the same. */

@@ -305,4 +305,14 @@ describe('prefixes that cost every row', () => {
     expect(cache.stats()).toMatchObject({ evictedBlockCount: 2, blocks: { cached: 4 } });
     expect(cache.check()).toEqual([]);
   });
+
+  it('do not pay for what another prefix takes from host memory, as no rows are computed for it', () => {
+    const cache = createPooledCache({ ...options, keptRowsMax: 10 });
+    cachePrefix(cache, range(0, 8));
+    const filled = leaseOf(cache.admitToFill(requestOf(range(100, 117)), 16));
+    cache.commit(filled, requestOf(range(100, 116)));
+    cache.commit(filled, requestOf(range(100, 117)));
+    expect(cache.cachedTokenCount(requestOf(range(0, 9)))).toBe(8);
+    expect(cache.check()).toEqual([]);
+  });
 });

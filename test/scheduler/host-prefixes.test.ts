@@ -184,3 +184,103 @@ it('spreads copies over steps while others decode, and not while nobody does', a
   expect(await filledInOneStep(false)).toBe(2);
   expect(await filledInOneStep(true)).toBe(1);
 });
+
+it('reads beside a copy no more than an inter-token target has room for', async () => {
+  const itlTargetMs = 26;
+  const rig = buildRig({ layout: 'per-sequence', bytesMax: 4000, itlTargetMs });
+  const { fill } = rig.kernel;
+  Object.assign(rig.kernel, {
+    fill: (...given: Parameters<typeof fill>) => {
+      rig.nowMs += 20;
+      return fill(...given);
+    },
+  });
+  // The last shows what a copy takes.
+  for (const [id, user] of [0, 1, 2, 3, 4, 0].entries()) {
+    say(rig, id, historyOf(user));
+    await rest(rig);
+  }
+  say(rig, 100, [6, 6, 6, 6], 20);
+  for (let count = 0; count < 3; count++) await step(rig);
+  const before = rig.scheduler.stats().copies.promote.count;
+  say(rig, 101, [...historyOf(1), 1, 2, 3, 4, 5, 6]);
+  const startedMs = rig.nowMs;
+  await step(rig);
+  expect(rig.scheduler.stats().copies.promote.count).toBe(before + 1);
+  expect(rig.nowMs - startedMs).toBeLessThanOrEqual(itlTargetMs);
+  await rest(rig);
+  expect(rig.journal.ends.get(101)).toEqual(['length']);
+});
+
+const blockCount = contextTokensMax / blockTokens;
+
+/** One sequence at a time over a small pool, whose copies take a while; `keptRowsMax` as the pool's. */
+function buildNarrowRig({ keptRowsMax, policy }: { keptRowsMax?: number | undefined; policy: 'fcfs' | 'priority' }) {
+  const kernel = createFakeKernel({
+    cellCount: contextTokensMax,
+    cacheSeqCount: 8,
+    vocabularySize,
+    onDecode: (tokenCount) => {
+      rig.nowMs += 1 + tokenCount;
+    },
+  });
+  const { park } = kernel;
+  Object.assign(kernel, {
+    park: (...given: Parameters<typeof park>) => {
+      rig.nowMs += 10;
+      return park(...given);
+    },
+  });
+  const cache = createPooledCache({
+    blockCount,
+    blockTokens,
+    cacheSeqCount: 8,
+    demoteMinTokens: blockTokens,
+    keptRowsMax,
+  });
+  const hostPrefixes = { bytesMax: 4000, hashSeed: 1 };
+  const shape = { sequencesMax: 1, stepTokensMax: 64, contextTokensMax };
+  const scheduler = createScheduler({ ...plainOptions, ...shape, policy, kvBytesPerToken, hostPrefixes }, cache);
+  const observed: number[] = [];
+  const observing = {
+    ...scheduler,
+    observe: (...[plan, stepMs]: Parameters<typeof scheduler.observe>) => {
+      observed.push(stepMs);
+      scheduler.observe(plan, stepMs);
+    },
+  };
+  const rig: Rig = { scheduler: observing, cache, kernel, journal: new Journal(), nowMs: 0 };
+  return { rig, observed };
+}
+
+it.each([
+  { when: 'before the decode', tokenCount: 24, keptRowsMax: undefined },
+  { when: 'after it, unused for so many rows', tokenCount: 12, keptRowsMax: 10 },
+])('does not take copies for a step, where room is made $when', async ({ tokenCount, keptRowsMax }) => {
+  const { rig, observed } = buildNarrowRig({ policy: 'fcfs', keptRowsMax });
+  for (const id of [0, 1, 2]) {
+    say(rig, id, historyOf(id).slice(0, tokenCount));
+    await rest(rig);
+  }
+  expect(rig.scheduler.stats().copies.demote.count).toBeGreaterThan(0);
+  // A decode of n rows takes 1 + n.
+  expect(new Set(observed)).toEqual(new Set([1 + tokenCount, 2]));
+});
+
+it('admits whom all others made place for, whatever is still to be copied', async () => {
+  for (let afterSteps = 1; afterSteps < 10; afterSteps++) {
+    const { rig } = buildNarrowRig({ policy: 'priority' });
+    for (const id of [0, 1, 2]) {
+      say(rig, id, historyOf(id));
+      await rest(rig);
+    }
+    say(rig, 3, [6, 6, 6, 6], 20);
+    for (let count = 0; count < afterSteps; count++) await step(rig);
+    rig.scheduler.submit(
+      generateCommand({ ids: [4], tokens: historyOf(5), outputTokensMax: 2, priority: -1 }),
+      rig.nowMs,
+    );
+    await rest(rig);
+    expect(rig.journal.ends.get(4)).toEqual(['length']);
+  }
+});

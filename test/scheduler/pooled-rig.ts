@@ -25,10 +25,13 @@ export interface PooledShape {
   readonly cacheSeqCount: number;
   /** Left out where no prompt is scored. */
   readonly scoredRowsMax?: number;
+  /** `auto` unless told otherwise. */
+  readonly preemption?: SchedulerOptions['preemption'];
 }
 
 /** Over one pool, which a single sequence may fill; states are parked. */
-export function buildPooledRig({ sequencesMax, blockCount, cacheSeqCount, scoredRowsMax }: PooledShape): Rig {
+export function buildPooledRig(shape: PooledShape): Rig {
+  const { sequencesMax, blockCount, cacheSeqCount, scoredRowsMax, preemption = 'auto' } = shape;
   const cellCount = blockCount * blockTokens;
   const cache = createPooledCache({ blockCount, blockTokens, cacheSeqCount });
   const kernel = createFakeKernel({
@@ -38,7 +41,7 @@ export function buildPooledRig({ sequencesMax, blockCount, cacheSeqCount, scored
     batchTokensMax: stepTokensMax,
     outputRowsMax: scoredRowsMax === undefined ? stepTokensMax : sequencesMax + scoredRowsMax,
   });
-  const options = { ...plainOptions, preemption: 'auto', parkBytesMax: 1000 } as const;
+  const options = { ...plainOptions, preemption, parkBytesMax: 1000 };
   const scheduler = createScheduler(
     { ...options, sequencesMax, stepTokensMax, scoredRowsMax, contextTokensMax: cellCount },
     cache,
