@@ -215,7 +215,7 @@ function cacheSeries(record: MetricsRecord): Series[] {
     ),
     counter(
       'octet_evicted_blocks_total',
-      'Cached blocks dropped to make room.',
+      'Cached blocks dropped: to make room, or in a pool on a CPU because they were unused for long.',
       totalOf(record.engine, 'evictedBlockCount'),
     ),
   ];

@@ -49,3 +49,11 @@ test('what a short run finds is kept, and serves', async () => {
   expect(await server.logged('settings')).toMatchObject({ settings: { microBatch: 96, threads: 1 } });
   expect(await textOf(server.url, { prompt: 'Once upon a time', temperature: 0, max_tokens: 8 })).not.toBe('');
 });
+
+test('knobs that a file sets stay, and without any left nothing is run', async () => {
+  const ran = await octetTune('--config', path.join(import.meta.dirname, '../../config/default.json'));
+  expect(ran).toMatchObject({ code: 1, out: '' });
+  expect(ran.err).toMatch(
+    /left as set: threads \(.*default\.json.*\), batchThreads .*\n.*every knob is set, so that there is/,
+  );
+});

@@ -54,13 +54,11 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
     const hook = createGraphHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
-    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : asked };
+    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : 'as set' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
 }
-
-const asked = 'it was asked for';
 
 /** Why `auto` draws on the host: where it is not known to be faster in the graph. */
 function autoObstacle({ libraries, gpuLayers, shape }: LlamaModel): string | undefined {

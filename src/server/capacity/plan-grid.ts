@@ -62,6 +62,8 @@ export interface PairPlan {
   readonly bitsPerWeight: number;
   /** Of K and V in all layers that keep every token; 0 for a model without such. */
   readonly kvBytesPerToken: number;
+  /** Of the draft model, its buffers and its own cache; 0 without one. */
+  readonly draftBytes: number;
   /** Whether so many requests of the whole context run at once. */
   readonly fits: boolean;
   /** As `octet serve` lays it out with these settings. */
@@ -193,6 +195,7 @@ async function planPair(
     weightBytes: weights.bytes,
     bitsPerWeight: bitsPerWeight(weights.bytes, weights.valueCount),
     kvBytesPerToken: bytesPerToken(await measureCacheCost(measured), kv),
+    draftBytes: draft?.row.bytes ?? 0,
     fits: Math.max(serve.kind === 'planned' ? serve.requests : 0, largest?.requests ?? 0) >= concurrency,
     serve,
     largest,

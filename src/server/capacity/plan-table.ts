@@ -8,6 +8,7 @@ export function formatGridPlan(plan: GridPlan): string {
   const { model, memoryBytes, contextTokens, concurrency, pairs, notes } = plan;
   const rows = pairs.map((pair) => rowOf(pair, concurrency));
   const table = formatColumns([head, ...rows], [1, 2, 4, 5, 7, 8, 9, 10, 11]);
+  const drafts = [...new Set(pairs.map(({ draftBytes }) => draftBytes))].filter((bytes) => bytes > 0).map(formatBytes);
   return [
     `${model.name || model.path}: ${model.architecture}, ${formatCount(model.parameterCount)} weights, ` +
       `${formatCount(model.kvLayerCount)} layers that keep K and V of every token, trained to ${formatCount(model.contextTokensTrained)} tokens`,
@@ -17,6 +18,9 @@ export function formatGridPlan(plan: GridPlan): string {
     '',
     'fits: whether so many whole requests run at once. blocks, tokens, requests: what octet serve lays out with these settings,',
     'requests being whole ones at once. at most: tokens of the largest cache that the memory holds (--kv-layout and --kv-blocks), and whole requests in it.',
+    ...(drafts.length === 0
+      ? []
+      : [`draft model, of the same memory: ${drafts.join(', ')} with its buffers and its own f16 KV cache.`]),
     ...refusals(pairs),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');

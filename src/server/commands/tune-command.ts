@@ -13,7 +13,7 @@ import type { Device } from '../tune/device.ts';
 import type { KeptTuning } from '../tune/kept-results.ts';
 import type { PreparedModel } from '../tune/prepare-model.ts';
 import type { TuningReport } from '../tune/report.ts';
-import { knobs } from '../tune/speed-values.ts';
+import { type Knob, knobs } from '../tune/speed-values.ts';
 import { tuneSettingNames } from '../tune/tune-settings.ts';
 import type { Terminal, ToolCommand } from './command.ts';
 import { createEtaProgress } from './eta-progress.ts';
@@ -89,6 +89,15 @@ async function run(flags: Flags, given: Given, terminal: Terminal): Promise<numb
   }
 }
 
+/** What was set by flag, environment or file stays, also where a file sets what would be the default. */
+function fixedKnobs(sources: SettingSources): readonly Knob[] {
+  return knobs.filter((knob) => sources[knob] !== 'default');
+}
+
+function describeFixed(fixed: readonly Knob[], sources: SettingSources): string {
+  return `left as set: ${fixed.map((knob) => `${knob} (${sources[knob]})`).join(', ')}`;
+}
+
 interface Surroundings {
   readonly terminal: Terminal;
   readonly progress: ReturnType<typeof createEtaProgress>;
@@ -103,13 +112,16 @@ async function tune(flags: Flags, given: Given, surroundings: Surroundings): Pro
   ]);
   const { terminal, progress, signal } = surroundings;
   const { settings, sources } = given;
+  const fixed = fixedKnobs(sources);
+  if (fixed.length > 0) terminal.tell(describeFixed(fixed, sources));
+  if (fixed.length === knobs.length) throw new Error('every knob is set, so that there is nothing to try');
   const model = await prepareModel(settings, { signal, warn: terminal.tell });
   progress.start('loading the model', flags.seconds);
   const outcome = await runTuneProcess(
     {
       kind: 'tune',
       configuration: engineConfiguration(settings, model.served),
-      fixed: knobs.filter((knob) => sources[knob] !== 'default'),
+      fixed,
       secondsMax: flags.seconds,
       isRehearsal: flags.dryRun === true,
     },

@@ -33,8 +33,13 @@ export const knobs = [
 /** As kernel.ts has it: more threads than this wait for memory rather than compute. */
 const samplingThreadsUsual = 8;
 
+type SpeedConfiguration = Pick<
+  EngineConfiguration,
+  'threads' | 'batchThreads' | 'samplingThreads' | 'microBatchTokens' | 'stepTokensMax' | 'flashAttention'
+>;
+
 /** What an engine of this configuration uses on so many cores. */
-export function speedValuesOf(configuration: EngineConfiguration, coreCount: number): SpeedValues {
+export function speedValuesOf(configuration: SpeedConfiguration, coreCount: number): SpeedValues {
   const threads = configuration.threads || coreCount;
   const batchThreads = configuration.batchThreads || threads;
   return {

@@ -47,7 +47,7 @@ function formatSpeed(tokens: number): string {
 }
 
 function loadText(name: string): string {
-  if (name === 'prompt') return 'reading prompts';
+  if (name === 'prompt') return 'a token of a prompt';
   const rows = name.replace('decode-', '');
   return rows === '1' ? 'a step of 1 row' : `a step of ${rows} rows`;
 }

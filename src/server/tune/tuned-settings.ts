@@ -12,6 +12,7 @@ import { defaultModel, type Settings } from '../settings-schema.ts';
 import type { Device } from './device.ts';
 import { identityOf } from './identity.ts';
 import { findTuning, type KeptTuning, listTunings } from './kept-results.ts';
+import { changedKnobs, type SpeedValues, speedValuesOf } from './speed-values.ts';
 import { tuneSettingNames } from './tune-settings.ts';
 
 export interface TunedSettings {
@@ -51,7 +52,20 @@ export async function applyTuned(
     parts.warn(
       `tuned for ${conditions.sequencesMax} sequences at once, and this server runs ${settings.sequencesMax}: ${command} would measure these`,
     );
-  return overlay(settings, sources, found.result);
+  const { cores } = device;
+  const outcome = overlay(settings, sources, found.result);
+  const differing = notAsTuned(outcome.settings, found.result.report.tuned, Number(cores));
+  if (differing !== undefined) parts.warn(`${differing}: ${command} would measure these`);
+  return outcome;
+}
+
+/** What was measured beside other values tells little: a knob was set in the tuning run and not here, or the other way round. */
+function notAsTuned(settings: Settings, tuned: SpeedValues, coreCount: number): string | undefined {
+  const { microBatch: microBatchTokens, stepTokens: stepTokensMax } = settings;
+  const here = speedValuesOf({ ...settings, microBatchTokens, stepTokensMax }, coreCount);
+  const knobs = changedKnobs(tuned, here);
+  const listed = (values: SpeedValues): string => knobs.map((knob) => `${knob} ${values[knob]}`).join(', ');
+  return knobs.length === 0 ? undefined : `tuned with ${listed(tuned)}, and this server has ${listed(here)}`;
 }
 
 /** Where results lie: beside the weights that were made. */

@@ -72,7 +72,7 @@ test.each(['pooled', 'per-sequence'] as const)('greedy text is the same, %s', as
   const expected = await converse(host, 14);
   host.dispose();
   const graph = await openKernel('graph', layout);
-  expect(graph.drawing).toEqual({ place: 'graph', reason: 'it was asked for' });
+  expect(graph.drawing).toEqual({ place: 'graph', reason: 'as set' });
   expect(await converse(graph, 14)).toEqual(expected);
   graph.dispose();
 });

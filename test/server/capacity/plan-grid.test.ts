@@ -216,6 +216,8 @@ describe('where memory is short', () => {
     const memoryBytes = 128 * 2 ** 20;
     const alone = await planOne({ ...short, memoryBytes });
     const beside = await planOne({ ...short, memoryBytes, draft: demoModelPath });
+    expect(alone.draftBytes).toBe(0);
+    expect(beside.draftBytes).toBeGreaterThan(26e6);
     // Its weights are those of the file, and a little is its cache.
     expect((alone.largest?.tokens ?? 0) * alone.kvBytesPerToken).toBeGreaterThan(
       (beside.largest?.tokens ?? 0) * alone.kvBytesPerToken + 26e6,

@@ -27,7 +27,7 @@ test('speeds are tokens a second, a ratio above 1 is faster, and the flags can b
   const text = formatReport(report);
   expect(text).toMatch(/a step of 1 row +8\.00 +125\.0 +156\.3 +1\.25 ± 0\.01/);
   expect(text).toMatch(/a step of 32 rows +64\.00 +500\.0 +500\.0 +1\.00 ± 0\.01/);
-  expect(text).toMatch(/reading prompts +0\.500 +2,000 +2,000 +1\.00 ± 0\.02/);
+  expect(text).toMatch(/a token of a prompt +0\.500 +2,000 +2,000 +1\.00 ± 0\.02/);
   expect(text).toMatch(/--threads 4 +better +a step of 1 row 1\.25 +3 rounds/);
   expect(text).toMatch(/--micro-batch 2048 +not possible +no room/);
   expect(text).toContain('threads: 4 instead of 8');

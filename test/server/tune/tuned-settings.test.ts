@@ -100,6 +100,12 @@ test('without a result the server is told what to run, and with another one what
   const applied = await apply('--kv', 'f16', '--tuned', '--sequences-max', '64');
   expect(applied.settings.threads).toBe(4);
   expect(warnings).toEqual([expect.stringContaining('tuned for 32 sequences at once, and this server runs 64')]);
+  await apply('--kv', 'f16', '--tuned', '--micro-batch', '256');
+  expect(warnings.slice(1)).toEqual([
+    expect.stringMatching(
+      /^tuned with microBatch 1024, and this server has microBatch 256: octet tune .*--micro-batch 256 would/,
+    ),
+  ]);
   await expect(apply('--kv', 'bf16', '--tuned')).rejects.toThrow(/KV type: tuned with f16, here bf16/);
 });
 
