@@ -12,14 +12,16 @@ const soakSeconds = Number(process.env['OCTET_SOAK_SECONDS'] ?? 15);
 const sequencesMax = 8;
 const queueMax = 8;
 const clientCount = 4 * (sequencesMax + queueMax);
-/** Growth that counts as flat: the garbage collector's swing. */
-const growthBytesMax = 48 * 2 ** 20;
+/** Growth that counts as flat: the garbage collector's swing, and a heap that is still finding its size on a slow machine. */
+const growthBytesMax = 80 * 2 ** 20;
 
 let server: RunningServer;
 beforeAll(async () => {
   server = await startServer([
     ...['--model', tinyModel, '--kv', 'f16', '--kv-layout', 'pooled', '--kv-blocks', '40', '--preemption', 'recompute'],
     ...['--sequences-max', String(sequencesMax), '--queue-requests-max', String(queueMax)],
+    // Full within the first seconds: what is kept there on purpose is no growth.
+    ...['--prefix-memory', '4MiB'],
   ]);
 });
 afterAll(() => server.stop());
