@@ -15,6 +15,8 @@ export interface MixSearch {
   readonly roundsMax: number;
   /** Loss of a mix against the model as it is. */
   readonly lossOf: (types: TensorTypes) => Promise<number>;
+  /** What is lost with every group as it is: scales that were moved are rounded again. Part of every loss, and no format's. */
+  readonly lossAsItIs?: number;
   readonly onProgress: (label: string, done: number, total: number) => void;
 }
 
@@ -81,7 +83,7 @@ function lossAt(sensitivities: readonly (readonly number[])[], group: number, ch
   return must(sensitivities[group]?.[choice], 'every choice of every group was measured');
 }
 
-async function measureAlone({ groups, lossOf, onProgress }: MixSearch): Promise<number[][]> {
+async function measureAlone({ groups, lossOf, lossAsItIs = 0, onProgress }: MixSearch): Promise<number[][]> {
   const total = groups.reduce((sum, { choices }) => sum + choices.length, 0);
   let done = 0;
   const losses: number[][] = [];
@@ -89,7 +91,7 @@ async function measureAlone({ groups, lossOf, onProgress }: MixSearch): Promise<
     const own: number[] = [];
     for (const { types } of choices) {
       onProgress(`sensitivity, ${name}`, done, total);
-      own.push(types.size === 0 ? 0 : await lossOf(types));
+      own.push(types.size === 0 ? 0 : Math.max(0, (await lossOf(types)) - lossAsItIs));
       done += 1;
     }
     losses.push(own);

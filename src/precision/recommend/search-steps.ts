@@ -86,7 +86,8 @@ async function searchBehind(
   const steps = [step];
   const moved = { steps, types: typesOf(search.groups, plain.picks) };
   const { bytesMax, overheadBytes } = frame;
-  const found = await searchMix({ groups: near, bytesMax, roundsMax, ...measuring(bench, moved) });
+  const lossAsItIs = await bench.lossOf(new Map(), moved);
+  const found = await searchMix({ groups: near, bytesMax, roundsMax, lossAsItIs, ...measuring(bench, moved) });
   // The recipe will choose its scales for the formats that were found.
   const types = typesOf(near, found.picks);
   const mix = { ...found, loss: await bench.lossOf(types, { steps, types }) };

@@ -42,19 +42,21 @@ interface Given {
   readonly steps?: readonly ScalingStep[];
   /** Bytes that the note of a step takes. */
   readonly noteBytes?: number;
+  readonly bytesMax?: number;
+  readonly roundsMax?: number;
 }
 
-async function run({ lossBehind, steps = [smooth, awq], noteBytes = 0 }: Given) {
+async function run({ lossBehind, steps = [smooth, awq], noteBytes = 0, bytesMax = 15, roundsMax = 2 }: Given) {
   const asked: string[] = [];
-  const frame = { bytesMax: 15 - noteBytes, overheadBytes: 100 + noteBytes };
+  const frame = { bytesMax: bytesMax - noteBytes, overheadBytes: 100 + noteBytes };
   const found = await searchWithSteps({
     search: {
       groups,
-      bytesMax: 15,
+      bytesMax,
       overheadBytes: 100,
       candidates: steps.map((step) => ({ step, frame })),
     },
-    roundsMax: 2,
+    roundsMax,
     bench: {
       lossOf: async (types, moved) => {
         asked.push(mixKey(types));
@@ -102,6 +104,15 @@ test('scales of awq are those for the formats that were found; if they are worse
   expect(found.steps).toHaveLength(1);
   expect(found.mix.loss).toBe(errorOf(typesOf(found.groups, found.mix.picks), even));
   expect(found.mix.bytes).toBe(15);
+});
+
+test('what moving scales loses by itself is no reason to leave a group as it is', async () => {
+  const { types } = await run({
+    lossBehind: (mix) => 0.0009 + errorOf(mix, even) / 4,
+    bytesMax: 27,
+    roundsMax: 0,
+  });
+  expect(types).toBe('a=q8_0 b=q8_0 c=q8_0');
 });
 
 test('what a file says about the step is paid out of the budget', async () => {
