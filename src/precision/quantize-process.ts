@@ -3,47 +3,28 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { keepOutput, programFile, untilAnswered } from './child-program.ts';
 import { type QuantizeProgress, type Quantizer, quantizerMessage } from './quantize-request.ts';
 
+const program = programFile('src/precision/quantize-main.js');
 const outputKeptChars = 2000;
 
 /** Writes `request.target`; ends when `signal` aborts, and throws its reason then. The unfinished file is the caller's. */
 export const quantizeInProcess: Quantizer = async (request, { signal, ...progress }) => {
   signal?.throwIfAborted();
-  const child = fork(quantizerProgram(), [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  signal?.addEventListener('abort', kill, { once: true });
-  try {
-    const outcome = awaitOutcome(child, progress);
-    child.send(request);
-    await outcome;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    kill();
-    process.off('exit', kill);
-    signal?.removeEventListener('abort', kill);
-  }
+  const child = fork(program, [], { serialization: 'advanced', stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const outcome = awaitOutcome(child, progress);
+  child.send(request);
+  await untilAnswered(child, outcome, signal);
 };
 
 /** Whether the process can be started: sources that were not built have no program for it. */
 export function hasQuantizerProgram(): boolean {
-  return existsSync(quantizerProgram());
-}
-
-/** The compiled program: beside this file, or, when this file runs from its source, in the build's folder. */
-function quantizerProgram(): string {
-  const built = import.meta.url.endsWith('.ts')
-    ? new URL('../../dist/src/precision/quantize-main.js', import.meta.url)
-    : new URL('./quantize-main.js', import.meta.url);
-  return fileURLToPath(built);
+  return existsSync(program);
 }
 
 function awaitOutcome(child: ChildProcess, { onScaled, onTensor }: QuantizeProgress): Promise<void> {
-  const output = keepOutput(child);
+  const output = keepOutput(child, outputKeptChars);
   return new Promise((resolve, reject) => {
     let isDone = false;
     let failure: Error | undefined;
@@ -61,17 +42,14 @@ function awaitOutcome(child: ChildProcess, { onScaled, onTensor }: QuantizeProgr
     child.once('close', (code, signal) => {
       if (isDone) resolve();
       else
-        reject(failure ?? new Error(`the quantizing process ended with ${signal ?? `exit code ${code}`}${output()}`));
+        reject(
+          failure ??
+            new Error(`the quantizing process ended with ${signal ?? `exit code ${code}`}${because(output())}`),
+        );
     });
   });
 }
 
-/** The last of what the child wrote: why it died stands there. */
-function keepOutput({ stdout, stderr }: ChildProcess): () => string {
-  let text = '';
-  for (const stream of [stdout, stderr])
-    stream?.on('data', (piece: Buffer) => {
-      text = (text + piece.toString()).slice(-outputKeptChars);
-    });
-  return () => (text.trim() === '' ? '' : `: ${text.trim()}`);
+function because(output: string): string {
+  return output === '' ? '' : `: ${output}`;
 }

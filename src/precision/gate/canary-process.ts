@@ -2,8 +2,8 @@
 // Why no outcome is an error: whatever becomes of a canary, the server must be able to go on; only its shutdown throws.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { CanaryOutcome } from '../../precision-status.ts';
+import { programFile, untilAnswered } from '../child-program.ts';
 import { type CanaryRequest, canaryMessage } from './canary-request.ts';
 
 export interface CanaryProcessOptions {
@@ -21,7 +21,7 @@ const reasonChars = 300;
 /** Throws only when `signal` aborts. */
 export async function measureInProcess(
   request: CanaryRequest,
-  { onProgress, signal, program = canaryProgram() }: CanaryProcessOptions,
+  { onProgress, signal, program = programFile('src/precision/gate/canary-main.js') }: CanaryProcessOptions,
 ): Promise<CanaryOutcome> {
   signal.throwIfAborted();
   const child = fork(program, [], {
@@ -30,37 +30,23 @@ export async function measureInProcess(
     // One thread for native calls, as in the engine process.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
   });
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  signal.addEventListener('abort', kill, { once: true });
   let isLate = false;
   const timer = setTimeout(
     () => {
       isLate = true;
-      kill();
+      child.kill('SIGKILL');
     },
     (request.secondsMax + graceSeconds) * 1000,
   );
   try {
     const outcome = awaitOutcome(child, onProgress);
     child.send(request, () => undefined);
-    const ended = await outcome;
+    const ended = await untilAnswered(child, outcome, signal);
     signal.throwIfAborted();
     return ended.kind === 'failed' && isLate ? { kind: 'skipped', reason: 'no window was finished in time' } : ended;
   } finally {
     clearTimeout(timer);
-    kill();
-    process.off('exit', kill);
-    signal.removeEventListener('abort', kill);
   }
-}
-
-/** The compiled program: beside this file, or, when this file runs from its source, in the build's folder. */
-function canaryProgram(): string {
-  const built = import.meta.url.endsWith('.ts')
-    ? new URL('../../../dist/src/precision/gate/canary-main.js', import.meta.url)
-    : new URL('./canary-main.js', import.meta.url);
-  return fileURLToPath(built);
 }
 
 function awaitOutcome(child: ChildProcess, onProgress: (fraction: number) => void): Promise<CanaryOutcome> {

@@ -1,8 +1,8 @@
 // Runs the tuning process: a request in, its outcome out, and its end whatever happens.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Gpu } from '../../llama/library-packages.ts';
+import { keepOutput, programFile, untilAnswered } from '../../precision/child-program.ts';
 import type { Device } from './device.ts';
 import type { OnProgress } from './run-tuning.ts';
 import { type TuneOutcome, type TuneRequest, tuneMessage } from './tune-request.ts';
@@ -20,27 +20,15 @@ export async function runTuneProcess(
   { onProgress, signal }: TuneProcessOptions = {},
 ): Promise<TuneOutcome> {
   signal?.throwIfAborted();
-  const child = fork(tuneProgram(), [], {
+  const child = fork(programFile('src/server/tune/tune-main.js'), [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     // As the engine process: each native call runs on the same thread.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
   });
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  signal?.addEventListener('abort', kill, { once: true });
-  try {
-    const outcome = awaitOutcome(child, onProgress);
-    child.send(request, () => undefined);
-    return await outcome;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    kill();
-    process.off('exit', kill);
-    signal?.removeEventListener('abort', kill);
-  }
+  const outcome = awaitOutcome(child, onProgress);
+  child.send(request, () => undefined);
+  return untilAnswered(child, outcome, signal);
 }
 
 /** What computes, asked of a process of its own: this one leaves a GPU alone. Throws where it cannot be told. */
@@ -52,19 +40,8 @@ export async function findDevice(gpu: 'auto' | Gpu): Promise<Device> {
   );
 }
 
-/** The compiled program: beside this file, or, when this file runs from its source, in the build's folder. */
-function tuneProgram(): string {
-  const built = import.meta.url.endsWith('.ts')
-    ? new URL('../../../dist/src/server/tune/tune-main.js', import.meta.url)
-    : new URL('./tune-main.js', import.meta.url);
-  return fileURLToPath(built);
-}
-
 function awaitOutcome(child: ChildProcess, onProgress: OnProgress | undefined): Promise<TuneOutcome> {
-  let output = '';
-  child.stderr?.on('data', (piece: Buffer) => {
-    output = (output + piece.toString()).slice(-outputKeptChars);
-  });
+  const output = keepOutput(child, outputKeptChars);
   return new Promise((resolve, reject) => {
     child.on('message', (message) => {
       const news = tuneMessage.safeParse(message);
@@ -75,7 +52,8 @@ function awaitOutcome(child: ChildProcess, onProgress: OnProgress | undefined): 
     child.once('error', reject);
     child.once('close', (code, signal) => {
       const how = signal ?? `exit code ${code}`;
-      reject(new Error(`the tuning process ended with ${how}${output === '' ? '' : `:\n${output.trim()}`}`));
+      const why = output();
+      reject(new Error(`the tuning process ended with ${how}${why === '' ? '' : `:\n${why}`}`));
     });
   });
 }
