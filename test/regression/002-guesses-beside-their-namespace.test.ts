@@ -15,6 +15,7 @@ import {
   type Rig,
   step,
 } from '../scheduler/driver.ts';
+import { plainOptions } from '../scheduler/pooled-rig.ts';
 
 const vocabularySize = 16;
 const contextTokensMax = 64;
@@ -56,12 +57,7 @@ function buildRig(proposer: Proposer): Rig {
       sequencesMax: 4,
       stepTokensMax: 32,
       contextTokensMax,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'recompute',
-      kvBytesPerToken: 1,
-      parkBytesMax: 0,
-      endTokenIds: [],
+      ...plainOptions,
       speculation: { proposer, draftTokensMax: 8, extraRowsMax: 16, equalRows: false },
     },
     cache,

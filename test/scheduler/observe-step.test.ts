@@ -9,6 +9,7 @@ import { createLookupProposer } from '../../src/scheduler/speculation/lookup-pro
 import { createSchedulerState, type SchedulerState } from '../../src/scheduler/state.ts';
 import type { StepPlan } from '../../src/scheduler/step-plan.ts';
 import { generateCommand } from './driver.ts';
+import { plainOptions } from './pooled-rig.ts';
 
 function createState(): SchedulerState {
   const proposer = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 64 });
@@ -17,12 +18,7 @@ function createState(): SchedulerState {
       sequencesMax: 4,
       stepTokensMax: 32,
       contextTokensMax: 64,
-      itlTargetMs: 0,
-      policy: 'fcfs',
-      preemption: 'recompute',
-      kvBytesPerToken: 1,
-      parkBytesMax: 0,
-      endTokenIds: [],
+      ...plainOptions,
       speculation: { proposer, draftTokensMax: 4, extraRowsMax: 16, equalRows: false },
     },
     createPooledCache({ blockCount: 16, blockTokens: 4, cacheSeqCount: 4 }),
