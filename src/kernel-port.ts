@@ -76,6 +76,8 @@ export interface ParkedState {
   readonly tokenCount: number;
 }
 
+export type ListDraws = () => readonly SampleRow[];
+
 /** The native model and its KV cache. One caller, one step at a time; nothing else may be called while decode runs. */
 export interface Kernel {
   readonly limits: KernelLimits;
@@ -84,9 +86,9 @@ export interface Kernel {
   useAdapter(name: string | undefined): void;
   /**
    * Computes the first `tokenCount` rows of `batch`, off the JavaScript thread. `draws`: rows that `sample` will be asked for,
-   * as far as they are known, so that they may be drawn where the logits are computed.
+   * as far as they are known; called only where they are drawn with the logits.
    */
-  decode(tokenCount: number, draws?: readonly SampleRow[]): Promise<DecodeOutcome>;
+  decode(tokenCount: number, draws?: ListDraws): Promise<DecodeOutcome>;
   /**
    * Draws one token per row from the last decode's logits; rows run in parallel. -1 where every token is forbidden or NaN.
    * Shape (rows.length,).

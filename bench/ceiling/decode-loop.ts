@@ -90,7 +90,7 @@ function writeStep({ batch }: Kernel, sequences: readonly LoopSequence[]): void 
 }
 
 async function decodeAll(kernel: Kernel, rowCount: number, draws: readonly SampleRow[] = []): Promise<void> {
-  const outcome = await kernel.decode(rowCount, draws);
+  const outcome = await kernel.decode(rowCount, () => draws);
   if (outcome.kind !== 'done') throw new Error(`a step of ${rowCount} rows failed: ${JSON.stringify(outcome)}`);
 }
 

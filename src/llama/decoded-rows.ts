@@ -1,7 +1,7 @@
 // What a decode leaves of its output rows, behind one interface: logits that were copied to the host, or rows that stay on
 // the device and were drawn for there (graph-draw/graph-rows.ts).
 
-import type { SampleRow } from '../kernel-port.ts';
+import type { ListDraws, SampleRow } from '../kernel-port.ts';
 import type { Walk } from './graph-draw/walk.ts';
 import { createLogitsView, type LogitsSource, type LogitsView } from './logits-view.ts';
 import type { BatchMemory } from './native-batch.ts';
@@ -14,7 +14,7 @@ export interface DecodedRows {
    * Computes a step, whose rows replace those of the last one; answers llama_decode's code. `draws`: what will be drawn of
    * it, as far as that is known.
    */
-  compute(tokenCount: number, draws: readonly SampleRow[]): Promise<number>;
+  compute(tokenCount: number, draws: ListDraws): Promise<number>;
   /** Where the logits are in host memory; those of a row may be looked at once it was read. */
   readonly view: RowsView;
   /** Brings these rows' logits to the host, each at most once a step: what was changed there stays. */

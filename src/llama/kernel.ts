@@ -4,7 +4,7 @@
 
 import { assert } from '../assert.ts';
 import type { DrawPlace } from '../capacity-port.ts';
-import type { DecodeOutcome, Kernel, KernelLimits, SampleRow } from '../kernel-port.ts';
+import type { DecodeOutcome, Kernel, KernelLimits, ListDraws } from '../kernel-port.ts';
 import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
@@ -119,6 +119,7 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
     graphDraw === undefined
       ? createHostRows({ native, context, vocabularySize, batchTokensMax, batch, decode })
       : openGraphRows(graphDraw, { options, context, limits, batch, decode });
+  const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   return {
     options,
     context,
@@ -135,11 +136,7 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
       parkableSeqCount: native.llama_n_seq_max(context),
       nativeLog: libraries.nativeLog,
     }),
-    draws: createRowDraws({
-      decoded: rows,
-      endTokenIds,
-      sampler: await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) }),
-    }),
+    draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
     pool: attachThreadpool(libraries, context, options),
   };
 }
@@ -171,7 +168,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     drawing,
     batch: batch.step,
     useAdapter: changes.use,
-    async decode(tokenCount, draws = []) {
+    async decode(tokenCount, draws = () => []) {
       const heard = changes.beforeStep();
       const outcome = await decode(parts, tokenCount, draws).finally(() => {
         heard();
@@ -207,7 +204,7 @@ function assembleKernel(parts: Parts): NativeKernel {
 async function decode(
   { options, rows, limits, batch }: Parts,
   tokenCount: number,
-  draws: readonly SampleRow[],
+  draws: ListDraws,
 ): Promise<DecodeOutcome> {
   const { nativeLog } = options.model.libraries;
   const { batchTokensMax, outputRowsMax } = limits;

@@ -17,7 +17,7 @@ export async function warmUp(kernel: Kernel, adapter: string | undefined): Promi
   for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
   batch.outputs[outputRow] = 1;
   const draw = { ...plainDraw, batchIndex: outputRow, tokenCount };
-  const outcome = await kernel.decode(tokenCount, [draw]);
+  const outcome = await kernel.decode(tokenCount, () => [draw]);
   if (outcome.kind !== 'done') throw new Error(`the warm-up step failed: ${JSON.stringify(outcome)}`);
   return draw;
 }

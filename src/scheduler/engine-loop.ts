@@ -92,7 +92,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan);
     const decodeStartedMs = now();
-    const decoding = ports.kernel.decode(rows.rowCount, expectedDraws(plan, rows.lastRows));
+    const decoding = ports.kernel.decode(rows.rowCount, () => expectedDraws(plan, rows.lastRows));
     gate.advance(plan);
     post();
     const outcome = await decoding;

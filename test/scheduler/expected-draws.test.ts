@@ -16,8 +16,8 @@ test('random draws are announced, greedy ones are not, and forks are known only 
   const steps: { readonly announced: readonly SampleRow[]; drawn: readonly SampleRow[] }[] = [];
   const kernel: Kernel = {
     ...real,
-    decode(tokenCount, announced = []) {
-      steps.push({ announced, drawn: [] });
+    decode(tokenCount, draws = () => []) {
+      steps.push({ announced: draws(), drawn: [] });
       return real.decode(tokenCount);
     },
     sample(rows) {

@@ -54,7 +54,7 @@ export function createGraphRows(source: GraphRowsSource): DecodedRows {
     async compute(tokenCount, draws) {
       stepRows.restart();
       logits.restart();
-      const proceed = walks.start(draws);
+      const proceed = walks.start(draws());
       return passes.compute(tokenCount).finally(proceed);
     },
     view: {

@@ -243,7 +243,7 @@ function writeRow(
 /** False where the kernels failed: what the cache holds is unknown then, and everything is read again. */
 async function decode(lane: Lane, rowCount: number, draws: readonly SampleRow[]): Promise<boolean> {
   const { kernel, warn } = lane.options;
-  const outcome = await kernel.decode(rowCount, draws);
+  const outcome = await kernel.decode(rowCount, () => draws);
   lane.failureCount = outcome.kind === 'done' ? 0 : lane.failureCount + 1;
   if (outcome.kind === 'done') return true;
   lane.cells.clear();

@@ -116,7 +116,7 @@ test('random draws announced before the decode are those of the same steps on th
     const rows = runs.map((_, batchIndex) =>
       sampleRow({ batchIndex, seed: 40 + batchIndex, tokenCount: from + 1, ...wishes[batchIndex] }),
     );
-    const announced = { ...kernel, decode: (tokenCount: number) => kernel.decode(tokenCount, rows) };
+    const announced = { ...kernel, decode: (tokenCount: number) => kernel.decode(tokenCount, () => rows) };
     expect((await stepOnly(announced, runs)).outcome.kind).toBe('done');
     const drawn = await kernel.sample(rows);
     // A row that is asked for with a copy of its parameters was not announced.
