@@ -87,8 +87,8 @@ export function compareWithTop(
   }
   const restMass = Math.max(0, 1 - mass);
   const ownRestMass = Math.max(0, 1 - ownMass);
-  // A rest of rounding alone says nothing; neither can it be divided by.
-  if (restMass > restMassMin && ownRestMass > restMassMin) divergence += restMass * Math.log(restMass / ownRestMass);
+  // A rest of rounding alone says nothing. Taking the model's own rest for larger than it is keeps the lower bound.
+  if (restMass > restMassMin) divergence += restMass * Math.log(restMass / Math.max(ownRestMass, ownRestMassMin));
   return {
     ...score,
     divergence: Math.max(0, divergence),
@@ -101,5 +101,6 @@ export function compareWithTop(
   };
 }
 
-/** Masses are sums of numbers with 24 bits. */
+/** The reference's masses are sums of numbers with 24 bits; the model's own of numbers with 53, and of a normalizer that is never too small. */
 const restMassMin = 1e-6;
+const ownRestMassMin = 1e-12;
