@@ -163,7 +163,7 @@ const schedulingSettings = {
     unit: 'tokens',
     meaning: 'Tokens that the kernels compute at once within a step; larger needs more compute memory.',
   }),
-  drawing: z.enum(['auto', 'host', 'graph']).prefault('host').register(settingFacts, {
+  drawing: z.enum(['auto', 'host', 'graph']).prefault('auto').register(settingFacts, {
     group: 'Scheduling',
     unit: '',
     meaning:
