@@ -10,8 +10,12 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       run: async (argv) => (await import('./load/command.ts')).loadCommand(argv),
     },
     compare: {
-      meaning: 'Octet against a llama-server, both started here: the table of the README',
+      meaning: 'Octet against a peer, both started here: the table of the README',
       run: async (argv) => (await import('./compare/command.ts')).compareCommand(argv),
+    },
+    'minimal-server': {
+      meaning: "a peer: node-llama-cpp's own LlamaContext behind /v1/completions",
+      run: async (argv) => (await import('./minimal-server/command.ts')).minimalServerCommand(argv),
     },
     identity: {
       meaning: 'whether speculative decoding leaves texts as they are',

@@ -1,4 +1,4 @@
-// `compare`: Octet against llama-server of the same release, scenario by scenario, both started here, runs alternating.
+// `compare`: Octet against llama-server of the same release, or against node-llama-cpp's own context, scenario by scenario, both started here, runs alternating.
 // Why each scenario is a `load` program of its own: what is measured is then what anybody can run by hand.
 
 import { execFile } from 'node:child_process';
@@ -8,12 +8,13 @@ import type { z } from 'zod';
 import { startCommand } from '../command.ts';
 import { choiceFlag, countFlag, numberFlag, textFlag } from '../flags.ts';
 import { type ComparedScenario, comparedScenarios, traceName, traceScenario } from './scenarios.ts';
-import { type RunningServer, startLlamaServer, startOctet } from './servers.ts';
+import { type RunningServer, type ServerWish, startLlamaServer, startMinimalServer, startOctet } from './servers.ts';
 import { comparedResults, comparisonTable, scenarioRows } from './table.ts';
 
 const scenarioNames: readonly string[] = [...comparedScenarios.map(({ name }) => name), traceName];
 
 const compareFlags = {
+  peer: choiceFlag(['llama-server', 'node-llama-cpp'], "whom to compare with; the other is bench's minimal-server"),
   llamaServer: textFlag('', 'path of the llama-server to compare with (bench/peers.md tells how to build it)'),
   model: textFlag('', 'GGUF file that both serve'),
   threads: countFlag(2, { min: 1, max: 1024 }, 'kernel threads of each'),
@@ -24,7 +25,7 @@ const compareFlags = {
   traceScale: numberFlag(0.1, { min: 0.0001, max: 100 }, "multiplies the trace's lengths"),
   timeScale: numberFlag(1, { min: 0.0001, max: 100 }, "multiplies the trace's arrival times: 0.5 is twice as fast"),
   repeats: countFlag(3, { min: 1, max: 100 }, 'runs per server and scenario; figures are medians over them'),
-  peerFlags: textFlag('', 'further flags for llama-server, separated by blanks'),
+  peerFlags: textFlag('', 'further flags for the peer, separated by blanks'),
   octetFlags: textFlag('', 'further flags for octet serve, separated by blanks'),
   resultsDirectory: textFlag('bench/results', 'where results are kept'),
 };
@@ -46,7 +47,9 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 
 function findFaults(flags: CompareFlags): string[] {
   return [
-    ...(flags.llamaServer === '' ? ['--llama-server must name a program. Given: nothing'] : []),
+    ...(flags.llamaServer === '' && flags.peer === 'llama-server'
+      ? ['--llama-server must name a program. Given: nothing']
+      : []),
     ...(flags.model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
     ...(flags.trace === '' && splitBy(',', flags.only).includes(traceName)
       ? ['--trace must name a trace file where --only lists trace. Given: nothing']
@@ -75,12 +78,16 @@ async function compareOne(scenario: ComparedScenario, flags: CompareFlags): Prom
   const running: RunningServer[] = [];
   try {
     running.push(await startOctet({ ...wish, extraFlags: splitBy(' ', flags.octetFlags) }));
-    running.push(await startLlamaServer(flags.llamaServer, { ...wish, extraFlags: splitBy(' ', flags.peerFlags) }));
+    running.push(await startPeer(flags, { ...wish, extraFlags: splitBy(' ', flags.peerFlags) }));
     const [octet, peer] = running.map(({ url }) => url);
     return await drive(scenario, flags, { octet: octet ?? '', peer: peer ?? '' });
   } finally {
     for (const server of running) await server.stop();
   }
+}
+
+function startPeer({ peer, llamaServer }: CompareFlags, wish: ServerWish): Promise<RunningServer> {
+  return peer === 'llama-server' ? startLlamaServer(llamaServer, wish) : startMinimalServer(wish);
 }
 
 async function drive(
@@ -92,7 +99,7 @@ async function drive(
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [
-      ...[process.argv[1] ?? '', 'load', '--url', urls.octet, '--peer-url', urls.peer, '--peer-label', 'llama-server'],
+      ...[process.argv[1] ?? '', 'load', '--url', urls.octet, '--peer-url', urls.peer, '--peer-label', flags.peer],
       ...['--streams', String(scenario.streams), ...wishes, '--repeats', String(flags.repeats)],
       ...['--name', scenario.name, '--results-directory', flags.resultsDirectory],
     ],

@@ -52,6 +52,16 @@ export function startLlamaServer(binary: string, wish: ServerWish): Promise<Runn
   ]);
 }
 
+/** node-llama-cpp's own context, on the CPU unless the flags say otherwise. Throws when it is not ready in time. */
+export function startMinimalServer(wish: ServerWish): Promise<RunningServer> {
+  const program = fileURLToPath(new URL('../main.js', import.meta.url));
+  return start(process.execPath, (port) => [
+    ...[program, 'minimal-server', '--model', wish.model, '--threads', String(wish.threads), '--kv', wish.kv],
+    ...['--sequences', String(streamsHeld(wish.scenario)), '--context', String(wish.scenario.streamTokens)],
+    ...['--port', String(port), ...wish.extraFlags],
+  ]);
+}
+
 const startMsMax = 120_000;
 
 async function start(program: string, argumentsFor: (port: number) => string[]): Promise<RunningServer> {
