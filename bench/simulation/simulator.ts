@@ -20,7 +20,7 @@ export interface SimulationOptions {
   readonly blockTokens: number;
   readonly scheduling: Pick<
     SchedulerOptions,
-    'sequencesMax' | 'stepTokensMax' | 'itlTargetMs' | 'policy' | 'preemption'
+    'sequencesMax' | 'stepTokensMax' | 'itlTargetMs' | 'ttftTargetMs' | 'policy' | 'preemption'
   >;
   readonly waitingSequencesMax: number;
 }

@@ -162,13 +162,19 @@ interface Draw {
   readonly nowMs: number;
 }
 
+function noteFirstToken(state: SchedulerState, sequence: Sequence, nowMs: number): void {
+  sequence.firstTokenMs = nowMs;
+  const readMs = nowMs - (sequence.startedMs ?? nowMs);
+  state.firstTokens?.observe(sequence.tokenCount - sequence.cachedAtArrival, readMs);
+}
+
 function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void {
   const { command } = sequence;
   if (draw.token < 0) {
     failUndrawable(state, sequence);
     return;
   }
-  sequence.firstTokenMs ??= draw.nowMs;
+  if (sequence.firstTokenMs === undefined) noteFirstToken(state, sequence, draw.nowMs);
   sequence.lastTokenMs = draw.nowMs;
   state.totals.generationTokens += 1;
   const token = tokenId(draw.token);

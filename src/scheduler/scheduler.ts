@@ -86,6 +86,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     tried: (trials) => noteTrials(state, trials),
     plan(nowMs) {
       expire(state, nowMs);
+      state.firstTokens?.settle(nowMs);
       const plan = planStep(state, nowMs);
       if (plan !== undefined) planDrafts(state, plan);
       return plan;

@@ -9,6 +9,7 @@ import type { CopyKind, CopyTotals, SequenceEvent } from '../ports.ts';
 import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
+import { createFirstTokenQueue, type FirstTokenQueue } from './first-token-queue.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import { createPrefixReturns, type PrefixReturns } from './prefix-returns.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
@@ -29,6 +30,8 @@ export interface SchedulerOptions {
   readonly contextTokensMax: number;
   /** Inter-token target in milliseconds; 0 means twice the step without prompts. */
   readonly itlTargetMs: number;
+  /** From arrival to first token, in milliseconds: who can still meet it goes first. 0 or undefined serves by the policy alone. */
+  readonly ttftTargetMs?: number | undefined;
   readonly policy: Policy;
   readonly preemption: Preemption;
   /** Size of a parked sequence, for the choice between parking and recomputing. */
@@ -47,6 +50,8 @@ export interface SchedulerState {
   readonly cache: KvCache;
   readonly endTokens: ReadonlySet<number>;
   readonly queue: WaitingQueue;
+  /** The same queue, where a target for first tokens is set. */
+  readonly firstTokens: FirstTokenQueue | undefined;
   readonly costs: CostModel;
   readonly aim: TargetAim;
   readonly turns: AdapterTurns;
@@ -94,11 +99,14 @@ export interface Totals {
 
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
   const costs = createCostModel();
+  const { policy, ttftTargetMs = 0 } = options;
+  const firstTokens = ttftTargetMs > 0 ? createFirstTokenQueue(policy, ttftTargetMs) : undefined;
   return {
     options,
     cache,
     endTokens: new Set<number>(options.endTokenIds),
-    queue: createWaitingQueue(options.policy),
+    queue: firstTokens ?? createWaitingQueue(policy),
+    firstTokens,
     costs,
     aim: createTargetAim(),
     turns: createAdapterTurns(),

@@ -44,6 +44,7 @@ export function engineConfiguration(
     microBatchTokens: settings.microBatch,
     drawing: settings.drawing,
     itlTargetMs: settings.itlTargetMs,
+    ttftTargetMs: settings.ttftTargetMs,
     policy: settings.policy,
     preemption: settings.preemption,
     parkBytesMax: settings.parkMemory,

@@ -175,6 +175,12 @@ const schedulingSettings = {
     meaning:
       'Inter-token time that nearly all steps stay within while prompts are being read; 0 means twice that of a quiet step, and more while many wait.',
   }),
+  ttftTargetMs: z.number().min(0).max(3_600_000).prefault(0).register(settingFacts, {
+    group: 'Scheduling',
+    unit: 'milliseconds',
+    meaning:
+      'First-token time, from arrival: requests that can still meet it go before those that cannot, of which every tenth admission is one. For loads above what the machine can carry; 0 serves by the policy alone.',
+  }),
   policy: z.enum(['fcfs', 'priority', 'fair']).prefault('fcfs').register(settingFacts, {
     group: 'Scheduling',
     unit: '',

@@ -41,6 +41,7 @@ interface Shape {
   readonly stepTokensMax: number;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
+  readonly ttftTargetMs: number;
   /** Rows of a step that may have logits of a prompt. */
   readonly scoredRowsMax: number;
   /** Host memory for prefixes; 0 drops what makes room. */
@@ -61,6 +62,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     stepTokensMax: fc.integer({ min: 6, max: 24 }),
     policy: fc.constantFrom<Policy>('fcfs', 'priority', 'fair'),
     preemption: fc.constantFrom('auto' as const, 'park' as const, 'recompute' as const),
+    ttftTargetMs: fc.constantFrom(0, 4, 40),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
     hostPrefixBytes: fc.constantFrom(0, 40, 400),
     proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const, 'draft' as const, 'both' as const),
@@ -218,6 +220,7 @@ function buildRig(shape: Shape): Rig {
       scoredRowsMax: shape.scoredRowsMax,
       contextTokensMax: contextTokensMax(shape),
       itlTargetMs: 0,
+      ttftTargetMs: shape.ttftTargetMs,
       policy: shape.policy,
       preemption: shape.preemption,
       kvBytesPerToken: 4,

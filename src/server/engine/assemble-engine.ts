@@ -183,6 +183,7 @@ function schedulerOptions(
     stepTokensMax: limits.batchTokensMax,
     scoredRowsMax,
     itlTargetMs: configuration.itlTargetMs,
+    ttftTargetMs: configuration.ttftTargetMs,
     policy: configuration.policy,
     preemption: configuration.preemption,
     parkBytesMax: configuration.parkBytesMax,

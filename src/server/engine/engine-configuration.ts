@@ -45,6 +45,8 @@ export interface EngineConfiguration {
   /** Where tokens are drawn; `auto`: in the graph with CUDA. Undefined means on the host. */
   readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
   readonly itlTargetMs: number;
+  /** 0 or undefined: none. */
+  readonly ttftTargetMs?: number | undefined;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
   readonly parkBytesMax: number;
