@@ -21,6 +21,10 @@ export interface EngineCapacity {
   readonly drawing?: DrawPlace | undefined;
   readonly weightBytes: number;
   readonly memory: MemoryPlan;
+  /** The host's, for states that are copied out of the cache; undefined where `memory` is the host's. */
+  readonly hostMemory?: MemoryPlan | undefined;
+  /** What these may take; undefined where none are copied. */
+  readonly hostStates?: { readonly parkBytesMax: number; readonly prefixBytesMax: number } | undefined;
   readonly gpu: string;
   readonly gpuReason: string;
   /** Whether prefixes are shared by blocks, and why not if not. */

@@ -29,6 +29,8 @@ export interface CapacityRequest {
   readonly availableBytes: number | undefined;
   /** What else takes its share beside them; undefined means nothing. */
   readonly reserved?: readonly CapacityRow[] | undefined;
+  /** What takes up to so many bytes where there is room, and gives way to a cache whose size was asked for. */
+  readonly flexible?: readonly CapacityRow[] | undefined;
   readonly layout: KvLayout;
   readonly blockTokens: number;
   /** Sequences that run at once; in the per-sequence layout each of them has a slab. */
@@ -59,7 +61,9 @@ export interface PlannedCapacity {
   /** Longest sequence, prompt and output together. */
   readonly contextTokensMax: number;
   readonly kvBytes: number;
-  /** The table to print: weights, adapters if there are any, compute buffers, KV cache. */
+  /** What each flexible part gets, in their order. */
+  readonly flexibleBytes: readonly number[];
+  /** The table to print: weights, adapters if there are any, compute buffers, KV cache, what is beside them. */
   readonly rows: readonly CapacityRow[];
 }
 
@@ -73,6 +77,8 @@ const ordinaryTokens = 2048;
 const slabTokensDefaultMax = 8192;
 /** Share of the memory left that a plan without a wish takes. */
 const memoryShare = 0.9;
+/** And of what is left beside weights and buffers no flexible part gets more than this. */
+export const flexibleShare = 0.1;
 
 /** Sizes the KV cache or says, with the arithmetic, why it cannot be. Throws a RangeError on a wish that is no size. */
 export function planCapacity(request: CapacityRequest): CapacityPlan {
@@ -98,7 +104,8 @@ export function planCapacity(request: CapacityRequest): CapacityPlan {
     return refuseContext(request, { wished: wishes.contextTokens, sequenceTokens, cellCount });
   }
   const contextTokensMax = Math.min(wishes.contextTokens ?? request.shape.contextTokensTrained, sequenceTokens);
-  const sizes = { kvBytesPerToken, blockCount, cellCount, slabTokens, contextTokensMax, kvBytes };
+  const flexibleBytes = grantedBytes(request, (availableBytes ?? Number.POSITIVE_INFINITY) - totalBytes);
+  const sizes = { kvBytesPerToken, blockCount, cellCount, slabTokens, contextTokensMax, kvBytes, flexibleBytes };
   return { kind: 'planned', ...sizes, rows: tableRows(request, sizes) };
 }
 
@@ -127,15 +134,17 @@ function cellsFor(request: CapacityRequest): number {
   const roundUp = (cells: number) => Math.ceil(cells / step) * step;
   if (wishes.blockCount !== undefined) return roundUp(wishes.blockCount * request.blockTokens);
   if (wishes.kvBytes !== undefined) return cellsWithin(request, wishes.kvBytes, cellBytes(request));
-  const context = wishes.contextTokens ?? shape.contextTokensTrained;
+  // Whole blocks hold it.
+  const wished = wishes.contextTokens && Math.ceil(wishes.contextTokens / request.blockTokens) * request.blockTokens;
+  const context = wished ?? shape.contextTokensTrained;
   if (request.layout === 'per-sequence') {
-    const slabTokens = wishes.contextTokens ?? Math.min(context, slabTokensDefaultMax);
+    const slabTokens = wished ?? Math.min(context, slabTokensDefaultMax);
     const wanted = roundUp(Math.ceil(slabTokens / cellsPadding) * cellsPadding * sequencesMax);
-    return wishes.contextTokens === undefined ? Math.min(wanted, fittingCells(request)) : wanted;
+    return wished === undefined ? Math.min(wanted, fittingCells(request)) : wanted;
   }
   const wanted = roundUp(Math.max(context, sequencesMax * Math.min(context, ordinaryTokens)));
   const fitting = Math.min(wanted, fittingCells(request));
-  return wishes.contextTokens === undefined ? fitting : Math.max(fitting, roundUp(wishes.contextTokens));
+  return wished === undefined ? fitting : Math.max(fitting, roundUp(wished));
 }
 
 /** The most cells that take no more than `bytes`; each takes its K and V, and its share of the compute buffers. */
@@ -151,7 +160,23 @@ function cellsWithin(
 /** The most cells that a plan without a wish takes: a share of the memory left, but the least cache if only that fits. */
 function fittingCells(request: CapacityRequest): number {
   const left = leftBytes(request);
-  return Math.max(cellsWithin(request, left * memoryShare), Math.min(cellsWithin(request, left), cellStep(request)));
+  const leftBeside = left - wantedBytes(request).reduce((sum, bytes) => sum + bytes, 0);
+  return Math.max(
+    cellsWithin(request, leftBeside * memoryShare),
+    Math.min(cellsWithin(request, left), cellStep(request)),
+  );
+}
+
+/** What flexible parts are to get beside a cache without a wish. */
+function wantedBytes(request: CapacityRequest): number[] {
+  const most = Math.max(0, leftBytes(request) * flexibleShare);
+  return (request.flexible ?? []).map(({ bytes }) => Math.floor(Math.min(bytes, most)));
+}
+
+/** What they get of the memory that all the rest leaves. */
+function grantedBytes(request: CapacityRequest, restBytes: number): number[] {
+  const wanted = wantedBytes(request);
+  return wanted.map((bytes) => Math.floor(Math.min(bytes, (restBytes * memoryShare) / wanted.length)));
 }
 
 function leftBytes(request: CapacityRequest): number {
@@ -165,7 +190,7 @@ function fixedBytes({ weightBytes, adapters, reserved = [] }: CapacityRequest): 
 
 function tableRows(
   request: CapacityRequest,
-  sizes: Pick<PlannedCapacity, 'blockCount' | 'cellCount' | 'kvBytesPerToken' | 'kvBytes' | 'slabTokens'>,
+  sizes: Omit<PlannedCapacity, 'kind' | 'contextTokensMax' | 'rows'>,
 ): CapacityRow[] {
   const { layout, sequencesMax, blockTokens, types, adapters } = request;
   const slabs = `${formatCount(sequencesMax)} slabs of ${formatCount(sizes.slabTokens)} tokens, `;
@@ -178,6 +203,7 @@ function tableRows(
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
     ...(request.reserved ?? []),
+    ...(request.flexible ?? []).map((row, index) => ({ ...row, bytes: sizes.flexibleBytes[index] ?? 0 })),
   ];
 }
 
@@ -219,7 +245,8 @@ function adviceFor(request: CapacityRequest): string {
     return `at most --kv-blocks ${blocks} (${formatCount(fitting)} tokens) fit`;
   }
   const missing = cellStep(request) * (cellBytes(request) + request.computeBytesPerCell) - leftBytes(request);
-  return `no cache fits beside the weights: ${formatBytes(missing)} are missing for ${formatCount(cellStep(request))} tokens`;
+  const beside = request.reserved === undefined || request.reserved.length === 0 ? 'the weights' : 'all that';
+  return `no cache fits beside ${beside}: ${formatBytes(missing)} are missing for ${formatCount(cellStep(request))} tokens`;
 }
 
 function refuseContext(

@@ -26,6 +26,7 @@ export function announce({ logger, ...facts }: Announcement): void {
     'ready',
   );
   if (!process.stdout.isTTY) return;
-  process.stdout.write(`\n${formatMemoryPlan(capacity.memory)}\n`);
+  for (const plan of [capacity.memory, capacity.hostMemory])
+    if (plan !== undefined && plan.rows.length > 0) process.stdout.write(`\n${formatMemoryPlan(plan)}\n`);
   process.stdout.write(`\n${formatStartBanner({ version: packageVersion(), ...facts })}\n`);
 }

@@ -14,6 +14,12 @@ export function hostMemorySeries({ engine, steps }: MetricsRecord): Series[] {
     gauge('octet_host_prefix_bytes', 'Host memory of those prefixes.', () =>
       one(engine.present.stats?.hostPrefixBytes ?? 0),
     ),
+    gauge('octet_host_prefix_bytes_max', 'Host memory that they may take at most.', () =>
+      one(engine.present.capacity?.hostStates?.prefixBytesMax ?? 0),
+    ),
+    gauge('octet_parked_bytes_max', 'Host memory that preempted sequences may take at most.', () =>
+      one(engine.present.capacity?.hostStates?.parkBytesMax ?? 0),
+    ),
     counter(
       'octet_host_copies_total',
       `Copies between the cache and host memory, ${kinds}`,

@@ -41,6 +41,11 @@ export function byteSize(bounds: { readonly min: number; readonly max: number; r
   });
 }
 
+/** `auto`, or a size in bytes with bounds. */
+export function autoByteSize(bounds: { readonly min: number; readonly max: number }) {
+  return z.union([z.literal('auto'), byteSize(bounds)]);
+}
+
 /** One KV type for both, or a pair K:V; the result is written short where both are the same. */
 export const kvPair = z.string().transform((given, context) => {
   const parsed = parseKvTypes(given);

@@ -9,7 +9,7 @@ import { adapterList, adapterListLimit } from './adapters/adapter-list.ts';
 import { dialectSettings } from './settings-dialect.ts';
 import { embeddingSettings } from './settings-embedding.ts';
 import { settingFacts } from './settings-facts.ts';
-import { byteSize, kvPair, weightsWish } from './settings-forms.ts';
+import { autoByteSize, byteSize, kvPair, weightsWish } from './settings-forms.ts';
 import { gateSettings } from './settings-gate.ts';
 import { responsesSettings } from './settings-responses.ts';
 import { serverSettings } from './settings-server.ts';
@@ -129,21 +129,22 @@ const cacheSettings = {
     unit: 'tokens',
     meaning: "Longest sequence, prompt and output together; 0 means the model's training context.",
   }),
-  parkMemory: byteSize({ min: 0, max: 64 * tebibyte })
-    .prefault('1GiB')
+  parkMemory: autoByteSize({ min: 0, max: 64 * tebibyte })
+    .prefault('auto')
     .register(settingFacts, {
       group: 'KV cache',
       unit: 'bytes',
-      meaning: 'Host memory for the state of preempted sequences.',
-      limit: 'a size from 0 to 64TiB such as 512MiB or 4GiB',
+      meaning: 'Host memory for the state of preempted sequences; auto is 1 GiB, less where memory is short.',
+      limit: 'auto, or a size from 0 to 64TiB such as 512MiB or 4GiB',
     }),
-  prefixMemory: byteSize({ min: 0, max: 64 * tebibyte })
-    .prefault('1GiB')
+  prefixMemory: autoByteSize({ min: 0, max: 64 * tebibyte })
+    .prefault('auto')
     .register(settingFacts, {
       group: 'KV cache',
       unit: 'bytes',
-      meaning: 'Host memory for prefixes that make room in the KV cache, to be copied back instead of computed again.',
-      limit: 'a size from 0 (they are dropped) to 64TiB such as 512MiB or 4GiB',
+      meaning:
+        'Host memory for prefixes that make room in the KV cache, to be copied back instead of computed again; auto as above.',
+      limit: 'auto, or a size from 0 (they are dropped) to 64TiB such as 512MiB or 4GiB',
     }),
 };
 

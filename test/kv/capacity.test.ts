@@ -33,6 +33,7 @@ describe('a plan without wishes', () => {
       slabTokens: 65_536,
       contextTokensMax: 8192,
       kvBytes: 4.25 * gibibyte,
+      flexibleBytes: [],
       rows: [
         { part: 'weights', bytes: 7.9 * gibibyte, detail: '' },
         { part: 'compute buffers', bytes: 0.5 * gibibyte, detail: '' },
@@ -123,11 +124,15 @@ describe('wishes', () => {
   it('--context: bounds the longest sequence, and is refused when the cache is smaller', () => {
     expect(planned({ ...request, wishes: { ...noWishes, contextTokens: 1000 } })).toMatchObject({
       contextTokensMax: 1000,
-      cellCount: 32_000,
+      cellCount: 32_256,
     });
     expect(refusal({ ...request, wishes: { ...noWishes, blockCount: 100, contextTokens: 2000 } })).toBe(
       'context must be <= 1,600 tokens: the whole cache holds no more. Given: 2,000',
     );
+    // Whole blocks of 85 tokens hold it, though 256 cells would do for its tokens.
+    const odd = { ...request, blockTokens: 85, sequencesMax: 1, wishes: { ...noWishes, contextTokens: 256 } };
+    expect(planned(odd).contextTokensMax).toBe(256);
+    expect(planned({ ...odd, layout: 'per-sequence' }).contextTokensMax).toBe(256);
     const slabs = { ...request, layout: 'per-sequence' as const, sequencesMax: 4 };
     expect(refusal({ ...slabs, wishes: { ...noWishes, blockCount: 256, contextTokens: 2000 } })).toBe(
       'context must be <= 1,024 tokens: each of 4 slabs of the cache (4,096 tokens) holds no more. Given: 2,000',
@@ -163,6 +168,37 @@ describe('wishes', () => {
     );
   });
 
+  describe('what is flexible', () => {
+    const flexible = ['park memory', 'prefix memory'].map((part) => ({ part, bytes: gibibyte, detail: '' }));
+
+    it('gets all it likes where there is room', () => {
+      const plan = planned({ ...request, flexible });
+      expect(plan.flexibleBytes).toEqual([gibibyte, gibibyte]);
+      expect(plan.rows.slice(-2)).toEqual(flexible);
+      expect(plan.cellCount).toBe(planned(request).cellCount);
+      expect(planned({ ...request, flexible, availableBytes: undefined }).flexibleBytes).toEqual(plan.flexibleBytes);
+    });
+
+    it('gets a tenth of what is left each where memory is short, and a cache without a wish leaves room for it', () => {
+      const plan = planned({ ...request, flexible, availableBytes: 10 * gibibyte });
+      const each = Math.floor(0.16 * gibibyte);
+      expect(plan.flexibleBytes).toEqual([each, each]);
+      // 0.9 of the other 1.28 GiB.
+      expect(plan.kvBytes / gibibyte).toBeCloseTo(0.9 * 1.28, 1);
+      expect(sumOf(plan)).toBeLessThanOrEqual(10 * gibibyte);
+    });
+
+    it('gives way to a cache whose size was asked for, and to the least one', () => {
+      const wishes = { ...noWishes, kvBytes: 1.5 * gibibyte };
+      const plan = planned({ ...request, flexible, availableBytes: 10 * gibibyte, wishes });
+      expect(plan.kvBytes).toBeGreaterThan(1.48 * gibibyte);
+      expect(plan.flexibleBytes[0]).toBeLessThan(0.06 * gibibyte);
+      expect(sumOf(plan)).toBeLessThanOrEqual(10 * gibibyte);
+      const least = { ...request, flexible, availableBytes: 8.417 * gibibyte };
+      expect(planned(least).cellCount).toBe(256);
+    });
+  });
+
   it('refuses sizes that are none', () => {
     expect(() => planCapacity({ ...request, blockTokens: 0 })).toThrow(
       'block tokens must be an integer >= 1. Given: 0',
@@ -189,6 +225,10 @@ it('every plan keeps its promises', () => {
     computeBytes: fc.nat(gibibyte),
     computeBytesPerCell: fc.nat(4096),
     availableBytes: fc.option(fc.nat(40 * gibibyte), { nil: undefined }),
+    flexible: fc.array(
+      fc.nat(2 * gibibyte).map((bytes) => ({ part: 'states', bytes, detail: '' })),
+      { maxLength: 3 },
+    ),
     layout: fc.constantFrom('pooled' as const, 'per-sequence' as const),
     blockTokens: size(300),
     sequencesMax: size(256),
@@ -200,6 +240,8 @@ it('every plan keeps its promises', () => {
   fc.assert(
     fc.property(requests, (asked) => {
       const plan = planCapacity(asked);
+      // Blocks no longer than the least cache: else a smaller one may hold none.
+      if (asked.blockTokens <= 256) expect(planCapacity({ ...asked, flexible: [] }).kind).toBe(plan.kind);
       if (plan.kind === 'refused') {
         expect(plan.message).toMatch(/Given: |available/);
         expect(plan.message).not.toMatch(/NaN|Infinity/);
@@ -215,9 +257,10 @@ it('every plan keeps its promises', () => {
       expect(plan.contextTokensMax).toBeLessThanOrEqual(plan.slabTokens);
       expect(plan.kvBytes).toBe(plan.cellCount * plan.kvBytesPerToken);
       if (availableBytes !== undefined) {
-        const computeBytes = asked.computeBytes + asked.computeBytesPerCell * plan.cellCount;
-        expect(asked.weightBytes + computeBytes + plan.kvBytes).toBeLessThanOrEqual(availableBytes);
+        expect(sumOf(plan)).toBeLessThanOrEqual(availableBytes);
       }
+      for (const [index, { bytes }] of (asked.flexible ?? []).entries())
+        expect(plan.flexibleBytes[index]).toBeLessThanOrEqual(bytes);
       if (wishes.kvBytes !== undefined) expect(plan.kvBytes).toBeLessThanOrEqual(wishes.kvBytes);
       if (wishes.contextTokens !== undefined) expect(plan.contextTokensMax).toBe(wishes.contextTokens);
       if (wishes.blockCount !== undefined && asked.layout === 'pooled') expect(plan.blockCount).toBe(wishes.blockCount);
@@ -237,6 +280,10 @@ it('sizes read well', () => {
   ]);
   expect(formatCount(65_536)).toBe('65,536');
 });
+
+function sumOf({ rows }: PlannedCapacity): number {
+  return rows.reduce((sum, { bytes }) => sum + bytes, 0);
+}
 
 function planned(asked: CapacityRequest): PlannedCapacity {
   const plan = planCapacity(asked);

@@ -62,6 +62,7 @@ const capacity: EngineCapacity = {
   kvLayout: 'pooled',
   weightBytes: 12_345,
   memory: { device: 'the host', rows: [], availableBytes: undefined },
+  hostStates: { parkBytesMax: 500, prefixBytesMax: 700 },
   gpu: 'cpu',
   gpuReason: 'no other device',
   prefixSharing: { kind: 'blocks' },
@@ -281,6 +282,10 @@ describe('counts', () => {
     metrics.onEngineRestart();
     expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(0);
     step({ count: 1, tokenCount: 10, byteCount: 100, ms: 500 });
+    expect(await seriesValue(metrics, 'octet_host_prefix_bytes_max')).toBe(0);
+    metrics.onEngineReady(capacity);
+    expect(await seriesValue(metrics, 'octet_host_prefix_bytes_max')).toBe(700);
+    expect(await seriesValue(metrics, 'octet_parked_bytes_max')).toBe(500);
     const promoted = { kind: 'promote' };
     expect(await seriesValue(metrics, 'octet_host_copies_total', promoted)).toBe(4);
     expect(await seriesValue(metrics, 'octet_host_copy_tokens_total', promoted)).toBe(310);

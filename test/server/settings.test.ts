@@ -138,6 +138,8 @@ describe('forms', () => {
     expect(settings.corsOrigins).toEqual(['https://a.example', 'http://localhost:3000']);
     expect(settings.apiKeys).toEqual(['first-key', 'second-key']);
     expect([settings.logPrompts, settings.kvMemory, settings.bodyBytesMax]).toEqual([true, 2 * 1024 ** 3, 1024 ** 2]);
+    const memory = settingsOf('--park-memory auto --prefix-memory 0').settings;
+    expect([memory.parkMemory, memory.prefixMemory]).toEqual(['auto', 0]);
     expect(settingsOf('--log-prompts=false', { OCTET_LOG_PROMPTS: '1' }).settings.logPrompts).toBe(false);
   });
 

@@ -24,6 +24,7 @@ import type { EngineConfiguration } from './engine-configuration.ts';
 import { openDraft } from './open-draft.ts';
 import { openLane } from './open-lane.ts';
 import { type DraftPlan, draftGpuLayers, planDraft } from './plan-draft.ts';
+import type { HostStates } from './plan-host-states.ts';
 import { availableBytes, planSizes, type Sizes } from './plan-sizes.ts';
 import { speculationOf } from './speculation-options.ts';
 
@@ -59,7 +60,7 @@ export async function assembleEngine(
   const kernel = await createKernel({ model, adapters, ...sizes.kernel });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
-  const cache = createCache(configuration, kernel, {
+  const cache = createCache(kernel, {
     sizes,
     keptRowsMax: await keptRowsFor(libraries, kernel, ports.log),
   });
@@ -71,6 +72,7 @@ export async function assembleEngine(
   const options = schedulerOptions(configuration, kernel.limits, {
     contextTokensMax,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
+    hostStates: sizes.hostStates,
     drafts,
   });
   const scheduler = createScheduler(options, cache);
@@ -169,8 +171,10 @@ function schedulerOptions(
   limits: KernelLimits,
   {
     drafts,
+    hostStates,
     ...sizes
   }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'> & {
+    readonly hostStates: HostStates;
     readonly drafts: DraftLane | undefined;
   },
 ): SchedulerOptions {
@@ -186,9 +190,9 @@ function schedulerOptions(
     ttftTargetMs: configuration.ttftTargetMs,
     policy: configuration.policy,
     preemption: configuration.preemption,
-    parkBytesMax: configuration.parkBytesMax,
-    hostPrefixes: keepsPrefixes(configuration, limits)
-      ? { bytesMax: configuration.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
+    parkBytesMax: hostStates.parkBytesMax,
+    hostPrefixes: keepsPrefixes(hostStates, limits)
+      ? { bytesMax: hostStates.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
       : undefined,
     endTokenIds: limits.endTokenIds,
     speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax }),
@@ -220,6 +224,8 @@ function describe(parts: Parts): EngineCapacity {
     drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,
+    hostMemory: sizes.hostMemory,
+    hostStates: sizes.hostStates,
     gpu: libraries.gpu,
     gpuReason: libraries.reason,
     prefixSharing: prefixSharing(model.shape),

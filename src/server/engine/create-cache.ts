@@ -9,15 +9,15 @@ import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
 import { cacheSeqCountMax } from '../../llama/kernel.ts';
 import type { Libraries } from '../../llama/libraries.ts';
-import type { EngineConfiguration } from './engine-configuration.ts';
 import { keptRowsOf, keptText, measureKept } from './measure-kept.ts';
+import type { HostStates } from './plan-host-states.ts';
 import type { Sizes } from './plan-sizes.ts';
 
 /** Shorter prefixes are computed again as fast as they are looked after. */
 const demoteTokensMin = 32;
 
 /** Only where the cache can be cut, and in one pool where an id is left to copy through (`cacheSeqCountMax`). */
-export function keepsPrefixes({ prefixBytesMax }: EngineConfiguration, limits: KernelLimits): boolean {
+export function keepsPrefixes({ prefixBytesMax }: HostStates, limits: KernelLimits): boolean {
   const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
   return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
 }
@@ -46,14 +46,10 @@ export interface CacheSizes {
   readonly keptRowsMax: number | undefined;
 }
 
-export function createCache(
-  configuration: EngineConfiguration,
-  kernel: Kernel,
-  { sizes, keptRowsMax }: CacheSizes,
-): KvCache {
+export function createCache(kernel: Kernel, { sizes, keptRowsMax }: CacheSizes): KvCache {
   const { cellCount, cacheSeqCount, layout, sharesPrefixes } = kernel.limits;
   const { blockTokens } = sizes;
-  const demoteMinTokens = keepsPrefixes(configuration, kernel.limits) ? demoteTokensMin : undefined;
+  const demoteMinTokens = keepsPrefixes(sizes.hostStates, kernel.limits) ? demoteTokensMin : undefined;
   if (layout === 'per-sequence' && sharesPrefixes) {
     return createPerSequenceCache({
       cacheSeqCount,

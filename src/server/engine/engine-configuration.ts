@@ -49,9 +49,10 @@ export interface EngineConfiguration {
   readonly ttftTargetMs?: number | undefined;
   readonly policy: Policy;
   readonly preemption: 'auto' | 'park' | 'recompute';
-  readonly parkBytesMax: number;
-  /** Host memory for prefixes that make room in the cache; 0 drops them. */
-  readonly prefixBytesMax: number;
+  /** Host memory for preempted sequences; `auto` leaves it to the memory plan. */
+  readonly parkBytesMax: number | 'auto';
+  /** Host memory for prefixes that make room in the cache; 0 drops them, `auto` leaves it to the plan. */
+  readonly prefixBytesMax: number | 'auto';
   /** Time to compile one grammar. */
   readonly grammarTimeoutMs: number;
   /** Undefined where no vectors are made. */

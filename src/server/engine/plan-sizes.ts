@@ -19,8 +19,10 @@ import { type CacheCost, measureBuffers, measureCacheCost, memoryRoom } from '..
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { type KernelWish, kernelOptions } from './kernel-options.ts';
 import { contextWanted, reasonFor, shortfall } from './layout-reason.ts';
 import { type EmbeddingPlan, planEmbedding } from './plan-embedding.ts';
+import { type HostStates, type PlannedStates, planHostStates, statesIn } from './plan-host-states.ts';
 
 export interface Sizes {
   readonly kernel: Omit<KernelOptions, 'model'>;
@@ -28,6 +30,9 @@ export interface Sizes {
   /** Why the cache has its layout. */
   readonly layoutReason: string;
   readonly memory: MemoryPlan;
+  /** Undefined where what is copied out of the cache is in the memory of `memory`, too. */
+  readonly hostMemory: MemoryPlan | undefined;
+  readonly hostStates: HostStates;
   /** Undefined where no vectors are made. */
   readonly embedding: EmbeddingPlan | undefined;
   readonly blockTokens: number;
@@ -69,6 +74,8 @@ export async function planSizes(
         plan,
         layoutReason: passedOver.at(-1) ?? reasonFor(layout, { configuration, measured, plan }),
         memory: describeMemory(measured.libraries, plan, memory.availableBytes),
+        hostMemory: sizing.states.hostMemory,
+        hostStates: statesIn((sizing.states.hostMemory ?? plan).rows),
         embedding: sizing.embedding,
         blockTokens: configuration.blockTokens,
         kvTypes: types,
@@ -131,8 +138,10 @@ async function startSizing(configuration: EngineConfiguration, measured: LlamaMo
     availableBytes: given.availableBytes ?? availableBytes(configuration, measured.libraries),
   };
   const embedding = await planEmbedding(configuration, measured, memory.availableBytes);
-  const reserved = [...(embedding === undefined ? [] : [embedding.row]), ...(given.reserved ?? [])];
-  const sizing: Sizing = { configuration, measured, types, threads, cost, embedding, reserved };
+  const states = planHostStates(configuration, measured, given.availableBytes === undefined);
+  const rows = embedding === undefined ? [] : [embedding.row];
+  const reserved = [...rows, ...(given.reserved ?? []), ...states.beside.reserved];
+  const sizing: Sizing = { configuration, measured, types, threads, cost, embedding, reserved, states };
   return { sizing, memory, warnings };
 }
 
@@ -152,6 +161,7 @@ async function planLayout(sizing: Sizing, layout: KvLayout, memory: Memory): Pro
     ...memory,
     ...compute,
     reserved: sizing.reserved,
+    flexible: sizing.states.beside.flexible,
     layout,
     blockTokens: configuration.blockTokens,
     sequencesMax: configuration.sequencesMax,
@@ -217,51 +227,11 @@ function suffices(plan: PlannedCapacity, { configuration, measured, isLast }: Su
   return plan.contextTokensMax >= contextWanted(configuration, measured);
 }
 
-interface Sizing {
-  readonly configuration: EngineConfiguration;
-  readonly measured: LlamaModel;
-  readonly types: KvTypes;
-  readonly threads: number;
+interface Sizing extends KernelWish {
   readonly cost: CacheCost;
   readonly embedding: EmbeddingPlan | undefined;
   readonly reserved: readonly CapacityRow[];
-}
-
-function kernelOptions(
-  { configuration, measured, types, threads }: Omit<Sizing, 'cost' | 'embedding' | 'reserved'>,
-  { layout, cellCount }: { layout: KvLayout; cellCount: number },
-): Omit<KernelOptions, 'model'> {
-  const batchTokensMax = Math.max(configuration.stepTokensMax, configuration.sequencesMax);
-  return {
-    layout,
-    cellCount,
-    sequencesMax: configuration.sequencesMax,
-    batchTokensMax,
-    outputsMax: configuration.sequencesMax + scoredRows(measured.vocabularySize, batchTokensMax),
-    microBatchTokens: configuration.microBatchTokens,
-    drawing: configuration.drawing,
-    kvTypes: types,
-    threads,
-    ...speedOptions(configuration),
-  };
-}
-
-/** What leaves the kernel its own defaults where nothing is wished. */
-function speedOptions({ batchThreads = 0, samplingThreads = 0, flashAttention = 'auto' }: EngineConfiguration) {
-  return {
-    flashAttention,
-    ...(batchThreads === 0 ? {} : { batchThreads }),
-    // The engine's own thread draws, too.
-    ...(samplingThreads === 0 ? {} : { samplingThreads: samplingThreads - 1 }),
-  };
-}
-
-/** Logits of prompt tokens that are scored take at most this in one step: 110 rows of a vocabulary of 152,064 tokens. */
-const scoredBytesMax = 64 * 2 ** 20;
-
-/** Prompt tokens whose log-probabilities one step may compute; a prompt that wants more is read in shorter chunks. */
-function scoredRows(vocabularySize: number, batchTokensMax: number): number {
-  return Math.min(Math.max(Math.floor(scoredBytesMax / (4 * vocabularySize)), 1), batchTokensMax);
+  readonly states: PlannedStates;
 }
 
 function readKvTypes(configuration: EngineConfiguration, { shape, libraries }: LlamaModel) {

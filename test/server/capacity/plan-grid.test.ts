@@ -227,6 +227,32 @@ describe('where memory is short', () => {
     );
   });
 
+  test('states in host memory count where the cache is there too: by themselves they give way, as asked for they are refused', async () => {
+    const measured = await loadModel({ libraries, path: demoModelPath, gpuLayers: 0, load: 'measure' });
+    const wish = { modelPath: demoModelPath, kvTypes: 'q8_0', contextTokens: 0, sequencesMax: 4, kvMemoryBytes: 0 };
+    const availableBytes = 64 * 2 ** 20;
+    const plan = (states: Pick<EngineConfiguration, 'parkBytesMax' | 'prefixBytesMax'>, kvBlocks = 0) =>
+      planSizes({ ...engine, ...wish, ...states, kvBlocks }, measured, { availableBytes });
+    const sumOf = ({ memory }: Awaited<ReturnType<typeof plan>>) =>
+      memory.rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    try {
+      const auto = { parkBytesMax: 'auto', prefixBytesMax: 'auto' } as const;
+      const roomy = await plan(auto);
+      expect(sumOf(roomy)).toBeLessThanOrEqual(availableBytes);
+      expect(roomy.memory.rows.slice(-2).map(({ part }) => part)).toEqual(['park memory', 'prefix memory']);
+      expect(roomy.hostStates.parkBytesMax).toBeGreaterThan(2 ** 20);
+      const { plan: alone } = await plan({ parkBytesMax: 0, prefixBytesMax: 0 });
+      const most = await plan(auto, alone.blockCount + 500);
+      expect(sumOf(most)).toBeLessThanOrEqual(availableBytes);
+      expect(most.hostStates.parkBytesMax).toBeLessThan(roomy.hostStates.parkBytesMax);
+      await expect(plan({ parkBytesMax: 0, prefixBytesMax: 2 ** 30 })).rejects.toThrow(
+        /prefix memory 1\.0 GiB = 1\.0 GiB > 64\.0 MiB available/,
+      );
+    } finally {
+      measured.dispose();
+    }
+  });
+
   test('weights that do not fit are said to, with the arithmetic', async () => {
     const { serve, largest, fits } = await planOne({ ...short, memoryBytes: 12 * 2 ** 20 });
     expect(serve).toMatchObject({ kind: 'refused', reason: expect.stringMatching(/weights 13\.3 MiB .* > 12\.0 MiB/) });
