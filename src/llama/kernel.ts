@@ -10,7 +10,7 @@ import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
-import { chooseDrawing, type DrawChoice, openGraphRows } from './graph-draw/open-graph-rows.ts';
+import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
@@ -106,36 +106,45 @@ function checkOptions({ model, kvTypes: types, threads, batchThreads = threads }
 }
 
 async function createParts(options: KernelOptions, context: ContextPointer, choice: DrawChoice): Promise<Parts> {
-  const { graphDraw, reason } = choice;
+  const { native } = options.model.libraries;
+  const limits = readLimits(options, context);
+  const batch = allocateBatch(limits.batchTokensMax);
+  let rows: DecodedRows | undefined;
+  try {
+    rows = openRows(choice, { options, context, limits, batch, decode: createDecode(options.model, context) });
+    return await completeParts({ options, context, limits, batch, rows }, choice);
+  } catch (error) {
+    native.llama_free(context);
+    if (rows === undefined) choice.graphDraw?.hook.dispose();
+    else rows.dispose();
+    batch.free();
+    throw error;
+  }
+}
+
+function openRows({ graphDraw }: DrawChoice, opening: OpenRows): DecodedRows {
+  if (graphDraw !== undefined) return openGraphRows(graphDraw, opening);
+  const { options, limits, ...parts } = opening;
+  return createHostRows({ ...limits, ...parts, native: options.model.libraries.native });
+}
+
+async function completeParts(
+  opened: Pick<Parts, 'options' | 'context' | 'limits' | 'batch' | 'rows'>,
+  { graphDraw, reason }: DrawChoice,
+): Promise<Parts> {
+  const { options, context, limits, rows } = opened;
   const { libraries } = options.model;
-  const { native } = libraries;
+  const { native, nativeLog } = libraries;
+  const { endTokenIds } = limits;
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
-  const limits = readLimits(options, context);
-  const { vocabularySize, batchTokensMax, endTokenIds } = limits;
-  const batch = allocateBatch(batchTokensMax);
-  const decode = createDecode(options.model, context);
-  const rows =
-    graphDraw === undefined
-      ? createHostRows({ native, context, vocabularySize, batchTokensMax, batch, decode })
-      : openGraphRows(graphDraw, { options, context, limits, batch, decode });
+  const parkableSeqCount = native.llama_n_seq_max(context);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   return {
-    options,
-    context,
+    ...opened,
     memory,
-    limits,
-    rows,
-    batch,
     drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
-    sequences: createSequenceMemory({
-      native,
-      context,
-      memory,
-      limits,
-      parkableSeqCount: native.llama_n_seq_max(context),
-      nativeLog: libraries.nativeLog,
-    }),
+    sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog }),
     draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
     pool: attachThreadpool(libraries, context, options),
   };

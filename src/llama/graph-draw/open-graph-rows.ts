@@ -12,7 +12,7 @@ import type { ContextPointer } from '../native.ts';
 import { allocateBatch, type BatchMemory } from '../native-batch.ts';
 import type { NativeDecode } from '../native-decode.ts';
 import { spareSeq } from '../sequence-state.ts';
-import { createGraphHook, type GraphHook } from './graph-hook.ts';
+import { createGraphHook, type GraphHook, type GraphHookParts } from './graph-hook.ts';
 import { createGraphRows } from './graph-rows.ts';
 import { bindSamplers, type NativeSamplers } from './native-samplers.ts';
 import { createWalkMemory, type WalkMemory } from './walk-memory.ts';
@@ -53,10 +53,20 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const rowsMax = Math.min(options.sequencesMax, outputsMaxOf(options));
     const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
-    const hook = createGraphHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
+    const hook = openHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
     return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : 'as set' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The hook disposes of the walks' memory; without a hook nobody would. */
+function openHook(parts: GraphHookParts): GraphHook {
+  try {
+    return createGraphHook(parts);
+  } catch (error) {
+    parts.walks.dispose();
+    throw error;
   }
 }
 

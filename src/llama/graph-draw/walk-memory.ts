@@ -45,7 +45,10 @@ export function createWalkMemory({ native, graph, device, rowsMax, endTokenIds }
   const type =
     device === undefined ? native.ggml_backend_cpu_buffer_type() : native.ggml_backend_dev_buffer_type(device);
   const buffer = native.ggml_backend_alloc_ctx_tensors_from_buft(memory, type);
-  if (buffer === null) throw new Error('the device has no memory left to draw with');
+  if (buffer === null) {
+    graph.ggml_free(memory);
+    throw new Error('the device has no memory left to draw with');
+  }
   const values = new Float32Array(wishField.count * rowsMax);
 
   function upload(tensor: TensorPointer, from: Float32Array | Int32Array): void {

@@ -38,7 +38,11 @@ export async function startSamplingThreads(
   const memory = allocateSharedRows(vocabularySize);
   const shared = viewSharedRows(memory);
   const threads = Array.from({ length: count }, () => new Worker(program, { workerData: { memory, vocabularySize } }));
-  await Promise.all(threads.map(started));
+  await Promise.all(threads.map(started)).catch(async (error) => {
+    // Those that did start would keep the process from ending.
+    await Promise.all(threads.map((thread) => thread.terminate()));
+    throw error;
+  });
   return {
     shared,
     drawRound(round) {

@@ -129,7 +129,10 @@ async function startThreads(
     : new URL('./thread.js', import.meta.url);
   if (!existsSync(fileURLToPath(program))) return [];
   const threads = Array.from({ length: count }, () => new Worker(program, { workerData }));
-  await Promise.all(threads.map(started));
+  await Promise.all(threads.map(started)).catch(async (error) => {
+    await Promise.all(threads.map((thread) => thread.terminate()));
+    throw error;
+  });
   return threads;
 }
 

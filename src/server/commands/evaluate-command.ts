@@ -217,7 +217,7 @@ function engineOpener(flags: Flags, terminal: Terminal): EvaluationPorts['openEn
         itlTargetMs: 0,
         policy: 'fcfs',
         preemption: 'auto',
-        parkBytesMax: 2 ** 30,
+        parkBytesMax: 'auto',
         prefixBytesMax: 0,
         // This process is the evaluation's own: nobody waits for its answers.
         grammarTimeoutMs: 10_000,
