@@ -223,6 +223,7 @@ async function decode(
   );
   const outputCount = countOutputs(batch.step.outputs, tokenCount);
   assert(outputCount <= outputRowsMax, `a step has at most ${outputRowsMax} output rows. Given: ${outputCount}`);
+  nativeLog.takeErrors();
   const code = await rows.compute(tokenCount, draws);
   if (code === 1) return { kind: 'no-room' };
   if (code !== 0) return { kind: 'failed', code, reason: nativeLog.takeErrors().join('; ') || `code ${code}` };

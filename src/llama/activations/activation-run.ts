@@ -100,6 +100,7 @@ function step({ model, context, tap, batch }: RunParts, tokens: Int32Array, from
   for (let row = 0; row < tokens.length; row++) batch.step.positions[row] = from + row;
   batch.native.n_tokens = tokens.length;
   tap.beginStep(tokens.length);
+  nativeLog.takeErrors();
   const code = native.llama_decode(context, batch.native);
   tap.endStep();
   if (code !== 0)
