@@ -1,7 +1,9 @@
 // OpenAI's `system_fingerprint`: changes whenever the numbers that a request gets may change.
-// Why a function of the KV type: the gate may fall back to another one than was asked for, after the server listens.
+// Why a function of what is in use: the gate may fall back to another KV type than was asked for, and where tokens are
+// computed and drawn is known once the engine has loaded, after the server listens.
 
 import { createHash } from 'node:crypto';
+import type { EngineCapacity } from '../capacity-port.ts';
 import type { KvTypes } from '../kv-types.ts';
 import type { WeightsChoice } from '../precision/weights.ts';
 import { packageVersion } from './package-root.ts';
@@ -12,24 +14,21 @@ export interface FingerprintParts {
   readonly choice: WeightsChoice;
 }
 
-/** The fingerprint of these settings at a KV type; cheap enough for every request. */
-export function createFingerprint(settings: Settings, { release, choice }: FingerprintParts): (kv: KvTypes) => string {
+/** What an engine really uses, whatever was asked for. */
+export interface InUse {
+  readonly kv: KvTypes;
+  /** Undefined while no engine has loaded: then nothing is answered. */
+  readonly capacity: Pick<EngineCapacity, 'gpu' | 'drawing'> | undefined;
+}
+
+/** The fingerprint of these settings with what is in use; cheap enough for every request. */
+export function createFingerprint(settings: Settings, { release, choice }: FingerprintParts): (used: InUse) => string {
   const adapters = settings.lora.length === 0 ? [] : [settings.lora];
   const attention = settings.flashAttention === 'auto' ? [] : [settings.flashAttention];
-  const weights = weightsFacts(choice);
-  const facts = [
-    packageVersion(),
-    release,
-    settings.model,
-    weights,
-    settings.gpu,
-    settings.drawing,
-    ...adapters,
-    ...attention,
-  ];
-  return ({ k, v }) => {
+  const facts = [packageVersion(), release, settings.model, weightsFacts(choice), ...adapters, ...attention];
+  return ({ kv: { k, v }, capacity }) => {
     const digest = createHash('sha256')
-      .update(JSON.stringify([facts, k, v]))
+      .update(JSON.stringify([facts, capacity?.gpu, capacity?.drawing?.place, k, v]))
       .digest('hex');
     return `fp_${digest.slice(0, 12)}`;
   };

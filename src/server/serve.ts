@@ -238,7 +238,7 @@ function createHttp(settings: Settings, parts: HttpParts): Promise<FastifyInstan
     },
     metrics,
     metricsText: metrics,
-    systemFingerprint: () => fingerprintAt(served.precision.kv),
+    systemFingerprint: () => fingerprintAt({ kv: served.precision.kv, capacity: parts.client.capacity() }),
     precision: () => served.precision,
     tuning: parts.tuning,
     logPrompts: settings.logPrompts,
