@@ -2,6 +2,7 @@
 // Why a value is kept with its source: a fault that does not say where the value came from costs its reader an hour.
 
 import { join } from 'node:path';
+import { z } from 'zod';
 import { must } from '../assert.ts';
 import { isQuantized, parseKvTypes } from '../kv-types.ts';
 import { packageRoot } from './package-root.ts';
@@ -126,13 +127,29 @@ function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault
       'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
     return [{ kind: 'usage', reason }];
   }
-  const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
-  if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
+  const { speculative, draft, draftThreads, draftCacheTokens } = settingsSchema.shape;
+  const wish = z.object({ speculative, draft, draftThreads, draftCacheTokens }).safeParse(values);
+  if (!wish.success) return [];
+  if (guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return idleDraftSizes(wish.data);
   const reason =
     wish.data.draft === ''
       ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`
       : `--draft ${wish.data.draft} guesses only with --speculative draft or lookup,draft. Given: --speculative ${wish.data.speculative}`;
   return [{ kind: 'usage', reason }];
+}
+
+type DraftSizes = Pick<Settings, 'speculative' | 'draftThreads' | 'draftCacheTokens'>;
+
+/** Sizes of a draft model that there is not. */
+function idleDraftSizes({ speculative, draftThreads, draftCacheTokens }: DraftSizes): SettingFault[] {
+  if (guessesByDraft(speculative)) return [];
+  const given = [`--draft-threads ${draftThreads}`, `--draft-cache-tokens ${draftCacheTokens}`];
+  return given
+    .filter((flag) => !flag.endsWith(' 0'))
+    .map((flag) => ({
+      kind: 'usage',
+      reason: `${flag} needs a draft model: --speculative draft --draft FILE.gguf. Given: --speculative ${speculative}`,
+    }));
 }
 
 /** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */

@@ -4,10 +4,27 @@
 import { z } from 'zod';
 import { settingFacts } from './settings-facts.ts';
 
+const spellings: Readonly<Record<string, 'off' | 'lookup' | 'draft' | 'lookup,draft'>> = {
+  off: 'off',
+  lookup: 'lookup',
+  draft: 'draft',
+  'lookup,draft': 'lookup,draft',
+  'draft,lookup': 'lookup,draft',
+};
+
+/** Who guesses, in either order. */
+const speculativeWish = z.string().transform((given, context) => {
+  const wish = spellings[given.replaceAll(' ', '')];
+  if (wish !== undefined) return wish;
+  context.addIssue({ code: 'custom', message: 'nobody who guesses' });
+  return z.NEVER;
+});
+
 export const speculationSettings = {
-  speculative: z.enum(['off', 'lookup', 'draft', 'lookup,draft']).prefault('off').register(settingFacts, {
+  speculative: speculativeWish.prefault('off').register(settingFacts, {
     group: 'Scheduling',
     unit: '',
+    limit: 'one of off, lookup, draft, lookup,draft',
     meaning:
       'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); lookup,draft: by lookup where that comes true at least as often as what the model says, else by the model.',
   }),

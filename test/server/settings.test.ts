@@ -127,6 +127,13 @@ describe('forms', () => {
     expect(settingsOf('--kv f16:q4_0').settings.kv).toBe('f16:q4_0');
   });
 
+  test('who guesses may be named in either order', () => {
+    for (const speculative of ['lookup,draft', 'draft,lookup', 'draft, lookup']) {
+      const { settings } = settingsOf('--draft a.gguf', { OCTET_SPECULATIVE: speculative });
+      expect(settings.speculative).toBe('lookup,draft');
+    }
+  });
+
   test('lists, switches and sizes become what the program works with', () => {
     const { settings } = settingsOf(
       '--cors-origins https://a.example,http://localhost:3000 --log-prompts --kv-memory 2GiB',
@@ -186,6 +193,12 @@ describe('faults', () => {
       '--draft a.gguf',
       '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative off',
     ],
+    [
+      '--draft-threads 2 --speculative lookup',
+      '--draft-threads 2 needs a draft model: --speculative draft --draft FILE.gguf. Given: --speculative lookup',
+    ],
+    ['--draft-cache-tokens 4096', '--draft-cache-tokens 4096 needs a draft model'],
+    ['--speculative draft,draft', 'speculative must be one of off, lookup, draft, lookup,draft. Given: "draft,draft"'],
     ['--speculative mtp', 'multi-token heads of a model are not run'],
     ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
