@@ -2,7 +2,7 @@
 // Conventions: base units (seconds, bytes, tokens), _total for counters, no label whose values are not bounded.
 
 import type { EngineStats } from '../ports.ts';
-import { engineTotal, totalOf } from './metrics-engine.ts';
+import { copiesOf, engineTotal, totalOf } from './metrics-engine.ts';
 import { hostMemorySeries } from './metrics-host-memory.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import {
@@ -210,8 +210,8 @@ function cacheSeries(record: MetricsRecord): Series[] {
     ),
     counter(
       'octet_prefix_hit_tokens_total',
-      'Prompt tokens found in the prefix cache.',
-      totalOf(record.engine, 'prefixHitTokenCount'),
+      'Of those: found in the prefix cache, or copied back from host memory.',
+      () => one(engineTotal(record.engine, 'prefixHitTokenCount') + copiesOf(record.engine, 'promote').tokenCount),
     ),
     counter(
       'octet_evicted_blocks_total',

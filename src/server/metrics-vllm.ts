@@ -162,6 +162,14 @@ function tokenSeries(record: MetricsRecord): Series[] {
       totalOf(record.engine, 'prefixQueryTokenCount'),
     ),
     counter('vllm:prefix_cache_hits_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
+    counter(
+      'vllm:external_prefix_cache_queries_total',
+      'Prompt tokens looked up in host memory: those not found in the prefix cache.',
+      () => one(engineTotal(record.engine, 'prefixQueryTokenCount') - hits()),
+    ),
+    counter('vllm:external_prefix_cache_hits_total', 'Prompt tokens that came back from host memory.', () =>
+      one(promoted()),
+    ),
     counter('vllm:num_preemptions_total', 'Running sequences put back into the queue.', () => one(preemptions())),
     counter('vllm:request_success_total', 'Answers that ended, by reason; abort is a cancelled one.', {
       labelNames: ['finished_reason'],

@@ -272,9 +272,16 @@ describe('counts', () => {
 
   test('copies to and from host memory are counted by kind, over restarts', async () => {
     const metrics = create();
+    const prefixes = { prefixQueryTokenCount: 500, prefixHitTokenCount: 40 };
     const step = (promoted: { count: number; tokenCount: number; byteCount: number; ms: number }) =>
       metrics.onStep({
-        stats: { ...quietStats, stepCount: 1, hostPrefixCount: 2, copies: { ...quietStats.copies, promote: promoted } },
+        stats: {
+          ...quietStats,
+          ...prefixes,
+          stepCount: 1,
+          hostPrefixCount: 2,
+          copies: { ...quietStats.copies, promote: promoted },
+        },
         timing: undefined,
         compiles: [],
       });
@@ -293,7 +300,13 @@ describe('counts', () => {
     expect(await seriesValue(metrics, 'octet_host_copy_seconds_total', promoted)).toBe(2);
     expect(await seriesValue(metrics, 'octet_host_copies_total', { kind: 'demote' })).toBe(0);
     expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(2);
-    expect(await seriesValue(metrics, 'vllm:prompt_tokens_cached_total')).toBe(310);
+    expect(await seriesValue(metrics, 'vllm:prompt_tokens_cached_total')).toBe(390);
+    // Of 1,000 tokens 80 were cached, and 310 of the others came back.
+    expect(await seriesValue(metrics, 'octet_prefix_query_tokens_total')).toBe(1000);
+    expect(await seriesValue(metrics, 'octet_prefix_hit_tokens_total')).toBe(390);
+    expect(await seriesValue(metrics, 'vllm:prefix_cache_hits_total')).toBe(80);
+    expect(await seriesValue(metrics, 'vllm:external_prefix_cache_queries_total')).toBe(920);
+    expect(await seriesValue(metrics, 'vllm:external_prefix_cache_hits_total')).toBe(310);
   });
 
   test('counters go on after a restart, gauges fall to zero', async () => {
@@ -546,7 +559,8 @@ describe('document', () => {
     const families = await read(create());
     const wanted =
       'vllm:num_requests_running vllm:num_requests_waiting vllm:kv_cache_usage_perc vllm:gpu_cache_usage_perc vllm:cache_config_info ' +
-      'vllm:lora_requests_info vllm:prefix_cache_hits_total vllm:prefix_cache_queries_total vllm:gpu_prefix_cache_hits_total ' +
+      'vllm:lora_requests_info vllm:prefix_cache_hits_total vllm:prefix_cache_queries_total vllm:external_prefix_cache_hits_total ' +
+      'vllm:external_prefix_cache_queries_total vllm:gpu_prefix_cache_hits_total ' +
       'vllm:gpu_prefix_cache_queries_total vllm:num_preemptions_total vllm:prompt_tokens_total vllm:generation_tokens_total ' +
       'vllm:request_success_total vllm:time_to_first_token_seconds vllm:time_per_output_token_seconds ' +
       'vllm:inter_token_latency_seconds vllm:e2e_request_latency_seconds vllm:request_queue_time_seconds ' +
