@@ -43,7 +43,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     cachedTokenCount: (request) => matchComputed(state, request).length * options.blockTokens,
     admit: (request) => admit(state, request),
     admitToFill: (request, filledCount) => admit(state, request, filledCount),
-    admitDetached: (tokenCount) => admitDetached(state, tokenCount),
+    admitDetached: (tokenCount, filledCount) => admitDetached(state, tokenCount, filledCount),
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, ownLease(state, lease), tokenCount),
@@ -82,7 +82,7 @@ function admit(state: PooledState, request: CacheRequest, filledCount = 0): Admi
   return { kind: 'admitted', lease };
 }
 
-function admitDetached(state: PooledState, tokenCount: number): Admission {
+function admitDetached(state: PooledState, tokenCount: number, filledCount = 0): Admission {
   assert(tokenCount >= 1, 'a request has at least one token');
   const wantedCount = blocksFor(state, tokenCount);
   const refusal = refuse(state, wantedCount);
@@ -90,6 +90,7 @@ function admitDetached(state: PooledState, tokenCount: number): Admission {
   const seq = takeSequence(state, { end: none, wantedCount });
   const lease = openLease(state, { seq, blocks: [], cachedTokenCount: 0, insertedCount: 0 });
   lease.detached = true;
+  lease.filledCount = filledCount;
   takeBlocks(state, lease, wantedCount);
   return { kind: 'admitted', lease };
 }

@@ -5,6 +5,7 @@ import { type CacheSeqId, cacheSeqId } from '../ids.ts';
 import { leastRecentlyUsed } from './eviction.ts';
 import { heapFault, isInHeap, smallest } from './heap.ts';
 import { anyEndAt, endOf, roleOf, runningCount } from './native-sequences.ts';
+import { keeperToOffer } from './pooled-evict.ts';
 import { isCached, type PooledState, rowsSinceUse } from './pooled-state.ts';
 import { depthOf, isComputed, isInTree, isLeaf, treeFault } from './prefix-tree.ts';
 import { at, none } from './typed-array.ts';
@@ -85,12 +86,12 @@ function checkLeaves(state: PooledState): string[] {
   return faults;
 }
 
-/** Nothing is kept for longer than it is worth. */
+/** Nothing is kept for longer than it is worth, but for those whose turn to go to host memory has not come. */
 function checkAge(state: PooledState): string[] {
   const oldest = smallest(state.evictable);
   if (oldest === undefined || state.policy !== leastRecentlyUsed) return [];
   const rowCount = rowsSinceUse(state, oldest);
-  if (rowCount <= state.keptRowsMax) return [];
+  if (rowCount <= state.keptRowsMax || keeperToOffer(state, oldest) !== undefined) return [];
   return [`block ${oldest} is kept for ${rowCount} rows since its last use, more than ${state.keptRowsMax}`];
 }
 

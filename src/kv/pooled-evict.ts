@@ -5,7 +5,7 @@
 import { assert, must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import { isInHeap, removeFromHeap, smallest } from './heap.ts';
-import { anyEndAt, endOf, freeId, roleOf, setEnd } from './native-sequences.ts';
+import { anyEndAt, demotingTokenCount, endOf, freeId, roleOf, setEnd } from './native-sequences.ts';
 import { offerForEviction, type PooledState, rowsSinceUse } from './pooled-state.ts';
 import { contentOf, depthOf, firstChildOf, parentOf, removeBlock } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
@@ -42,6 +42,12 @@ export function freeLeastKeeper(state: PooledState): void {
 }
 
 /**
+ * Tokens of the prefixes that go before their room is needed, from which on the others wait for the next step: a copy holds
+ * it up, and nobody waits for their cells. At least one goes, however long.
+ */
+const unpaidDemotingTokensMax = 1024;
+
+/**
  * Evicts what has cost the rows since its last use as much as computing it again will (`keptRowsMax`). O(1) when nothing has.
  * Why at that moment: whoever pays rent until it equals the price has paid at most twice what foresight would have cost.
  * Under a policy other than the least recently used, only the next to go is looked at.
@@ -55,6 +61,8 @@ export function evictUnpaid(state: PooledState): void {
   if (leaf === undefined) return;
   const shortened = new Set<CacheSeqId>();
   for (; leaf !== undefined; leaf = next()) {
+    if (keeperToOffer(state, leaf) !== undefined && demotingTokenCount(state.seqs.ops) >= unpaidDemotingTokensMax)
+      break;
     offer(state, leaf);
     shortened.add(evictLeaf(state, leaf));
     state.evictedBlockCount += 1;
@@ -75,11 +83,18 @@ export function evictAll(state: PooledState): void {
  * Offers the whole path of a leaf's keeper to host memory, once, however many of its blocks make room later: what is above
  * is the next to go, and a copy of it all costs little more than many of its parts.
  */
-function offer({ tree, seqs, offered, demoteMinTokens, blockTokens }: PooledState, leaf: number): void {
-  const keeper = must(anyEndAt(seqs, leaf), 'an unheld leaf has a keeper');
-  if (offered[keeper] === 1 || depthOf(tree, leaf) * blockTokens < demoteMinTokens) return;
-  offered[keeper] = 1;
-  seqs.ops.push({ kind: 'demote', seq: keeper, ...contentOf(tree, leaf) });
+function offer(state: PooledState, leaf: number): void {
+  const keeper = keeperToOffer(state, leaf);
+  if (keeper === undefined) return;
+  state.offered[keeper] = 1;
+  state.seqs.ops.push({ kind: 'demote', seq: keeper, ...contentOf(state.tree, leaf) });
+}
+
+/** The leaf's keeper, if it is long enough for host memory and was not offered before. */
+export function keeperToOffer(state: PooledState, leaf: number): CacheSeqId | undefined {
+  const keeper = must(anyEndAt(state.seqs, leaf), 'an unheld leaf has a keeper');
+  const isLong = depthOf(state.tree, leaf) * state.blockTokens >= state.demoteMinTokens;
+  return isLong && state.offered[keeper] !== 1 ? keeper : undefined;
 }
 
 /** Evicts one leaf; answers its keeper, which now ends at the block above or is free. */

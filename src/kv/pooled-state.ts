@@ -77,7 +77,7 @@ export interface PooledState {
   readonly keptRowsMax: number;
   /** Rows that had been computed when the block was last released. Shape (blockCount,). */
   readonly lastUseRows: Float64Array;
-  /** Rows that were committed, by all leases, but for prefixes from host memory; a restored sequence counts as computed. */
+  /** Rows that were committed, by all leases, but for what came from host memory. */
   computedRowCount: number;
   clock: number;
   /** Blocks of the tree that no lease lists. */

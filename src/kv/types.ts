@@ -82,8 +82,11 @@ export interface KvCache {
    */
   admitToFill(request: CacheRequest, filledCount: number): Admission;
 
-  /** As `admit`, for a sequence whose state is restored from host memory: shares nothing, its blocks stay private. */
-  admitDetached(tokenCount: number): Admission;
+  /**
+   * As `admit`, for a sequence that shares nothing: its blocks stay private. The first `filledCount` tokens are restored from
+   * host memory, none unless told.
+   */
+  admitDetached(tokenCount: number, filledCount?: number): Admission;
 
   /**
    * A second lease on the same prefix, its first `tokenCount` tokens already computed: whole blocks are shared, the

@@ -255,7 +255,7 @@ function admitOne(
 ): AdmitOutcome {
   if (sequence.parked !== undefined && restorePays(state, sequence)) {
     const computedCount = sequence.parked.tokenCount;
-    const detached = state.cache.admitDetached(sequence.tokenCount);
+    const detached = state.cache.admitDetached(sequence.tokenCount, computedCount);
     if (detached.kind !== 'admitted') return detached.kind;
     start(state, sequence, { lease: detached.lease, computedCount, nowMs });
     plan.restores.push({ sequence, seq: detached.lease.seq });

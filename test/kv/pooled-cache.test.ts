@@ -306,13 +306,33 @@ describe('prefixes that cost every row', () => {
     expect(cache.check()).toEqual([]);
   });
 
-  it('do not pay for what another prefix takes from host memory, as no rows are computed for it', () => {
-    const cache = createPooledCache({ ...options, keptRowsMax: 10 });
-    cachePrefix(cache, range(0, 8));
-    const filled = leaseOf(cache.admitToFill(requestOf(range(100, 117)), 16));
-    cache.commit(filled, requestOf(range(100, 116)));
-    cache.commit(filled, requestOf(range(100, 117)));
-    expect(cache.cachedTokenCount(requestOf(range(0, 9)))).toBe(8);
-    expect(cache.check()).toEqual([]);
+  it('go to host memory a few at a time, so that no step copies them all', () => {
+    const sizes = { blockCount: 500, blockTokens: 16, cacheSeqCount: 8 };
+    const cache = createPooledCache({ ...sizes, keptRowsMax: 3100, demoteMinTokens: 32 });
+    for (let user = 0; user < 6; user++) cachePrefix(cache, range(1000 * user, 1000 * user + 608));
+    const other = leaseOf(cache.admitDetached(3300));
+    const demotedCounts: number[] = [];
+    for (let rows = 3200; rows <= 3230; rows += 10) {
+      cache.commit(other, requestOf(range(0, rows)));
+      demotedCounts.push(cache.takeOps().filter(({ kind }) => kind === 'demote').length);
+      expect(cache.check()).toEqual([]);
+    }
+    expect(demotedCounts).toEqual([2, 2, 2, 0]);
+    expect(cache.stats().blocks.cached).toBe(0);
   });
+
+  it.each(['a prefix', 'a parked sequence'])(
+    'do not pay for what %s takes from host memory, as no rows are computed for it',
+    (what) => {
+      const cache = createPooledCache({ ...options, keptRowsMax: 10 });
+      cachePrefix(cache, range(0, 8));
+      const filled = leaseOf(
+        what === 'a prefix' ? cache.admitToFill(requestOf(range(100, 117)), 16) : cache.admitDetached(17, 16),
+      );
+      cache.commit(filled, requestOf(range(100, 116)));
+      cache.commit(filled, requestOf(range(100, 117)));
+      expect(cache.cachedTokenCount(requestOf(range(0, 9)))).toBe(8);
+      expect(cache.check()).toEqual([]);
+    },
+  );
 });
