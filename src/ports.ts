@@ -93,7 +93,10 @@ export type StoppedBy =
 
 /** What happened to one sequence. Every accepted sequence gets exactly one of the last two, unless it was cancelled. */
 export type SequenceEvent =
-  /** Left the queue for the first time; its prompt's first `cachedTokenCount` tokens need no computing. */
+  /**
+   * Left the queue; its prompt's first `cachedTokenCount` tokens need no computing. Once more for each time it leaves it again
+   * before its first token: the least of these counts was spared.
+   */
   | {
       readonly kind: 'sequence-started';
       readonly sequenceId: SequenceId;

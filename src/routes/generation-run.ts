@@ -101,8 +101,9 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
   }
 }
 
+/** Of several starts the one that found least counts: what a later one finds may have been computed for this very request. */
 function takeStart(run: RunState, prompt: PromptState, cachedTokenCount: number): void {
-  if (prompt.cachedTokenCount !== undefined) return;
+  if (cachedTokenCount >= (prompt.cachedTokenCount ?? Number.POSITIVE_INFINITY)) return;
   prompt.cachedTokenCount = cachedTokenCount;
   run.sink.onStart(prompt.index, { promptTokenCount: prompt.tokenCount, cachedTokenCount });
 }

@@ -161,6 +161,21 @@ describe.each<Layout>(['pooled', 'per-sequence'])('%s', (layout) => {
   });
 });
 
+it('tells how many tokens were spared, also where a copy fails after its sequence was told to start', async () => {
+  const rig = buildRig({ layout: 'per-sequence', bytesMax: 4000 });
+  for (const [id, user] of [0, 1, 2, 3, 4].entries()) {
+    say(rig, id, historyOf(user));
+    await rest(rig);
+  }
+  Object.assign(rig.kernel, { fill: () => false });
+  const before = rig.scheduler.stats();
+  say(rig, 100, historyOf(0));
+  await rest(rig);
+  expect(rig.journal.ends.get(100)).toEqual(['length']);
+  expect(rig.scheduler.stats().promptTokenCount - before.promptTokenCount).toBe(24);
+  expect(rig.journal.cached.get(100)).toBe(0);
+});
+
 it('spreads copies over steps while others decode, and not while nobody does', async () => {
   const histories = [0, 1, 2, 3, 4, 5].map(historyOf);
   const filledInOneStep = async (decodes: boolean): Promise<number> => {

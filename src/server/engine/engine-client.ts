@@ -109,10 +109,10 @@ export function createEngineClient(supervisor: Supervisor, options: EngineClient
     switch (event.kind) {
       case 'sequence-started':
         sequence.inHand = true;
-        // A sequence that was continued starts once more; its client has heard of it.
-        if (sequence.started) return;
+        if (!sequence.started) admission?.leave(sequence.command.tokens.length, options.now());
+        // What is found of a sequence that goes on after output is no news of its prompt.
+        else if (sequence.command.generatedCount + sequence.generated.length > 0) return;
         sequence.started = true;
-        admission?.leave(sequence.command.tokens.length, options.now());
         break;
       case 'token-delta':
         sequence.generated.push(event.token);

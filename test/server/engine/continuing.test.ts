@@ -26,6 +26,24 @@ test('leave the counts of the queue alone when they start and end', () => {
   expect(client.submit(command(3, [1, 2], 0), () => undefined)).toMatchObject({ code: 'queue_full' });
 });
 
+test('say no more of their prompt once there is output; before it, each start is heard of', () => {
+  const { client, report, lose, replace } = openClient();
+  const heard: number[] = [];
+  const hear = (event: SequenceEvent): void => {
+    if (event.kind === 'sequence-started') heard.push(event.cachedTokenCount);
+  };
+  client.submit(command(1, [1, 2], 0), hear);
+  const start = (cachedTokenCount: number) =>
+    report({ kind: 'sequence-started', sequenceId: sequenceId(1), cachedTokenCount, queueMs: 0 });
+  start(2);
+  start(0);
+  report({ kind: 'token-delta', sequenceId: sequenceId(1), token: tokenId(7) });
+  lose();
+  replace();
+  start(1);
+  expect(heard).toEqual([2, 0]);
+});
+
 test('are resumed in another engine after all their output, that of before included', () => {
   const { client, sent, report, lose, replace } = openClient();
   client.submit(command(1, [1, 2, 8, 9], 2), () => undefined);
