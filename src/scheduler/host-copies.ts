@@ -60,7 +60,7 @@ export function settlePromotion(
   const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
   if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
   if (!ok) return;
-  state.prefixReturns.returned();
+  state.prefixReturns.returned(prefix, count / prefix.tokens.length);
   const { cachedTokenCount } = leaseOf(sequence);
   noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: prefix.bytes, ms: elapsedMs });
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, count));

@@ -9,15 +9,38 @@ describe('the share of prefixes that return', () => {
     expect(returns.share()).toBeLessThan(0.01);
     for (let count = 0; count < 200; count++) {
       returns.left();
-      returns.returned();
+      returns.returned({}, 1);
     }
     expect(returns.share()).toBeGreaterThan(0.5);
   });
 
   it('is never above one, however often a prefix is copied back', () => {
     const returns = createPrefixReturns();
-    for (let count = 0; count < 100; count++) returns.returned();
+    for (let count = 0; count < 100; count++) returns.returned({}, 1);
     expect(returns.share()).toBe(1);
+  });
+
+  it('does not rise by a beginning that returns again and again while nothing else does', () => {
+    const returns = createPrefixReturns();
+    const shared = {};
+    for (let count = 0; count < 500; count++) {
+      returns.left();
+      returns.returned(shared, 0.2);
+    }
+    expect(returns.share()).toBeLessThan(0.02);
+    returns.returned(shared, 0.9);
+    const half = returns.share();
+    returns.returned(shared, 0.5);
+    expect(returns.share()).toBe(half);
+  });
+
+  it('rises by what is wanted of each', () => {
+    const returns = createPrefixReturns();
+    for (let count = 0; count < 2000; count++) {
+      returns.left();
+      returns.returned({}, 0.25);
+    }
+    expect(returns.share()).toBeCloseTo(0.25, 2);
   });
 
   it('tries one of 32 copies that do not seem to pay', () => {
