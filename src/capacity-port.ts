@@ -23,7 +23,7 @@ export interface EngineCapacity {
   readonly memory: MemoryPlan;
   /** The host's, for states that are copied out of the cache; undefined where `memory` is the host's. */
   readonly hostMemory?: MemoryPlan | undefined;
-  /** What these may take; undefined where none are copied. */
+  /** What these may take, beside memory that is kept to write the next to; undefined where none are copied. */
   readonly hostStates?: { readonly parkBytesMax: number; readonly prefixBytesMax: number } | undefined;
   readonly gpu: string;
   readonly gpuReason: string;

@@ -113,6 +113,8 @@ export interface Kernel {
    * What it has must be what the state begins with. False when the cache has no room; then it is as it was.
    */
   fill(seq: CacheSeqId, state: ParkedState): boolean;
+  /** Takes back the memory of a parked state, to write others to: whoever still has the state has an empty one. */
+  forget(state: ParkedState): void;
   /** Bytes that `park` would copy now. */
   parkBytes(seq: CacheSeqId): number;
   dispose(): void;

@@ -146,6 +146,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     }
     for (const restore of [...plan.restores]) scheduler.restored(plan, restore.sequence, { ok: true, elapsedMs: 0.01 });
     cache.takeOps();
+    scheduler.takeGivenUp();
     const stepMs = stepCostMs(options.cost, plan);
     nowMs += stepMs;
     const drawing = scheduler.computed(plan, { lastRows: denseLastRows(plan), nowMs });

@@ -45,6 +45,8 @@ export interface HostPrefixes<State> {
   /** By leaf, as `entries`; the least recently used first. */
   readonly tier: HostTier<number>;
   readonly entries: Map<number, HostPrefix<State>>;
+  /** States of prefixes that were dropped, until somebody takes them to use their memory again. */
+  readonly dropped: State[];
 }
 
 /** How much of a request a prefix begins with: its first `count` tokens, short of its last one. */
@@ -62,6 +64,7 @@ export function createHostPrefixes<State>(options: HostPrefixOptions): HostPrefi
     nodes: createBlockPool(nodeCount),
     tier: createHostTier(bytesMax),
     entries: new Map(),
+    dropped: [],
   };
 }
 
@@ -127,6 +130,7 @@ export function removeHostPrefix<State>(prefixes: HostPrefixes<State>, prefix: H
   const { tree, nodes, tier, entries } = prefixes;
   if (entries.get(prefix.leaf) !== prefix) return;
   entries.delete(prefix.leaf);
+  prefixes.dropped.push(prefix.state);
   releaseHostBytes(tier, prefix.leaf);
   let node = prefix.leaf;
   while (node !== none && isLeaf(tree, node)) {

@@ -21,12 +21,15 @@ import { createSampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import { spareSeq } from './sequence-state.ts';
+import { createStateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 import { warmUp } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
+  /** Memory of parked states that were given up, kept to write others to. Default: none. */
+  readonly spareStateBytesMax?: number;
   /** Of the same model. */
   readonly adapters?: LoadedAdapters;
 }
@@ -139,12 +142,13 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
+  const buffers = createStateBuffers(options.spareStateBytesMax ?? 0);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   return {
     ...opened,
     memory,
     drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
-    sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog }),
+    sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog, buffers }),
     draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
     pool: attachThreadpool(libraries, context, options),
   };

@@ -62,7 +62,7 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
   };
 }
 
-type Parking = Pick<Kernel, 'park' | 'restore' | 'fill' | 'parkBytes'>;
+type Parking = Pick<Kernel, 'park' | 'restore' | 'fill' | 'forget' | 'parkBytes'>;
 
 interface Cells extends Pick<Kernel, 'positions' | 'truncate'> {
   /** Whether a copy from or to the sequence waits for the next decode. */
@@ -114,5 +114,5 @@ function createParking(source: SequenceMemorySource, cells: Cells): Parking {
     return false;
   }
 
-  return { park, restore, fill, parkBytes };
+  return { park, restore, fill, forget: ({ bytes }) => source.buffers.give(bytes), parkBytes };
 }

@@ -4,6 +4,7 @@
 
 import type { ContextPointer, MemoryPointer, Native } from './native.ts';
 import type { NativeLog } from './native-log.ts';
+import type { StateBuffers } from './state-buffers.ts';
 import { type PositionRun, sliceState } from './state-slice.ts';
 
 export interface StateSource {
@@ -13,6 +14,8 @@ export interface StateSource {
   /** Ids below this can be parked as they are (n_seq_max). */
   readonly parkableSeqCount: number;
   readonly nativeLog: Pick<NativeLog, 'quietly'>;
+  /** Where states are written to. */
+  readonly buffers: StateBuffers;
 }
 
 export interface StateAccess {
@@ -35,11 +38,15 @@ const noFlags = 0;
 /** What a state says of a cell's owner. */
 const ownerBytes = 4;
 
-export function createStateAccess({ native, context, memory, parkableSeqCount, nativeLog }: StateSource): StateAccess {
+export function createStateAccess(source: StateSource): StateAccess {
+  const { native, context, memory, parkableSeqCount, nativeLog, buffers } = source;
+
   function readLow(seq: number): Uint8Array | undefined {
-    const bytes = new Uint8Array(native.llama_state_seq_get_size_ext(context, seq, noFlags));
+    const bytes = buffers.take(native.llama_state_seq_get_size_ext(context, seq, noFlags));
     const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
-    return written > 0 && written === bytes.length ? bytes : undefined;
+    if (written > 0 && written === bytes.length) return bytes;
+    buffers.give(bytes);
+    return undefined;
   }
 
   /** Gives all of a sequence's cells to an empty id of the same pool. */
@@ -59,6 +66,7 @@ export function createStateAccess({ native, context, memory, parkableSeqCount, n
 
   /** A pool may have the cells, but not in one run, as llama.cpp wants them: then what was parked is computed again. */
   function write(seq: number, bytes: Uint8Array): boolean {
+    if (bytes.length === 0) return false;
     return nativeLog.quietly(() => native.llama_state_seq_set_data_ext(context, bytes, bytes.length, seq, noFlags) > 0);
   }
 

@@ -12,7 +12,7 @@ import { expectedDraws } from './apply-step.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { engineStats } from './engine-stats.ts';
 import { createGrammarGate } from './grammar-gate.ts';
-import { type PerformPorts, performOps, performPlan } from './perform-plan.ts';
+import { forgetGivenUp, type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
 import type { DraftLane } from './speculation/draft-lane.ts';
 import { removeFillers, writeBatch } from './step-batch.ts';
@@ -77,6 +77,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     // Planning may have failed a sequence: then there is more to plan before resting.
     if (scheduler.hasWork()) return;
     performOps(ports);
+    forgetGivenUp(ports);
     ports.drafts?.sweep();
     const faults = [...scheduler.check(), ...(ports.drafts?.check() ?? [])];
     if (faults.length > 0) ports.onFault(faults);

@@ -35,8 +35,8 @@ export function promotionOf(state: SchedulerState, sequence: Sequence): HostMatc
   const match = findHostPrefix(hostPrefixes, request);
   if (match === undefined) return undefined;
   const cachedCount = cache.cachedTokenCount(request);
-  const { bytes } = match.prefix;
-  return computeMs(state, cachedCount, match.count) > state.copyCosts.ms('restore', bytes) ? match : undefined;
+  const restoreMs = state.copyCosts.ms('restore', stateBytes(match));
+  return computeMs(state, cachedCount, match.count) > restoreMs ? match : undefined;
 }
 
 /** Gives a sequence that was admitted to be filled its prefix, for the time until the plan is performed. */
@@ -62,7 +62,7 @@ export function settlePromotion(
   if (!ok) return;
   state.prefixReturns.returned(prefix, count / prefix.tokens.length);
   const { cachedTokenCount } = leaseOf(sequence);
-  noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: prefix.bytes, ms: elapsedMs });
+  noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: stateBytes(match), ms: elapsedMs });
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, count));
 }
 
@@ -86,10 +86,26 @@ function copyPays(state: SchedulerState, tokenCount: number, share: number): boo
 
 export function settleDemotion(state: SchedulerState, demotion: Demotion, { copied, elapsedMs }: Copied): void {
   if (state.hostPrefixes === undefined || copied === undefined) return;
-  const bytes = copied.bytes.byteLength;
-  noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes, ms: elapsedMs });
+  noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms: elapsedMs });
   state.prefixReturns.left();
-  addHostPrefix(state.hostPrefixes, demotion, { state: copied, bytes });
+  const isKept = addHostPrefix(state.hostPrefixes, demotion, { state: copied, bytes: heldBytes(copied) });
+  if (!isKept) state.givenUp.push(copied);
+}
+
+/** Takes the states that nobody wants any more. */
+export function takeGivenUp({ givenUp, hostPrefixes }: SchedulerState): readonly ParkedState[] {
+  if (givenUp.length === 0 && (hostPrefixes?.dropped.length ?? 0) === 0) return givenUp.slice();
+  return [...givenUp.splice(0), ...(hostPrefixes?.dropped.splice(0) ?? [])];
+}
+
+/** The memory that a state takes; it may be written to a little more than it needs. */
+export function heldBytes({ bytes }: ParkedState): number {
+  return bytes.buffer.byteLength;
+}
+
+/** What a promotion copies. */
+export function stateBytes({ prefix }: HostMatch<ParkedState>): number {
+  return prefix.state.bytes.byteLength;
 }
 
 /** Copies to host memory and back. */
@@ -136,5 +152,5 @@ export function copyMsOf(state: SchedulerState, restores: readonly { readonly se
 }
 
 function bytesToRestore({ filling, parked }: Sequence): number {
-  return filling?.prefix.bytes ?? parked?.bytes.byteLength ?? 0;
+  return filling?.prefix.state.bytes.byteLength ?? parked?.bytes.byteLength ?? 0;
 }

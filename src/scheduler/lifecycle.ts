@@ -115,6 +115,7 @@ export function finish(state: SchedulerState, sequence: Sequence, how: Finish): 
 /** Forgets a parked state, if there is one, and gives its host memory back. */
 export function unpark(state: SchedulerState, sequence: Sequence): void {
   releaseHostBytes(state.parked, sequence.id);
+  if (sequence.parked !== undefined) state.givenUp.push(sequence.parked);
   sequence.parked = undefined;
 }
 

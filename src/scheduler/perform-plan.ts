@@ -38,7 +38,13 @@ export function performPlan(ports: PerformPorts, plan: StepPlan): number {
     copyMs += elapsedMs;
     if (!ok) copyMs += performOps(ports);
   }
+  forgetGivenUp(ports);
   return copyMs;
+}
+
+/** Gives the memory of states that nobody wants any more back to the kernel. Never between planning and performing. */
+export function forgetGivenUp({ scheduler, kernel }: PerformPorts): void {
+  for (const state of scheduler.takeGivenUp()) kernel.forget(state);
 }
 
 /** Copies what a sequence has in host memory: its own state, or of a prefix as much as it begins with. */

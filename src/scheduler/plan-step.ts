@@ -7,7 +7,7 @@ import type { ParkedState } from '../kernel-port.ts';
 import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';
-import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf } from './host-copies.ts';
+import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf, stateBytes } from './host-copies.ts';
 import { fail, leaseOf, start, unpark } from './lifecycle.ts';
 import { type Park, preempt, victimOf } from './preempt.ts';
 import { promptTokensWithin } from './prompt-budget.ts';
@@ -230,7 +230,7 @@ function startCopies(state: SchedulerState, plan: StepPlan) {
       // Those whom the bound was for may have made place since.
       if (state.running.length === 0) return true;
       const plannedMs = copyMsOf(state, plan.restores);
-      const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', promotion.prefix.bytes);
+      const nextMs = promotion === undefined ? 0 : state.copyCosts.ms('restore', stateBytes(promotion));
       return plannedMs === 0 || plannedMs + nextMs <= msMax;
     },
     /** Of so many prompt tokens those that still fit a target beside the plan and its copies; what was copied can wait a step. */

@@ -21,7 +21,16 @@ import {
   markComputed,
   observeStep,
 } from './apply-step.ts';
-import { type Copied, type Demotion, demotionPays, noteCopy, settleDemotion, settlePromotion } from './host-copies.ts';
+import {
+  type Copied,
+  type Demotion,
+  demotionPays,
+  heldBytes,
+  noteCopy,
+  settleDemotion,
+  settlePromotion,
+  takeGivenUp,
+} from './host-copies.ts';
 import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
 import { planStep } from './plan-step.ts';
 import type { Park } from './preempt.ts';
@@ -51,6 +60,8 @@ export interface Scheduler {
   keepsDemoted(demotion: Demotion): boolean;
   /** A demotion was performed. */
   demoted(demotion: Demotion, copied: Copied): void;
+  /** Takes the parked states that nobody wants any more; only where no plan waits to be performed, which may still need them. */
+  takeGivenUp(): readonly ParkedState[];
   /** The plan's decode succeeded; answers the rows to draw for. */
   computed(plan: StepPlan, step: Computed): Drawing;
   /** Log-probabilities of the drawing's scorings, their rows one after another. */
@@ -99,6 +110,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     },
     keepsDemoted: (demotion) => demotionPays(state, demotion),
     demoted: (demotion, copied) => settleDemotion(state, demotion, copied),
+    takeGivenUp: () => takeGivenUp(state),
     computed: (plan, step) => markComputed(state, plan, step),
     scored: (drawing, scores) => applyPromptScores(state, drawing.scorings, scores),
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
@@ -145,12 +157,13 @@ function settlePark(
   { parkedState, elapsedMs }: { parkedState: ParkedState | undefined; elapsedMs: number },
 ): void {
   const { sequence } = park;
-  // Cancelled or admitted again in between: its host memory was given back already.
-  if (releaseHostBytes(state.parked, sequence.id) === 0 || parkedState === undefined) return;
-  const bytes = parkedState.bytes.byteLength;
-  noteCopy(state, 'park', { tokens: parkedState.tokenCount, bytes, ms: elapsedMs });
-  // The real size may be larger than the estimate; what does not fit is computed again.
-  if (reserveHostBytes(state.parked, sequence.id, bytes)) sequence.parked = parkedState;
+  const isWanted = releaseHostBytes(state.parked, sequence.id) > 0;
+  if (parkedState === undefined) return;
+  noteCopy(state, 'park', { tokens: parkedState.tokenCount, bytes: parkedState.bytes.byteLength, ms: elapsedMs });
+  // Not where it was cancelled or admitted again in between: then its host memory was given back already. The real size may be
+  // larger than the estimate; what does not fit is computed again.
+  if (isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(parkedState))) sequence.parked = parkedState;
+  else state.givenUp.push(parkedState);
 }
 
 function settleRestore(

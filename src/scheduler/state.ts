@@ -73,6 +73,8 @@ export interface SchedulerState {
   waitingTokenCount: number;
   /** Host memory of parked sequences. */
   readonly parked: HostTier<SequenceId>;
+  /** States that nobody wants any more, beside those of dropped prefixes. */
+  readonly givenUp: ParkedState[];
   /** Undefined where what makes room is dropped. */
   readonly hostPrefixes: HostPrefixes<ParkedState> | undefined;
   readonly copyCosts: CopyCosts;
@@ -129,6 +131,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     arrivalCount: 0,
     waitingTokenCount: 0,
     parked: createHostTier(options.parkBytesMax),
+    givenUp: [],
     hostPrefixes: hostPrefixesOf(options, cache),
     copyCosts: createCopyCosts(),
     prefixReturns: createPrefixReturns(),

@@ -14,6 +14,8 @@ interface Cell {
 
 export interface FakeKernel extends Kernel {
   usedCells(): number;
+  /** States that were parked and not forgotten. */
+  keptStates(): number;
   /** The next decodes answer these instead of computing. */
   failNext(outcomes: readonly DecodeOutcome[]): void;
   readonly steps: number;
@@ -75,6 +77,11 @@ export function fakeLogprobs(chain: number, token: number, topCount: number): To
   };
 }
 
+/** No plan may count on a state that was given up. */
+function checkKept({ bytes, tokenCount }: ParkedState): void {
+  if (bytes.byteLength === 0 && tokenCount > 0) throw new Error('a forgotten state is wanted back');
+}
+
 export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   const batchTokensMax = options.batchTokensMax ?? 64;
   const outputRowsMax = options.outputRowsMax ?? batchTokensMax;
@@ -82,6 +89,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   const perSequence = options.layout === 'per-sequence';
   const sequences: Map<number, Cell>[] = Array.from({ length: options.cacheSeqCount }, () => new Map());
   let used = 0;
+  let keptCount = 0;
   let outputChains: number[] = [];
   let scripted: DecodeOutcome[] = [];
   let steps = 0;
@@ -155,6 +163,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return steps;
     },
     usedCells: () => used,
+    keptStates: () => keptCount,
     failNext(outcomes) {
       scripted = [...outcomes];
     },
@@ -212,11 +221,17 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
     },
     park(seq, tokenCount): ParkedState {
       const chains = new Uint32Array(tokenCount);
+      keptCount += 1;
       for (let position = 0; position < tokenCount; position++)
         chains[position] = cellsOf(seq).get(position)?.chain ?? 0;
       return { bytes: new Uint8Array(chains.buffer), tokenCount };
     },
+    forget({ bytes }) {
+      keptCount -= 1;
+      if (bytes.buffer instanceof ArrayBuffer) structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    },
     restore(seq, state) {
+      checkKept(state);
       if (cellsOf(seq).size > 0) throw new Error(`restore into sequence id ${seq}, which is not empty`);
       if (!perSequence && used + state.tokenCount > options.cellCount) return false;
       const chains = new Uint32Array(state.bytes.buffer);
@@ -224,6 +239,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return true;
     },
     fill(seq, state) {
+      checkKept(state);
       const from = cellsOf(seq).size;
       if (perSequence && from > 0) throw new Error(`fill of the slab of sequence id ${seq}, which is not empty`);
       const chains = new Uint32Array(state.bytes.buffer);

@@ -70,6 +70,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
       park: () => undefined,
       restore: () => false,
       fill: () => false,
+      forget: () => undefined,
       parkBytes: () => 0,
       dispose: () => undefined,
     },

@@ -196,6 +196,21 @@ describe.each(['pooled', 'per-sequence'] as const)('%s', (layout) => {
       expect(restored.logits[0]).toEqual(live.logits[0]);
     }));
 
+  test('a forgotten state is not restored, and its memory is written to again', () =>
+    withKernel({ ...options, spareStateBytesMax: 2 ** 20 }, async (kernel) => {
+      await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(80) }]);
+      const [first, second] = [kernel.park(zero, 80), kernel.park(zero, 80)];
+      if (first === undefined || second === undefined) throw new Error('the sequence could not be parked');
+      const copy = second.bytes.slice();
+      kernel.forget(first);
+      expect(kernel.restore(one, first)).toBe(false);
+      expect(kernel.positions(one)).toBeUndefined();
+      const third = kernel.park(zero, 80);
+      expect(third?.bytes).toEqual(copy);
+      expect(second.bytes).toEqual(copy);
+      expect(kernel.restore(one, second)).toBe(true);
+    }));
+
   test('parking fewer tokens than there are restores just those', () =>
     withKernel(options, async (kernel) => {
       await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(20) }]);

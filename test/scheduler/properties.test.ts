@@ -310,6 +310,7 @@ describe('scheduler laws', () => {
         rig.cache.clear();
         await step(rig);
         expect(rig.kernel.usedCells()).toBe(0);
+        expect(rig.kernel.keptStates()).toBe(rig.scheduler.stats().hostPrefixCount);
         expect(rig.drafts?.heldCount() ?? 0).toBe(0);
       }),
       { interruptAfterTimeLimit: timeLimitMs, numRuns: 2000, markInterruptAsFailure: false },

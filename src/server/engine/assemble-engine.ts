@@ -57,7 +57,8 @@ export async function assembleEngine(
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes, drafts } = await load(configuration, ports);
-  const kernel = await createKernel({ model, adapters, ...sizes.kernel });
+  const { spareBytesMax: spareStateBytesMax } = sizes.hostStates;
+  const kernel = await createKernel({ model, adapters, spareStateBytesMax, ...sizes.kernel });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
   const cache = createCache(kernel, {

@@ -13,6 +13,8 @@ import type { EngineConfiguration } from './engine-configuration.ts';
 export interface HostStates {
   readonly parkBytesMax: number;
   readonly prefixBytesMax: number;
+  /** For memory of states that were given up, which the next ones are written to. */
+  readonly spareBytesMax: number;
 }
 
 /** What they may take: of a size that was asked for, and of one that gives way. */
@@ -23,6 +25,8 @@ export interface StateRows {
 
 /** Without a wish each gets as much where there is room. */
 const bytesDefault = 2 ** 30;
+/** Of what was planned for both. */
+const spareShare = 1 / 8;
 const parkPart = 'park memory';
 const prefixPart = 'prefix memory';
 
@@ -45,7 +49,10 @@ export function stateRows(
 /** What the rows of a plan leave to each. */
 export function statesIn(rows: readonly CapacityRow[]): HostStates {
   const bytesOf = (name: string) => rows.find(({ part }) => part === name)?.bytes ?? 0;
-  return { parkBytesMax: bytesOf(parkPart), prefixBytesMax: bytesOf(prefixPart) };
+  const [parkBytes, prefixBytes] = [bytesOf(parkPart), bytesOf(prefixPart)];
+  const ownOf = (bytes: number) => Math.ceil(bytes * (1 - spareShare));
+  const [parkBytesMax, prefixBytesMax] = [ownOf(parkBytes), ownOf(prefixBytes)];
+  return { parkBytesMax, prefixBytesMax, spareBytesMax: parkBytes + prefixBytes - parkBytesMax - prefixBytesMax };
 }
 
 /**

@@ -25,9 +25,9 @@ test('sizes that were asked for are reserved, others give way, and what never ha
 test('the rows of a plan say what each may have', () => {
   const rows = [
     { part: 'weights', bytes: 9, detail: '' },
-    { part: 'prefix memory', bytes: 5, detail: '' },
+    { part: 'prefix memory', bytes: 800, detail: '' },
   ];
-  expect(statesIn(rows)).toEqual({ parkBytesMax: 0, prefixBytesMax: 5 });
+  expect(statesIn(rows)).toEqual({ parkBytesMax: 0, prefixBytesMax: 700, spareBytesMax: 100 });
 });
 
 test('beside a GPU the host must hold them: a tenth of what is free each, 1 GiB at most', () => {
