@@ -95,7 +95,7 @@ export type StoppedBy =
 export type SequenceEvent =
   /**
    * Left the queue; its prompt's first `cachedTokenCount` tokens need no computing. Once more for each time it leaves it again
-   * before its first token: the least of these counts was spared.
+   * before its first token: then the last count holds, and what it computed before is not in it.
    */
   | {
       readonly kind: 'sequence-started';

@@ -19,6 +19,8 @@ export interface PromptState {
   readonly tokenCount: number;
   /** Undefined until the prompt's first choice left the queue: forks of it would count the prompt again. */
   cachedTokenCount: number | undefined;
+  /** The sequence that told. */
+  startedBy: SequenceId | undefined;
 }
 
 export interface ChoiceState {
@@ -82,7 +84,7 @@ export function createGenerationRun(choiceTotal: number, ports: GenerationPorts,
 function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
   switch (event.kind) {
     case 'sequence-started':
-      takeStart(run, choice.prompt, event.cachedTokenCount);
+      takeStart(run, choice, event.cachedTokenCount);
       return;
     case 'prompt-logprobs':
       run.sink.onPromptScores(choice.prompt.index, event.logprobs);
@@ -101,9 +103,11 @@ function take(run: RunState, choice: ChoiceState, event: SequenceEvent): void {
   }
 }
 
-/** Of several starts the one that found least counts: what a later one finds may have been computed for this very request. */
-function takeStart(run: RunState, prompt: PromptState, cachedTokenCount: number): void {
-  if (cachedTokenCount >= (prompt.cachedTokenCount ?? Number.POSITIVE_INFINITY)) return;
+/** The choice that starts first tells of the prompt, and once more if that came to nothing; others find it computed. */
+function takeStart(run: RunState, choice: ChoiceState, cachedTokenCount: number): void {
+  const { prompt } = choice;
+  prompt.startedBy ??= choice.sequenceId;
+  if (prompt.startedBy !== choice.sequenceId) return;
   prompt.cachedTokenCount = cachedTokenCount;
   run.sink.onStart(prompt.index, { promptTokenCount: prompt.tokenCount, cachedTokenCount });
 }

@@ -100,6 +100,7 @@ function startPrompt({ plan, ports, run, stops }: Starting, promptIndex: number)
     tokenCount: planned.tokens.length,
     readsOnly: planned.outputTokensMax === 0,
     cachedTokenCount: undefined,
+    startedBy: undefined,
   };
   const choices = new Map<SequenceId, ChoiceState>();
   const engineChoices: Choice[] = [];

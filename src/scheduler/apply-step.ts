@@ -77,6 +77,7 @@ export function markComputed(state: SchedulerState, plan: StepPlan, { lastRows, 
 function commit(state: SchedulerState, sequence: Sequence, chunk: PlannedChunk): void {
   const count = ownCount(chunk);
   sequence.computedCount += count;
+  sequence.sparedCount = Math.min(sequence.sparedCount, sequence.foundCount);
   if (count > 1 || !chunk.draws || sequence.generatedCount === 0) state.totals.promptTokens += count;
   state.queue.charge(sequence.command.fairnessKey, count);
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, sequence.computedCount));

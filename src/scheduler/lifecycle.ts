@@ -56,13 +56,14 @@ export function start(state: SchedulerState, sequence: Sequence, how: Start): vo
   sequence.computedCount = how.computedCount;
   state.running.push(sequence);
   count(state, sequence, { waiting: -1, running: 1 });
-  // Told again where it was preempted before its first token, or its prefix could not be copied: less may be found now.
+  sequence.foundCount = Math.min(how.computedCount, sequence.command.tokens.length);
+  // Told again where it was preempted before its first token, or its prefix could not be copied: other tokens are found now.
   if (sequence.startedMs !== undefined && sequence.firstTokenMs !== undefined) return;
   sequence.startedMs ??= how.nowMs;
   state.events.push({
     kind: 'sequence-started',
     sequenceId: sequence.id,
-    cachedTokenCount: Math.min(how.computedCount, sequence.command.tokens.length),
+    cachedTokenCount: Math.min(sequence.foundCount, sequence.sparedCount),
     queueMs: sequence.startedMs - sequence.arrivedMs,
   });
 }

@@ -38,6 +38,10 @@ export interface Sequence extends HeapMember {
   /** Tokens whose keys and values are in the cache: [0, computedCount). */
   computedCount: number;
   generatedCount: number;
+  /** Of these, how many of the prompt were found when it was admitted last. */
+  foundCount: number;
+  /** The least that was found by an admission after which it was computed. */
+  sparedCount: number;
   /** Whether log-probabilities of the prompt are wanted, and of how many of its tokens they were sent. */
   readonly scoresPrompt: boolean;
   promptScoredCount: number;
@@ -92,6 +96,8 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     tokenCount: command.tokens.length,
     computedCount: 0,
     generatedCount: command.generatedCount,
+    foundCount: 0,
+    sparedCount: command.tokens.length,
     // Once for all answers to the prompt.
     scoresPrompt: origin.choiceIndex === 0 && command.logprobs?.promptTopCount !== undefined,
     promptScoredCount: command.logprobs?.promptScoredCount ?? 0,

@@ -96,7 +96,7 @@ export class Journal {
   readonly endings = new Map<number, TokenLogprobs>();
   readonly ends = new Map<number, string[]>();
   readonly starts = new Map<number, number>();
-  /** The least that was told. */
+  /** What was told last. */
   readonly cached = new Map<number, number>();
 
   note(events: readonly SequenceEvent[]): void {
@@ -109,7 +109,7 @@ export class Journal {
         if (event.logprobs !== undefined) this.logprobs.set(id, [...(this.logprobs.get(id) ?? []), event.logprobs]);
       } else if (event.kind === 'sequence-started') {
         this.starts.set(id, (this.starts.get(id) ?? 0) + 1);
-        this.cached.set(id, Math.min(this.cached.get(id) ?? event.cachedTokenCount, event.cachedTokenCount));
+        this.cached.set(id, event.cachedTokenCount);
       } else if (event.kind === 'prompt-logprobs') {
         const list = this.promptLogprobs.get(id) ?? [];
         if (event.from !== list.length + 1) throw new Error(`prompt log-probabilities from ${event.from}`);
