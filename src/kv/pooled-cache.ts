@@ -5,19 +5,10 @@
 
 import { assert, must } from '../assert.ts';
 import { type BlockId, blockId, type CacheSeqId } from '../ids.ts';
-import {
-  adoptKeeper,
-  anyEndAt,
-  becomeKeeper,
-  demotingTokenCount,
-  freeId,
-  roleOf,
-  setEnd,
-  takeFreeId,
-  takeOps,
-} from './native-sequences.ts';
+import { anyEndAt, demotingTokenCount, setEnd, takeOps } from './native-sequences.ts';
 import { believedPositions, checkPooled, pooledStats } from './pooled-check.ts';
-import { evictAll, evictUnpaid, freeLeastKeeper, makeRoom } from './pooled-evict.ts';
+import { evictAll, evictUnpaid, makeRoom } from './pooled-evict.ts';
+import { becomeKeeperOrFree, takeSequence } from './pooled-keepers.ts';
 import {
   createPooledState,
   enterBlock,
@@ -30,7 +21,7 @@ import {
   releaseBlock,
   withdrawBlock,
 } from './pooled-state.ts';
-import { depthOf, findBlock, firstChildOf, isComputed, markComputed } from './prefix-tree.ts';
+import { findBlock, firstChildOf, isComputed, markComputed } from './prefix-tree.ts';
 import { none } from './typed-array.ts';
 import type { Admission, CacheRequest, KvCache } from './types.ts';
 
@@ -170,19 +161,6 @@ function release(state: PooledState, lease: PooledLease, keep: 'keep' | 'discard
   becomeKeeperOrFree(state, lease.seq, end);
 }
 
-/** The id keeps the prefix that ends at `end`, unless another id does. */
-function becomeKeeperOrFree(state: PooledState, seq: CacheSeqId, end: number): void {
-  const { tree, seqs } = state;
-  if (end === none || firstChildOf(tree, end) !== none || anyEndAt(seqs, end) !== undefined) {
-    freeId(seqs, seq);
-    seqs.ops.push({ kind: 'truncate', seq: seq, fromPosition: 0 });
-    return;
-  }
-  becomeKeeper(seqs, seq, end);
-  state.offered[seq] = 0;
-  seqs.ops.push({ kind: 'truncate', seq: seq, fromPosition: depthOf(tree, end) * state.blockTokens });
-}
-
 /** The request's leading blocks that are computed, short of its last token: one must be computed to draw the next. */
 function matchComputed(state: PooledState, request: CacheRequest): BlockId[] {
   const { tree } = state;
@@ -209,50 +187,6 @@ function refuse(state: PooledState, blockCount: number): Admission | undefined {
   if (blockCount > state.pool.freeCount + state.cachedCount) return { kind: 'no-blocks' };
   if (state.seqs.freeCount + state.seqs.keeperCount === 0) return { kind: 'no-sequence-id' };
   return undefined;
-}
-
-/**
- * Makes room and takes a native id that holds the prefix ending at `end` (none: nothing). `end` is held already but no
- * running id ends there for this admission yet.
- */
-function takeSequence(state: PooledState, want: { end: number; wantedCount: number }): CacheSeqId {
-  const { seqs, tree } = state;
-  const { end, wantedCount } = want;
-  if (seqs.freeCount === 0 && keeperAt(state, end) === undefined) freeLeastKeeper(state);
-  makeRoom(state, wantedCount);
-  const keeper = keeperAt(state, end);
-  if (keeper !== undefined) {
-    adoptKeeper(seqs, keeper);
-    return keeper;
-  }
-  const seq = must(takeFreeId(seqs), 'a native id was counted before it is taken');
-  if (end !== none) {
-    seqs.ops.push({
-      kind: 'copy',
-      from: anyCovering(state, end),
-      to: seq,
-      tokenCount: depthOf(tree, end) * state.blockTokens,
-    });
-    setEnd(seqs, seq, end);
-  }
-  return seq;
-}
-
-function keeperAt(state: PooledState, end: number): CacheSeqId | undefined {
-  if (end === none) return undefined;
-  const seq = anyEndAt(state.seqs, end);
-  return seq !== undefined && roleOf(state.seqs, seq) === 'keeper' ? seq : undefined;
-}
-
-/** A native id whose path goes through `block`. There is one: every leaf is the end of at least one id. */
-function anyCovering(state: PooledState, block: number): CacheSeqId {
-  let below = block;
-  for (;;) {
-    const seq = anyEndAt(state.seqs, below);
-    if (seq !== undefined) return seq;
-    below = firstChildOf(state.tree, below);
-    assert(below !== none, 'every leaf of the tree is the end of a native id');
-  }
 }
 
 function openLease(

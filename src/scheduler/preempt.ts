@@ -48,6 +48,12 @@ export function preempt(
   return park;
 }
 
+/** As `preempt`, with what is to park added to a plan's. */
+export function preemptInto(state: SchedulerState, parks: Park[], victim: Sequence): void {
+  const park = preempt(state, victim);
+  if (park !== undefined) parks.push(park);
+}
+
 function estimatedParkBytes(state: SchedulerState, sequence: Sequence): number {
   return Math.max(1, Math.ceil(sequence.computedCount * state.options.kvBytesPerToken));
 }
