@@ -73,6 +73,8 @@ export interface PairPlan {
         readonly layout: KvLayout;
         readonly computeBytes: number;
         readonly kvBytes: number;
+        /** Of states that leave the cache, where they are in the same memory; 0 where they are not. */
+        readonly stateBytes: number;
         readonly totalBytes: number;
         readonly blocks: number;
         readonly tokens: number;
@@ -208,12 +210,14 @@ async function planServing(
   given: SizesGiven,
 ): Promise<PairPlan['serve']> {
   try {
-    const { plan, kernel, memory } = await planSizes(configuration, measured, given);
+    const { plan, kernel, memory, hostMemory, hostStates } = await planSizes(configuration, measured, given);
+    const { parkBytesMax, prefixBytesMax, spareBytesMax } = hostStates;
     return {
       kind: 'planned',
       layout: kernel.layout,
       computeBytes: memory.rows.find(({ part }) => part === 'compute buffers')?.bytes ?? 0,
       kvBytes: plan.kvBytes,
+      stateBytes: hostMemory === undefined ? parkBytesMax + prefixBytesMax + spareBytesMax : 0,
       totalBytes: memory.rows.reduce((sum, { bytes }) => sum + bytes, 0),
       blocks: plan.blockCount,
       tokens: plan.cellCount,

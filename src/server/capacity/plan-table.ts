@@ -9,6 +9,7 @@ export function formatGridPlan(plan: GridPlan): string {
   const rows = pairs.map((pair) => rowOf(pair, concurrency));
   const table = formatColumns([head, ...rows], [1, 2, 4, 5, 7, 8, 9, 10, 11]);
   const drafts = [...new Set(pairs.map(({ draftBytes }) => draftBytes))].filter((bytes) => bytes > 0).map(formatBytes);
+  const stateBytes = Math.max(0, ...pairs.map(({ serve }) => (serve.kind === 'planned' ? serve.stateBytes : 0)));
   return [
     `${model.name || model.path}: ${model.architecture}, ${formatCount(model.parameterCount)} weights, ` +
       `${formatCount(model.kvLayerCount)} layers that keep K and V of every token, trained to ${formatCount(model.contextTokensTrained)} tokens`,
@@ -21,6 +22,12 @@ export function formatGridPlan(plan: GridPlan): string {
     ...(drafts.length === 0
       ? []
       : [`draft model, of the same memory: ${drafts.join(', ')} with its buffers and its own f16 KV cache.`]),
+    ...(stateBytes === 0
+      ? []
+      : [
+          `states that leave the cache, of the same memory: up to ${formatBytes(stateBytes)}, less beside a larger cache ` +
+            '(--park-memory and --prefix-memory of octet serve).',
+        ]),
     ...refusals(pairs),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');

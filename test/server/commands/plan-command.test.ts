@@ -67,6 +67,8 @@ describe('octet plan', () => {
     expect(first).toMatchObject({ fits: true, requests: 4 * Math.floor(256 / 128) });
     const table = await run(['--model', stories, ...sizes, '--kv', 'f16']);
     expect([table.code, table.printed.match(/^(f16|q\S+) .* yes /gm)?.length]).toEqual([0, 5]);
+    // A tenth of what weights and buffers leave of 1 GiB, twice.
+    expect(table.printed).toMatch(/states that leave the cache, of the same memory: up to 20\d\.\d MiB/);
   });
 
   test('says all faults at once, with limits and what was given', () => {
