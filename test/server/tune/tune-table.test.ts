@@ -48,5 +48,7 @@ test('where nothing won, it says so, and what had seemed to', () => {
 test('what is absent of a device is not told, and a rehearsal names every candidate', () => {
   expect(formatIdentity({ CPU: 'a', GPU: 'none' })).toBe('CPU a');
   const candidates = [{ knob: 'threads', values: [4, 2] }];
-  expect(formatRehearsal({ candidates, loads: [{ name: 'decode-1', cost: 8 }] })).toMatch(/threads +4, 2/);
+  expect(
+    formatRehearsal({ candidates, loads: [{ name: 'decode-1', cost: 8 }], layouts: 'both, for 2 streams' }),
+  ).toMatch(/threads +4, 2(.|\n)*KV layouts: both, for 2 streams/);
 });
