@@ -25,9 +25,11 @@ export interface LayoutQuestion {
   readonly onRound: () => void;
 }
 
-/** Of the time that is left: a round has about 35 visits, and several rounds are wanted. */
-const visitShare = 1 / 140;
-const overrun = 3;
+/** Rounds that there is to be time for; fewer than three decide nothing. */
+const roundsWanted = 5;
+/** What a round takes beside its visits, in steps of all rows, and how many visits it has: deep ones count for more than one. */
+const roundSteps = 30;
+const roundVisits = 20;
 const noiseUnknown = 0.05;
 
 export async function findLayout(parts: MachineParts, question: LayoutQuestion): Promise<LayoutReport> {
@@ -35,7 +37,7 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
   if (planned.kind === 'one') return { kind: 'not-measured', reason: planned.reason };
   const { configuration, model } = parts;
   const sizesOnDevice = cacheSizes(planned.plans, configuration, model.libraries.gpu === 'off');
-  const visitMs = Math.max(1, visitShare * (deadlineMs - performance.now()));
+  const visitMs = visitMsFor(question, deadlineMs - performance.now());
   const sizes = layoutSizes({
     load,
     sequencesMax: configuration.sequencesMax,
@@ -47,7 +49,7 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
     promptMsPerToken: question.promptMsPerToken,
   });
   if (sizes === undefined) return { kind: 'not-measured', reason: 'the cache is too small to tell anything' };
-  const machine = createLayoutMachine(parts, { plans: planned.plans, values, sizes, visitMsMax: overrun * visitMs });
+  const machine = createLayoutMachine(parts, { plans: planned.plans, values, sizes, visitMs });
   try {
     const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
     const evidence = { load, noise: medianOf(noise) || noiseUnknown, steps };
@@ -56,6 +58,10 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
   } catch (error) {
     return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {
+  return Math.max(stepMs, (msLeft / roundsWanted - roundSteps * stepMs) / roundVisits);
 }
 
 /** Where no difference is certain, slabs: they suffice, or nothing would have been measured. */

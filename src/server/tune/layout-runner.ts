@@ -19,12 +19,14 @@ export interface LayoutRunner {
 interface Timed {
   readonly kernel: Kernel;
   readonly sizes: LayoutSizes;
-  /** Milliseconds after which the rest of a stretch is left out. */
-  readonly visitMsMax: number;
+  /** What a stretch of steps, or of chunks, is meant to take. */
+  readonly visitMs: number;
 }
 
-/** Chunks that are timed, behind one that is not. */
-const chunkRepeats = 2;
+/** Most chunks of a visit. */
+const chunkRepeatsMax = 4;
+/** How much longer steps may take before the rest of them is left out: a stalled machine must not eat the time. */
+const overrun = 3;
 
 /** A runner on a kernel that it owns, made for these sizes; computes a prompt of the deep length. */
 export async function openLayoutRunner(timed: Timed): Promise<LayoutRunner> {
@@ -72,14 +74,14 @@ function branch({ kernel, sizes }: Timed, id: number, state: ParkedState): void 
 }
 
 /** The mean of a stretch of steps: what a stall costs is part of it. */
-async function timeRows({ kernel, sizes, visitMsMax }: Timed, rows: number, depth: number): Promise<number> {
+async function timeRows({ kernel, sizes, visitMs }: Timed, rows: number, depth: number): Promise<number> {
   const ids = range(rows);
   let stepCount = sizes.stepCount;
   let startedMs = performance.now();
   for (let step = 0; step <= stepCount; step++) {
     if (step === 1) startedMs = performance.now();
     await stepRows(kernel, ids, depth + step);
-    if (step >= 1 && performance.now() - startedMs > visitMsMax) stepCount = step;
+    if (step >= 1 && performance.now() - startedMs > overrun * visitMs) stepCount = step;
   }
   const stepMs = (performance.now() - startedMs) / stepCount;
   for (const id of ids) kernel.truncate(cacheSeqId(id), depth);
@@ -97,22 +99,24 @@ async function stepRows(kernel: Kernel, ids: readonly number[], position: number
  * is while serving: the kernels lay their graphs out anew for each change of shape.
  */
 async function timeChunk(timed: Timed, { promptTokens }: PlannedStep['shape'], depth: number): Promise<number> {
-  const { kernel, sizes } = timed;
+  const { kernel, sizes, visitMs } = timed;
   const ids = range(sizes.rows - 1);
   const reader = cacheSeqId(sizes.rows - 1);
   const from = Math.max(0, depth - promptTokens);
   let spentMs = 0;
-  for (let repeat = 0; repeat <= chunkRepeats; repeat++) {
+  let repeatCount = 0;
+  do {
     if (ids.length > 0) await stepRows(kernel, ids, depth);
     for (const id of ids) kernel.truncate(cacheSeqId(id), depth);
     kernel.truncate(reader, from);
     const startedMs = performance.now();
     await stepWithChunk(timed, depth, { from, count: promptTokens });
-    if (repeat > 0) spentMs += performance.now() - startedMs;
+    spentMs += performance.now() - startedMs;
+    repeatCount += 1;
     for (const id of ids) kernel.truncate(cacheSeqId(id), depth);
     kernel.truncate(reader, depth);
-  }
-  return spentMs / chunkRepeats;
+  } while (repeatCount < chunkRepeatsMax && (repeatCount + 1) * spentMs < repeatCount * visitMs);
+  return spentMs / repeatCount;
 }
 
 /** With slabs the chunk comes first, as step-batch.ts writes it. */

@@ -52,13 +52,13 @@ export interface LayoutWish {
   readonly plans: Readonly<Record<KvLayout, Sizes>>;
   readonly values: SpeedValues;
   readonly sizes: LayoutSizes;
-  readonly visitMsMax: number;
+  readonly visitMs: number;
 }
 
 /** Kernels as the engine makes them, but for smaller caches. */
 export function createLayoutMachine(
   { model }: Pick<MachineParts, 'model'>,
-  { plans, values, sizes, visitMsMax }: LayoutWish,
+  { plans, values, sizes, visitMs }: LayoutWish,
 ): LayoutMachine {
   const { threads, batchThreads, samplingThreads } = values;
   return {
@@ -74,7 +74,7 @@ export function createLayoutMachine(
         sequencesMax: sizes.rows,
         cellCount: cellsNeeded(layout, sizes),
       });
-      return openLayoutRunner({ kernel, sizes, visitMsMax });
+      return openLayoutRunner({ kernel, sizes, visitMs });
     },
   };
 }
