@@ -74,7 +74,12 @@ export function createLayoutMachine(
         sequencesMax: sizes.rows,
         cellCount: cellsNeeded(layout, sizes),
       });
-      return openLayoutRunner({ kernel, sizes, visitMs });
+      try {
+        return await openLayoutRunner({ kernel, sizes, visitMs });
+      } catch (error) {
+        kernel.dispose();
+        throw error;
+      }
     },
   };
 }
