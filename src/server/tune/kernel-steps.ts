@@ -9,7 +9,7 @@ const sampling: SamplingParams = { ...greedySampling, temperature: 1 };
 
 const noTokens = new Int32Array(0);
 
-/** Draws for rows of the last step. */
+/** Draws for rows of a step. */
 export function sampleRows(batchIndices: readonly number[], tokenCount: number): SampleRow[] {
   return batchIndices.map((batchIndex) => ({
     batchIndex,
@@ -64,8 +64,9 @@ export function tokenOf({ limits }: Kernel, id: number, position: number): numbe
   return ((Math.imul(id + 1, 7919) + Math.imul(position, 104_729)) % (limits.vocabularySize >>> 1)) >>> 0;
 }
 
-export async function decode(kernel: Kernel, rowCount: number): Promise<void> {
-  const outcome = await kernel.decode(rowCount);
+/** `draws`: what will be drawn of it, for kernels that draw in the graph. */
+export async function decode(kernel: Kernel, rowCount: number, draws: readonly SampleRow[] = []): Promise<void> {
+  const outcome = await kernel.decode(rowCount, () => draws);
   assert(outcome.kind === 'done', `a step of ${rowCount} rows must succeed. It did not: ${JSON.stringify(outcome)}`);
 }
 

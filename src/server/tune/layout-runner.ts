@@ -90,8 +90,9 @@ async function timeRows({ kernel, sizes, visitMs }: Timed, rows: number, depth: 
 
 async function stepRows(kernel: Kernel, ids: readonly number[], position: number): Promise<void> {
   for (const id of ids) writeRow(kernel, id, { id, token: tokenOf(kernel, id, position), position, isOutput: true });
-  await decode(kernel, ids.length);
-  await kernel.sample(sampleRows(ids, position + 1));
+  const draws = sampleRows(ids, position + 1);
+  await decode(kernel, ids.length, draws);
+  await kernel.sample(draws);
 }
 
 /**
@@ -133,7 +134,8 @@ async function stepWithChunk({ kernel, sizes }: Timed, depth: number, chunk: { f
     const token = tokenOf(kernel, rows - 1, position);
     writeRow(kernel, firstChunkRow + offset, { id: rows - 1, token, position, isOutput: offset === count - 1 });
   }
-  await decode(kernel, rows - 1 + count);
   const outputs = [...range(rows - 1).map((id) => firstRow + id), firstChunkRow + count - 1];
-  await kernel.sample(sampleRows(outputs, depth + 1));
+  const draws = sampleRows(outputs, depth + 1);
+  await decode(kernel, rows - 1 + count, draws);
+  await kernel.sample(draws);
 }

@@ -69,10 +69,9 @@ async function timeSteps(
     if (step === 1) startedMs = performance.now();
     for (let row = 0; row < rows; row++)
       writeRow(kernel, row, { id: row, token: tokens[row] ?? 0, position: contextTokens + step, isOutput: true });
-    await decode(kernel, rows);
-    tokens = (await kernel.sample(sampleRows(range(rows), contextTokens + step + 1))).map((token) =>
-      Math.max(0, token),
-    );
+    const draws = sampleRows(range(rows), contextTokens + step + 1);
+    await decode(kernel, rows, draws);
+    tokens = (await kernel.sample(draws)).map((token) => Math.max(0, token));
     if (step >= 1 && performance.now() - startedMs > stepsMsMax) stepCount = step;
   }
   const stepMs = (performance.now() - startedMs) / stepCount;
