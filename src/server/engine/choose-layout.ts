@@ -65,7 +65,8 @@ async function weigh(ruled: PlannedLayout, { configuration, measured, planOf }: 
 /**
  * In order of preference. Slabs were faster in every load measured on a CPU, shared prefixes included
  * (docs/decisions/2026-11-26-kept-prefixes.md), so `auto` takes them where memory allows each sequence its full context, unless
- * a tuning run has measured otherwise; else the pool, which lets any sequence use all there is. Models that share no prefixes gain nothing from a pool.
+ * a tuning run has measured otherwise; else the pool, which lets any sequence use all there is. Models that share no prefixes
+ * gain nothing from a pool.
  */
 export function candidateLayouts({ kvLayout }: EngineConfiguration, model: LlamaModel): readonly KvLayout[] {
   if (kvLayout !== 'auto') return [kvLayout];

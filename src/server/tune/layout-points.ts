@@ -55,6 +55,8 @@ const shallowTokensMax = 32;
 const stepsMin = 2;
 const stepsMax = 24;
 const chunkTokensMin = 4;
+/** What a chunk costs is found out with at least so many tokens, however short the load's prompts are. */
+const chunkTokensUseful = 32;
 /** Shares of what a chunk may take at most: of the deep cells, so that a chunk there lies deeper than one that begins a prompt. */
 const chunkDepthShare = 0.5;
 /** A pool has at least so many cells that stand by: what they cost must show. */
@@ -71,7 +73,11 @@ export function layoutSizes(wish: SizesWish): LayoutSizes | undefined {
   const deepTokens = Math.min(wanted, slabMax);
   const shallowTokens = Math.min(shallowTokensMax, deepTokens >> 2);
   if (shallowTokens < 1) return undefined;
-  const largestChunk = Math.min(load.promptTokens, chunkDepthShare * deepTokens, microBatch - rows);
+  const largestChunk = Math.min(
+    Math.max(load.promptTokens, chunkTokensUseful),
+    chunkDepthShare * deepTokens,
+    microBatch - rows,
+  );
   const chunkTokens = clamp(Math.floor(visitMs / promptMsPerToken), chunkTokensMin, Math.floor(largestChunk));
   if (chunkTokens < 2) return undefined;
   const besideCells = Math.min(Math.max(rows * deepTokens, besideCellsWanted), cellsMax / 2);

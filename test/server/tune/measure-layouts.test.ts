@@ -104,7 +104,7 @@ test('a kernel that cannot be had leaves none open', async () => {
 
 test('what is timed fits the caches that are made for it, and a cache too small for anything is told', () => {
   for (const cellsMax of [512, 1024, 4096, 32_768, 1_048_576])
-    for (const load of [unshared, shared, { ...unshared, streams: 1 }]) {
+    for (const load of [unshared, shared, { ...unshared, streams: 1 }, { ...shared, promptTokens: 1 }]) {
       const wish = { load, cellsMax, sequencesMax: 32, microBatch: 512, visitMs: 100, stepMs: 30, promptMsPerToken: 1 };
       const sizes = layoutSizes(wish);
       if (sizes === undefined) {
