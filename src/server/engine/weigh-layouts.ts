@@ -36,8 +36,8 @@ export interface WeighedLayouts {
   readonly speeds: Readonly<Record<KvLayout, number>>;
 }
 
-/** Another layout than the rule's must promise at least this much. */
-const gainMin = Math.log(1.03);
+/** Less is not believed: of a load that was served, the model was off by more than its times are (docs/PERFORMANCE.md). */
+const gainMin = Math.log(1.1);
 /** Rounds before which no difference is believed. */
 const roundsMin = 3;
 /** Standard errors that the gain must be away from nothing. */
