@@ -2,6 +2,7 @@
 
 import type { KvLayout } from '../../kernel-port.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
+import type { Sizes } from '../engine/plan-sizes.ts';
 import { loadText, weighLayouts } from '../engine/weigh-layouts.ts';
 import { medianOf } from './judge.ts';
 import { layoutSizes } from './layout-points.ts';
@@ -31,6 +32,8 @@ const roundsWanted = 5;
 const roundSteps = 30;
 const roundVisits = 20;
 const noiseUnknown = 0.05;
+/** Of the memory that caches may have: less than half, because buffers grow with them. */
+const cacheShare = 0.4;
 
 export async function findLayout(parts: MachineParts, question: LayoutQuestion): Promise<LayoutReport> {
   const { planned, load, values, noise, deadlineMs, onRound } = question;
@@ -41,8 +44,7 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
   const sizes = layoutSizes({
     load,
     sequencesMax: configuration.sequencesMax,
-    // Both stand side by side, and neither may need more than the whole of what is planned.
-    cellsMax: Math.min(...Object.values(planned.plans).map(({ plan }) => plan.cellCount)),
+    cellsMax: Math.min(...Object.values(planned.plans).map(cellsBeside)),
     microBatch: Math.min(values.microBatch, values.stepTokens),
     visitMs,
     stepMs: question.stepMs,
@@ -58,6 +60,13 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
   } catch (error) {
     return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Cells that a cache may have while another one stands beside it; where the memory is not known, those that are planned. */
+function cellsBeside({ plan, memory }: Sizes): number {
+  if (memory.availableBytes === undefined) return plan.cellCount;
+  const otherBytes = memory.rows.reduce((sum, { bytes }) => sum + bytes, -plan.kvBytes);
+  return Math.floor((cacheShare * Math.max(0, memory.availableBytes - otherBytes)) / plan.kvBytesPerToken);
 }
 
 function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {

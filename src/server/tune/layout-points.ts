@@ -51,6 +51,8 @@ export interface SizesWish {
 /** Native ids that are left for sequences that stand by; a pool has 255. */
 const besideMax = 63;
 const rowsMax = 192;
+/** llama.cpp pads the cells of each stream to this. */
+const cellsPadding = 256;
 const shallowTokensMax = 32;
 const stepsMin = 2;
 const stepsMax = 24;
@@ -61,14 +63,15 @@ const chunkTokensUseful = 32;
 const chunkDepthShare = 0.5;
 /** A pool has at least so many cells that stand by: what they cost must show. */
 const besideCellsWanted = 4096;
+/** Of the cells that a cache may have: those beside sequences of little length. */
+const besideShare = 0.6;
 
 /** Undefined where the cache is too small to tell anything. */
 export function layoutSizes(wish: SizesWish): LayoutSizes | undefined {
   const { load, sequencesMax, cellsMax, microBatch, visitMs, stepMs, promptMsPerToken } = wish;
   const rows = Math.min(load.streams, sequencesMax, rowsMax);
   const stepCount = clamp(Math.round(visitMs / stepMs), stepsMin, stepsMax);
-  // Half of the pool's cells are for sequences that stand by.
-  const slabMax = Math.floor(cellsMax / (2 * rows)) - stepCount - 1;
+  const slabMax = cellsPadding * Math.floor(cellsMax / rows / cellsPadding) - stepCount - 1;
   const wanted = Math.round(load.sharedTokens + ownCellsOf(load));
   const deepTokens = Math.min(wanted, slabMax);
   const shallowTokens = Math.min(shallowTokensMax, deepTokens >> 2);
@@ -80,7 +83,7 @@ export function layoutSizes(wish: SizesWish): LayoutSizes | undefined {
   );
   const chunkTokens = clamp(Math.floor(visitMs / promptMsPerToken), chunkTokensMin, Math.floor(largestChunk));
   if (chunkTokens < 2) return undefined;
-  const besideCells = Math.min(Math.max(rows * deepTokens, besideCellsWanted), cellsMax / 2);
+  const besideCells = Math.min(Math.max(rows * deepTokens, besideCellsWanted), besideShare * cellsMax);
   return {
     rows,
     shallowTokens,
@@ -105,9 +108,8 @@ export function cellsNeeded(layout: KvLayout, sizes: LayoutSizes): number {
   return padded(Math.max(rows * slab, beside) + chunkTokens);
 }
 
-/** llama.cpp pads the cells of each stream to this. */
 function padded(cells: number): number {
-  return 256 * Math.ceil(cells / 256);
+  return cellsPadding * Math.ceil(cells / cellsPadding);
 }
 
 export function plannedSteps(layout: KvLayout, sizes: LayoutSizes): readonly PlannedStep[] {

@@ -116,6 +116,8 @@ test('what is timed fits the caches that are made for it, and a cache too small 
         expect(shape.rows + shape.promptTokens).toBeLessThanOrEqual(512);
       }
       expect(cellsNeeded('per-sequence', sizes) / sizes.rows).toBeGreaterThan(sizes.deepTokens + sizes.stepCount);
+      expect(cellsNeeded('per-sequence', sizes)).toBeLessThanOrEqual(cellsMax);
+      expect(cellsNeeded('pooled', sizes)).toBeLessThanOrEqual(cellsMax + sizes.chunkTokens + 256);
     }
   expect(layoutSizes({ ...wishOf(64), cellsMax: 512 })).toBeUndefined();
 });
