@@ -93,6 +93,28 @@ test('two cores: slabs for what nobody shares, the pool for a long shared prefix
   expect(ratio({ ...shared, sharedTokens: 4096, outputTokens: 512 })).toBeGreaterThan(1.2);
 });
 
+test('a worked example: a turn is its passes, its rows, its chunks and their tokens', () => {
+  const costs = {
+    ...cpuSlabs,
+    pass: 10,
+    row: 2,
+    ownCell: 0,
+    sharedCell: 0,
+    chunk: 20,
+    promptToken: 0.1,
+    promptCell: 0,
+  };
+  const one = { streams: 1, promptTokens: 100, outputTokens: 10, sharedTokens: 0 };
+  // 11 passes, 10 rows, and one chunk, because smaller ones would be mostly fixed part.
+  const alone = loadSpeed(costs, one, { atOnce: 1, keptCells: 0 });
+  expect(alone).toMatchObject({ stepMs: 12, chunkTokens: 100 });
+  expect(alone.chunkMs).toBeCloseTo(30, 6);
+  expect(alone.outputTokensPerSecond).toBeCloseTo(10_000 / (11 * 10 + 10 * 2 + 20 + 10), 6);
+  // Twenty prompts have as many chunks, each in a step of its own: more than there are tokens to decode.
+  const many = loadSpeed(costs, { ...one, streams: 20 }, { atOnce: 20, keptCells: 0 });
+  expect(many.outputTokensPerSecond).toBeCloseTo(200_000 / (20 * 10 + 20 * (20 + 20 + 10)), 6);
+});
+
 test('memory pressure: where slabs can be had for few at once only, the pool serves more', () => {
   const load = { streams: 32, promptTokens: 100, outputTokens: 200, sharedTokens: 0 };
   const four = { ...size, layout: 'per-sequence', sequencesMax: 4 } as const;

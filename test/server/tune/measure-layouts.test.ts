@@ -84,6 +84,21 @@ test('where both cost the same, noise alone hardly ever decides', async () => {
   expect(decided).toBeLessThanOrEqual(2);
 });
 
+test('a machine that is slower in some rounds as a whole is no less certain', async () => {
+  const { machine } = fakeLayouts(cpu, 0, 1);
+  const limits = { sizes: sizesFor(shared), deadlineMs: Number.POSITIVE_INFINITY, onRound: () => undefined };
+  const steps = await measureLayouts(machine, limits);
+  const drift = (ms: readonly number[]) => ms.map((time, round) => time * (1 + 0.3 * (round % 3)));
+  const drifted = {
+    pooled: steps.pooled.map((step) => ({ ...step, ms: drift(step.ms) })),
+    'per-sequence': steps['per-sequence'].map((step) => ({ ...step, ms: drift(step.ms) })),
+  };
+  const ratioOf = (given: typeof steps) =>
+    weighLayouts({ load: shared, noise: 0.01, steps: given }, caches).text.split('prefixes), ')[1];
+  expect(ratioOf(steps)).toMatch(/^1\.\d\d ± 0\.0\d times as many$/);
+  expect(ratioOf(drifted)).toBe(ratioOf(steps));
+});
+
 test('a deadline leaves one round, which decides nothing', async () => {
   const { machine } = fakeLayouts(cpu, 0, 1);
   const steps = await measureLayouts(machine, { sizes: sizesFor(unshared), deadlineMs: 0, onRound: () => undefined });
