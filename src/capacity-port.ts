@@ -15,8 +15,8 @@ export interface EngineCapacity {
   readonly kvTypeV: string;
   readonly kvBytesPerToken: number;
   readonly kvLayout: KvLayout;
-  /** Why this layout, in words; undefined where it was not chosen. */
-  readonly kvLayoutReason?: string | undefined;
+  /** Why this layout; undefined where it was not chosen. */
+  readonly kvLayoutChoice?: LayoutChoice | undefined;
   /** Where tokens are drawn, and why there; undefined where nothing is. */
   readonly drawing?: DrawPlace | undefined;
   readonly weightBytes: number;
@@ -33,6 +33,15 @@ export interface EngineCapacity {
   readonly embedding?: EmbeddingSupport | undefined;
   /** Why it generates no text; undefined where it does. */
   readonly generationObstacle?: string | undefined;
+}
+
+/** Why a cache has its layout. */
+export interface LayoutChoice {
+  /** It was set; it is what is taken where nothing else speaks; or what a tuning run measured decided it. */
+  readonly basis: 'setting' | 'rule' | 'measurement';
+  readonly reason: string;
+  /** Output tokens a second that a tuning run's measurements promise in each layout; undefined where there are none. */
+  readonly speeds?: Readonly<Record<KvLayout, number>> | undefined;
 }
 
 /** `graph`: with the logits, on the device that computes them. `host`: from logits that were copied. */

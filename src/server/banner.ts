@@ -182,8 +182,8 @@ function drawingRow({ drawing }: EngineCapacity): (readonly [string, string])[] 
   return [['drawing', `${drawing.place === 'graph' ? 'in the graph' : 'on the host'}: ${drawing.reason}`]];
 }
 
-function layoutText({ kvLayout, kvLayoutReason }: EngineCapacity): string {
-  return kvLayoutReason === undefined ? kvLayout : `${kvLayout}: ${kvLayoutReason}`;
+function layoutText({ kvLayout, kvLayoutChoice }: EngineCapacity): string {
+  return kvLayoutChoice === undefined ? kvLayout : `${kvLayout}: ${kvLayoutChoice.reason}`;
 }
 
 /** A request to paste into a POSIX shell. */

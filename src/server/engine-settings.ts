@@ -1,5 +1,6 @@
 // From the settings to what the engine process is told.
 
+import type { LayoutEvidence } from '../kv/layout-model/types.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type {
   EmbeddingWish,
@@ -23,6 +24,7 @@ export interface ServedFile {
 export function engineConfiguration(
   settings: Settings,
   { modelPath, adapters, draftPath, precision, isEncoder }: ServedFile,
+  layoutEvidence?: LayoutEvidence,
 ): EngineConfiguration {
   return {
     modelPath,
@@ -35,6 +37,7 @@ export function engineConfiguration(
     flashAttention: settings.flashAttention,
     kvTypes: `${precision.kv.k}:${precision.kv.v}`,
     kvLayout: settings.kvLayout,
+    layoutEvidence,
     kvBlocks: settings.kvBlocks,
     kvMemoryBytes: settings.kvMemory,
     blockTokens: settings.blockTokens,

@@ -4,6 +4,7 @@
 import type { EngineStats } from '../ports.ts';
 import { copiesOf, engineTotal, totalOf } from './metrics-engine.ts';
 import { hostMemorySeries } from './metrics-host-memory.ts';
+import { modelSeries } from './metrics-model.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import {
   counter,
@@ -243,18 +244,8 @@ function engineSeries({ engine }: MetricsRecord, modelName: string): Series[] {
     (key: 'blockCount' | 'blockTokens' | 'sequencesMax' | 'contextTokensMax' | 'kvBytesPerToken' | 'weightBytes') =>
     () =>
       one(engine.present.capacity?.[key] ?? 0);
-  const served = (): readonly Sample[] => {
-    const known = engine.present.capacity;
-    if (known === undefined) return [];
-    const labels = { model_name: modelName, kv_type_k: known.kvTypeK, kv_type_v: known.kvTypeV, gpu: known.gpu };
-    const cache = { prefix_sharing: known.prefixSharing.kind, kv_layout: known.kvLayout };
-    return [{ value: 1, labels: { ...labels, ...cache } }];
-  };
   return [
-    gauge('octet_model_info', 'Always 1; what is served and in which precision.', {
-      labelNames: ['model_name', 'kv_type_k', 'kv_type_v', 'gpu', 'prefix_sharing', 'kv_layout'],
-      read: served,
-    }),
+    ...modelSeries(() => engine.present.capacity, modelName),
     gauge('octet_engine_ready', '1 while the engine process takes requests, else 0.', () =>
       one(engine.present.isReady ? 1 : 0),
     ),

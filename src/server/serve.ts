@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { EngineCapacity } from '../capacity-port.ts';
 import { chooseDialect, type Dialect } from '../dialects/dialect.ts';
+import type { LayoutEvidence } from '../kv/layout-model/types.ts';
 import { createChatEncoder } from '../llama/chat-encoder.ts';
 import { chatTemplateSource } from '../llama/chat-template.ts';
 import { createEmbeddingEncoder } from '../llama/embedding/embedding-encoder.ts';
@@ -104,6 +105,7 @@ async function start(given: Settings, { logger, sources }: StartContext): Promis
   const served = { modelPath, adapters, draftPath, precision: precisionBefore(settings, choice.label), isEncoder };
   const supervisor = createEngineSupervisor(settings, {
     served,
+    layoutEvidence: tuned.layoutEvidence,
     logger,
     metrics,
     onProgress: progress.show,
@@ -176,6 +178,7 @@ function readKeys(settings: Settings): readonly string[] {
 
 interface SupervisorParts {
   readonly served: Readonly<Served>;
+  readonly layoutEvidence: LayoutEvidence | undefined;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onProgress: (fraction: number) => void;
@@ -187,7 +190,8 @@ function createEngineSupervisor(settings: Settings, parts: SupervisorParts): Sup
   // Tests name an entry of their own: an engine that breaks on purpose.
   const entry = process.env['OCTET_ENGINE_ENTRY'] || fileURLToPath(new URL('./engine/engine-main.js', import.meta.url));
   return createSupervisor({
-    launch: (events) => createLauncher(entry, engineConfiguration(settings, parts.served))(events),
+    launch: (events) =>
+      createLauncher(entry, engineConfiguration(settings, parts.served, parts.layoutEvidence))(events),
     now: () => performance.now(),
     heartbeatMsMax: settings.engineHeartbeatSeconds * 1000,
     stepMsMax: settings.engineStepSeconds * 1000,

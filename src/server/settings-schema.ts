@@ -104,7 +104,7 @@ const cacheSettings = {
     group: 'KV cache',
     unit: '',
     meaning:
-      'One pool of blocks for all sequences, or an equal share for each; auto takes equal shares where each holds the longest sequence.',
+      'One pool of blocks for all sequences, or an equal share for each; auto takes equal shares where each holds the longest sequence, unless octet tune measured that the pool is faster (with tuned).',
   }),
   kvBlocks: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
     group: 'KV cache',

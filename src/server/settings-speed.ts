@@ -26,6 +26,6 @@ export const speedSettings = {
     group: 'Model',
     unit: '',
     meaning:
-      'Take threads, micro-batch and step size that octet tune found for this model on this device, where they are not set otherwise.',
+      'Take threads, micro-batch, step size and KV layout that octet tune found for this model on this device, where they are not set otherwise.',
   }),
 };

@@ -157,7 +157,7 @@ describe('banner', () => {
     expect(text).toMatch(/device +CPU, from the installed package/);
     expect(text).toContain('shared by blocks');
     expect(text).toMatch(/layout +pooled\n/);
-    const chosen = { ...capacity, kvLayoutReason: 'as set' };
+    const chosen = { ...capacity, kvLayoutChoice: { basis: 'setting', reason: 'as set' } } as const;
     expect(formatStartBanner({ ...facts, needsKey: false, capacity: chosen })).toMatch(/layout +pooled: as set\n/);
     expect(text).not.toContain('authorization');
     expect(text).not.toContain('adapters');

@@ -60,6 +60,7 @@ const capacity: EngineCapacity = {
   kvTypeV: 'f16',
   kvBytesPerToken: 1000,
   kvLayout: 'pooled',
+  kvLayoutChoice: { basis: 'measurement', reason: '', speeds: { pooled: 20, 'per-sequence': 10 } },
   weightBytes: 12_345,
   memory: { device: 'the host', rows: [], availableBytes: undefined },
   hostStates: { parkBytesMax: 500, prefixBytesMax: 700 },

@@ -1,4 +1,4 @@
-// `octet tune`: threads, micro-batch and step size that are fastest for this model on this device, found by timing them.
+// `octet tune`: threads, micro-batch, step size and KV layout that are fastest for this model on this device, found by timing them.
 
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import { type FlagValues, settingOptions, termOf } from '../settings-flags.ts';
 import { settingList } from '../settings-list.ts';
 import type { Settings } from '../settings-schema.ts';
 import type { Device } from '../tune/device.ts';
+import { type LoadWish, lengthFault } from '../tune/expected-load.ts';
 import type { KeptTuning } from '../tune/kept-results.ts';
 import type { PreparedModel } from '../tune/prepare-model.ts';
 import type { TuningReport } from '../tune/report.ts';
@@ -22,6 +23,10 @@ import { interruptedExitCode, watchInterruption } from './interruption.ts';
 
 const flagsSchema = z.object({
   seconds: wholeNumber(1, 86_400),
+  streams: wholeNumber(1, 10_000).optional(),
+  promptTokens: wholeNumber(1, 10_000_000).optional(),
+  outputTokens: wholeNumber(1, 10_000_000).optional(),
+  sharedPrefix: wholeNumber(0, 10_000_000).optional(),
   json: z.boolean().optional(),
   dryRun: z.boolean().optional(),
 });
@@ -31,10 +36,13 @@ const notes = `
 Give it what octet serve gets: settings come from flags, OCTET_* variables and --config alike. A knob that is set there is
 left as it is. What is found is kept by the model's content and the device, and octet serve --tuned uses it. Nothing else
 should run meanwhile: every value is timed beside the best one until then, but a machine without noise tells more.
+With --kv-layout auto it also measures what steps cost in each layout, and weighs the two for the load that --streams,
+--prompt-tokens, --output-tokens and --shared-prefix describe.
 
 Examples:
   octet tune
   octet tune --model ./model.gguf --kv f16 --sequences-max 64 --seconds 180
+  octet tune --model ./model.gguf --streams 32 --shared-prefix 2000 --prompt-tokens 200 --output-tokens 300
   octet serve --model ./model.gguf --kv f16 --sequences-max 64 --tuned`;
 
 export const tuneCommand: ToolCommand = {
@@ -46,8 +54,9 @@ export const tuneCommand: ToolCommand = {
       const faults = [
         ...(own.success ? [] : [flagFaults(own.error)]),
         ...(resolved.kind === 'faults' ? resolved.faults.map(describeFault) : []),
+        ...(own.success && resolved.kind !== 'faults' ? lengthFaults(own.data, resolved.settings) : []),
       ];
-      if (!own.success || resolved.kind === 'faults') return command.error(faults.join('; '));
+      if (!own.success || resolved.kind === 'faults' || faults.length > 0) return command.error(faults.join('; '));
       choose((terminal) => run(own.data, resolved, terminal));
     });
   },
@@ -55,13 +64,28 @@ export const tuneCommand: ToolCommand = {
 
 function declareFlags(command: Command): Command {
   command
-    .description('Find the fastest threads, micro-batch and step size for a model on this device.')
+    .description('Find the fastest threads, micro-batch, step size and KV layout for a model on this device.')
     .configureHelp({ optionTerm: termOf })
     .option('--seconds <count>', 'time for all of it, once the model is loaded', '60')
+    .option('--streams <count>', 'requests under way at any time, for the KV layout (default: --sequences-max)')
+    .option('--prompt-tokens <count>', 'mean length of their prompts, the shared prefix not counted (default: 512)')
+    .option('--output-tokens <count>', 'mean length of their answers (default: 128)')
+    .option('--shared-prefix <tokens>', 'what all prompts begin with (default: 0)')
     .option('--json', 'print what was found as JSON')
     .option('--dry-run', 'only tell what would be tried');
   for (const option of settingOptions(settingList.filter(isTaken))) command.addOption(option);
   return command.addHelpText('after', notes);
+}
+
+function loadOf({ streams, promptTokens, outputTokens, sharedPrefix }: Flags): LoadWish {
+  return { streams, promptTokens, outputTokens, sharedTokens: sharedPrefix };
+}
+
+/** Of what was said alone: the rest is fitted to the longest sequence. */
+function lengthFaults(flags: Flags, { context }: Settings): readonly string[] {
+  const { promptTokens = 1, outputTokens = 1, sharedPrefix: sharedTokens = 0 } = flags;
+  const fault = context === 0 ? undefined : lengthFault({ promptTokens, outputTokens, sharedTokens }, context);
+  return fault === undefined ? [] : [fault];
 }
 
 function isTaken({ name }: { readonly name: string }): boolean {
@@ -114,7 +138,8 @@ async function tune(flags: Flags, given: Given, surroundings: Surroundings): Pro
   const { settings, sources } = given;
   const fixed = fixedKnobs(sources);
   if (fixed.length > 0) terminal.tell(describeFixed(fixed, sources));
-  if (fixed.length === knobs.length) throw new Error('every knob is set, so that there is nothing to try');
+  if (fixed.length === knobs.length && settings.kvLayout !== 'auto')
+    throw new Error('every knob is set, and the KV layout, so that there is nothing to try');
   const model = await prepareModel(settings, { signal, warn: terminal.tell });
   progress.start('loading the model', flags.seconds);
   const outcome = await runTuneProcess(
@@ -122,6 +147,7 @@ async function tune(flags: Flags, given: Given, surroundings: Surroundings): Pro
       kind: 'tune',
       configuration: engineConfiguration(settings, model.served),
       fixed,
+      load: loadOf(flags),
       secondsMax: flags.seconds,
       isRehearsal: flags.dryRun === true,
     },

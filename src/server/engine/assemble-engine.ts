@@ -134,7 +134,7 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
-  ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutReason})`);
+  ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutChoice.reason})`);
   const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
@@ -221,7 +221,7 @@ function describe(parts: Parts): EngineCapacity {
     kvTypeV: sizes.kvTypes.v,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     kvLayout: sizes.kernel.layout,
-    kvLayoutReason: sizes.layoutReason,
+    kvLayoutChoice: sizes.layoutChoice,
     drawing: kernel.drawing,
     weightBytes: model.weightBytes,
     memory: sizes.memory,

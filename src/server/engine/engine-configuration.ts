@@ -2,6 +2,7 @@
 
 import type { Pooling } from '../../embedding-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
+import type { LayoutEvidence } from '../../kv/layout-model/types.ts';
 import type { FlashAttention } from '../../kv-types.ts';
 import type { Policy } from '../../scheduler/waiting-queue.ts';
 
@@ -32,6 +33,8 @@ export interface EngineConfiguration {
   readonly flashAttention?: FlashAttention;
   readonly kvTypes: string;
   readonly kvLayout: KvLayout | 'auto';
+  /** What a tuning run measured of both layouts, for `auto`; undefined leaves it to the rule. */
+  readonly layoutEvidence?: LayoutEvidence | undefined;
   /** 0 means as many as the memory plan allows. */
   readonly kvBlocks: number;
   /** Bytes; 0 means from the device's free memory. */

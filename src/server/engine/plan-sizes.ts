@@ -2,7 +2,7 @@
 // Why the model is measured before its weights are loaded: a refusal after a minute of loading is a refusal too late.
 
 import { availableParallelism } from 'node:os';
-import type { MemoryPlan } from '../../capacity-port.ts';
+import type { LayoutChoice, MemoryPlan } from '../../capacity-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import {
   bytesPerToken,
@@ -17,10 +17,9 @@ import type { KernelOptions } from '../../llama/kernel.ts';
 import type { Libraries } from '../../llama/libraries.ts';
 import { type CacheCost, measureBuffers, measureCacheCost, memoryRoom } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
-import { prefixSharing } from '../../llama/model-shape.ts';
+import { candidateLayouts, chooseLayout } from './choose-layout.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { type KernelWish, kernelOptions } from './kernel-options.ts';
-import { contextWanted, reasonFor, shortfall } from './layout-reason.ts';
 import { type EmbeddingPlan, planEmbedding } from './plan-embedding.ts';
 import { type HostStates, type PlannedStates, planHostStates, statesIn } from './plan-host-states.ts';
 
@@ -28,7 +27,7 @@ export interface Sizes {
   readonly kernel: Omit<KernelOptions, 'model'>;
   readonly plan: PlannedCapacity;
   /** Why the cache has its layout. */
-  readonly layoutReason: string;
+  readonly layoutChoice: LayoutChoice;
   readonly memory: MemoryPlan;
   /** Undefined where what is copied out of the cache is in the memory of `memory`, too. */
   readonly hostMemory: MemoryPlan | undefined;
@@ -59,31 +58,23 @@ export async function planSizes(
   given: SizesGiven = {},
 ): Promise<Sizes> {
   const { sizing, memory, warnings } = await startSizing(configuration, measured, given);
-  const { types } = sizing;
-  const layouts = candidateLayouts(configuration, measured);
-  let refusal = '';
-  const passedOver: string[] = [];
-  for (const layout of layouts) {
-    const plan = await planLayout(sizing, layout, memory);
-    if (plan.kind === 'refused') {
-      refusal = plan.message;
-      passedOver.push(`with slabs ${plan.message}`);
-    } else if (suffices(plan, { configuration, measured, isLast: layout === layouts.at(-1) })) {
-      return {
-        kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
-        plan,
-        layoutReason: passedOver.at(-1) ?? reasonFor(layout, { configuration, measured, plan }),
-        memory: describeMemory(measured.libraries, plan, memory.availableBytes),
-        hostMemory: sizing.states.hostMemory,
-        hostStates: statesIn((sizing.states.hostMemory ?? plan).rows),
-        embedding: sizing.embedding,
-        blockTokens: configuration.blockTokens,
-        kvTypes: types,
-        warnings,
-      };
-    } else passedOver.push(shortfall({ configuration, measured, plan }));
-  }
-  throw new Error(refusal);
+  const { layout, plan, choice } = await chooseLayout({
+    configuration,
+    measured,
+    planOf: (wished) => planLayout(sizing, wished, memory),
+  });
+  return {
+    kernel: kernelOptions(sizing, { layout, cellCount: plan.cellCount }),
+    plan,
+    layoutChoice: choice,
+    memory: describeMemory(measured.libraries, plan, memory.availableBytes),
+    hostMemory: sizing.states.hostMemory,
+    hostStates: statesIn((sizing.states.hostMemory ?? plan).rows),
+    embedding: sizing.embedding,
+    blockTokens: configuration.blockTokens,
+    kvTypes: sizing.types,
+    warnings,
+  };
 }
 
 export type LargestCache = PlannedCapacity & { readonly layout: KvLayout };
@@ -203,28 +194,6 @@ async function computeBytesAt(sizing: Sizing, layout: KvLayout, cellCount: numbe
 /** Cells to measure with: the batch must fit. */
 function probeCells({ stepTokensMax, sequencesMax }: EngineConfiguration): number {
   return Math.max(stepTokensMax, 512) * sequencesMax;
-}
-
-/**
- * In order of preference. Slabs were faster in every load measured on a CPU, shared prefixes included
- * (docs/decisions/2026-11-26-kept-prefixes.md), so `auto` takes them where memory allows each sequence its full context;
- * else the pool, which lets any sequence use all there is. Models that share no prefixes gain nothing from a pool.
- */
-function candidateLayouts({ kvLayout }: EngineConfiguration, model: LlamaModel): readonly KvLayout[] {
-  if (kvLayout !== 'auto') return [kvLayout];
-  return prefixSharing(model.shape).kind === 'blocks' ? ['per-sequence', 'pooled'] : ['per-sequence'];
-}
-
-interface Sufficiency {
-  readonly configuration: EngineConfiguration;
-  readonly measured: LlamaModel;
-  readonly isLast: boolean;
-}
-
-/** Whether a plan gives every sequence the context that was asked for; the last candidate must do in any case. */
-function suffices(plan: PlannedCapacity, { configuration, measured, isLast }: Sufficiency): boolean {
-  if (isLast) return true;
-  return plan.contextTokensMax >= contextWanted(configuration, measured);
 }
 
 interface Sizing extends KernelWish {

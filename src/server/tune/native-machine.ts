@@ -22,6 +22,8 @@ export interface MachineParts {
 export interface NativeMachine extends TuningMachine {
   /** Cells of one sequence in the caches that are timed. */
   readonly slabTokens: number;
+  /** Longest sequence of an engine of the defaults. */
+  readonly contextTokensMax: number;
   /** Rows that the timed sequences may be. */
   readonly sequencesMax: number;
   /** A kernel of the defaults, to find visit sizes with; the caller disposes of it. */
@@ -48,6 +50,7 @@ export async function createNativeMachine(parts: MachineParts): Promise<NativeMa
   let sizes: VisitSizes | undefined;
   return {
     slabTokens,
+    contextTokensMax: planned.plan.contextTokensMax,
     sequencesMax,
     now: () => performance.now(),
     openKernel: () => kernelOf(planned),

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { flashAttentions } from '../../kv-types.ts';
 import type { Estimate } from './judge.ts';
+import { type LayoutReport, layoutReportSchema } from './layout-report.ts';
 import { type Load, type LoadName, loadName } from './loads.ts';
 import type { SearchResult } from './search.ts';
 import { knobs, type SpeedValues, settingsToWrite } from './speed-values.ts';
@@ -51,6 +52,8 @@ export const reportSchema = z.object({
   trials: z.array(trialSchema),
   /** The last race against the defaults: whether what was found won it. */
   confirmation: z.object({ values: speedValuesSchema, verdict: trialSchema.shape.verdict, rounds: z.int() }).optional(),
+  /** Absent in results of versions that measured none. */
+  layouts: layoutReportSchema.optional(),
   seconds: z.number(),
 });
 export type TuningReport = Readonly<z.infer<typeof reportSchema>>;
@@ -58,10 +61,11 @@ export type TuningReport = Readonly<z.infer<typeof reportSchema>>;
 export interface ReportFacts {
   readonly defaults: SpeedValues;
   readonly loads: readonly Load[];
+  readonly layouts: LayoutReport;
   readonly seconds: number;
 }
 
-export function reportOf(result: SearchResult, { defaults, loads, seconds }: ReportFacts): TuningReport {
+export function reportOf(result: SearchResult, { defaults, loads, layouts, seconds }: ReportFacts): TuningReport {
   const { tuned, costs, noise, trials, confirmation } = result;
   const isConfirmed = confirmation?.verdict === 'better';
   return {
@@ -90,6 +94,7 @@ export function reportOf(result: SearchResult, { defaults, loads, seconds }: Rep
             rounds: confirmation.roundCount,
           },
         }),
+    layouts,
     seconds,
   };
 }

@@ -8,13 +8,16 @@ import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
 import { candidatesFor } from './candidates.ts';
 import { type Device, deviceOf } from './device.ts';
-import { loadName, loadsFor } from './loads.ts';
-import { createNativeMachine, type NativeMachine } from './native-machine.ts';
+import { expectedLoad } from './expected-load.ts';
+import { findLayout, layoutQuestionText } from './find-layout.ts';
+import { type Load, loadName, loadsFor } from './loads.ts';
+import { planLayouts } from './native-layouts.ts';
+import { createNativeMachine, type MachineParts, type NativeMachine } from './native-machine.ts';
 import { reportOf, type TuningReport } from './report.ts';
 import { type KnobSteps, search } from './search.ts';
 import { type SpeedValues, speedValuesOf } from './speed-values.ts';
 import type { Rehearsal, TuneRequest } from './tune-request.ts';
-import { findVisitSizes } from './visit-sizes.ts';
+import { type FoundSizes, findVisitSizes } from './visit-sizes.ts';
 
 export type TuningWish = Extract<TuneRequest, { kind: 'tune' }>;
 export type OnProgress = (label: string, seconds: number) => void;
@@ -31,8 +34,9 @@ export async function runTuning(wish: TuningWish, onProgress: OnProgress): Promi
   const { model, measured, availableBytes } = await loadBoth(configuration, libraries);
   try {
     const defaults = speedValuesOf(configuration, availableParallelism());
-    const machine = await createNativeMachine({ configuration, defaults, model, measured, availableBytes });
-    return await tune(machine, { wish, defaults, device: deviceOf(libraries), onProgress });
+    const parts = { configuration, defaults, model, measured, availableBytes };
+    const machine = await createNativeMachine(parts);
+    return await tune(machine, { parts, wish, defaults, device: deviceOf(libraries), onProgress });
   } finally {
     model.dispose();
     measured.dispose();
@@ -52,39 +56,74 @@ async function loadBoth(
 }
 
 interface TuneParts {
+  readonly parts: MachineParts;
   readonly wish: TuningWish;
   readonly defaults: SpeedValues;
   readonly device: Device;
   readonly onProgress: OnProgress;
 }
 
-async function tune(machine: NativeMachine, { wish, defaults, device, onProgress }: TuneParts): Promise<TuningOutcome> {
+/** Share of the time that finding the layout gets, where there are two to choose from. */
+const layoutShare = 0.35;
+
+async function tune(machine: NativeMachine, tuning: TuneParts): Promise<TuningOutcome> {
+  const { parts, wish, defaults, device, onProgress } = tuning;
+  const { contextTokensMax, sequencesMax } = machine;
+  const load = expectedLoad(wish.load, { sequencesMax, contextTokensMax });
+  const planned = await planLayouts(parts, defaults);
   const startedMs = machine.now();
   const seconds = (): number => (machine.now() - startedMs) / 1000;
-  const loads = loadsFor(machine.sequencesMax);
   const msMax = wish.secondsMax * 1000;
+  const searchMsMax = planned.kind === 'both' ? (1 - layoutShare) * msMax : msMax;
+  const loads = loadsFor(sequencesMax);
   onProgress('a first look', 0);
+  const look = await lookAt(machine, loads, searchMsMax);
+  const { costs, promptMsPerToken } = look;
+  const knobs = knobsToTry(machine, tuning, look);
+  if (wish.isRehearsal) {
+    const looked = loads.map((one) => ({ name: loadName(one), cost: costs.get(loadName(one)) ?? 0 }));
+    const rehearsal = { candidates: candidatesAsData(knobs), loads: looked };
+    return { kind: 'rehearsed', device, rehearsal: { ...rehearsal, layouts: layoutQuestionText(planned, load) } };
+  }
+  const limits = { startedMs, msMax: searchMsMax, onProgress: (label: string) => onProgress(label, seconds()) };
+  const result = await search(machine, { defaults, loads, knobs }, limits);
+  const layouts = await findLayout(parts, {
+    planned: result.tuned === defaults ? planned : await planLayouts(parts, result.tuned),
+    load,
+    values: result.tuned,
+    noise: [...result.noise.values()],
+    stepMs: costs.get(`decode-${sequencesMax}`) ?? 1,
+    promptMsPerToken,
+    deadlineMs: startedMs + msMax,
+    onRound: () => onProgress('the KV layouts', seconds()),
+  });
+  return { kind: 'tuned', device, report: reportOf(result, { defaults, loads, layouts, seconds: seconds() }) };
+}
+
+/** Sizes the timings on a kernel of the defaults. */
+async function lookAt(machine: NativeMachine, loads: readonly Load[], msMax: number): Promise<FoundSizes> {
   const kernel = await machine.openKernel();
-  const look = { loads, msMax, slabTokens: machine.slabTokens, sequencesMax: machine.sequencesMax };
-  const { sizes, costs, promptMsPerToken } = await findVisitSizes(kernel, look).finally(() => kernel.dispose());
-  machine.useSizes(sizes);
-  const knobs = candidatesFor({
+  const { slabTokens, sequencesMax } = machine;
+  const look = await findVisitSizes(kernel, { loads, msMax, slabTokens, sequencesMax }).finally(() => kernel.dispose());
+  machine.useSizes(look.sizes);
+  return look;
+}
+
+function knobsToTry(
+  { sequencesMax }: NativeMachine,
+  { wish, defaults }: TuneParts,
+  { sizes, promptMsPerToken }: FoundSizes,
+): readonly KnobSteps[] {
+  return candidatesFor({
     defaults,
-    loads,
+    loads: loadsFor(sequencesMax),
     coreCount: availableParallelism(),
-    sequencesMax: machine.sequencesMax,
+    sequencesMax,
     kvTypes: kvTypesOf(wish.configuration),
     fixed: wish.fixed,
     promptTokens: sizes.promptCount * sizes.promptTokens,
     promptMsPerToken,
   });
-  if (wish.isRehearsal) {
-    const looked = loads.map((load) => ({ name: loadName(load), cost: costs.get(loadName(load)) ?? 0 }));
-    return { kind: 'rehearsed', device, rehearsal: { candidates: candidatesAsData(knobs), loads: looked } };
-  }
-  const limits = { startedMs, msMax, onProgress: (label: string) => onProgress(label, seconds()) };
-  const result = await search(machine, { defaults, loads, knobs }, limits);
-  return { kind: 'tuned', device, report: reportOf(result, { defaults, loads, seconds: seconds() }) };
 }
 
 function kvTypesOf({ kvTypes }: EngineConfiguration) {

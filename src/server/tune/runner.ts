@@ -2,10 +2,9 @@
 // Why every sequence gets the same short prompt and copies of it: what a step costs must differ by the values that are tried, not
 // by what was read before, and reading a prompt for each sequence would take longer than timing them.
 
-import { assert } from '../../assert.ts';
 import { cacheSeqId } from '../../ids.ts';
-import type { Kernel, SampleRow } from '../../kernel-port.ts';
-import { greedySampling, type SamplingParams } from '../../sampling-params.ts';
+import type { Kernel } from '../../kernel-port.ts';
+import { decode, range, readPrompts, sampleRows, tokenOf, writeRow } from './kernel-steps.ts';
 import type { Load } from './loads.ts';
 import type { Runner } from './race.ts';
 
@@ -20,9 +19,6 @@ export interface VisitSizes {
   readonly promptCount: number;
   readonly promptTokens: number;
 }
-
-/** What a request gets that asks for nothing else. */
-const sampling: SamplingParams = { ...greedySampling, temperature: 1 };
 
 /** A runner on a kernel that it owns, and whose cache it empties. */
 export function createRunner(kernel: Kernel, sizes: VisitSizes): Runner {
@@ -73,8 +69,9 @@ async function timeSteps(
     if (step === 1) startedMs = performance.now();
     for (let row = 0; row < rows; row++)
       writeRow(kernel, row, { id: row, token: tokens[row] ?? 0, position: contextTokens + step, isOutput: true });
-    await decode(kernel, rows);
-    tokens = (await kernel.sample(sampleRows(rows, contextTokens + step + 1))).map((token) => Math.max(0, token));
+    const draws = sampleRows(range(rows), contextTokens + step + 1);
+    await decode(kernel, rows, draws);
+    tokens = (await kernel.sample(draws)).map((token) => Math.max(0, token));
     if (step >= 1 && performance.now() - startedMs > stepsMsMax) stepCount = step;
   }
   const stepMs = (performance.now() - startedMs) / stepCount;
@@ -82,69 +79,8 @@ async function timeSteps(
   return stepMs;
 }
 
-const noTokens = new Int32Array(0);
-
-function sampleRows(rows: number, tokenCount: number): SampleRow[] {
-  return Array.from({ length: rows }, (_, batchIndex) => ({
-    batchIndex,
-    sampling,
-    seed: batchIndex,
-    // Nothing that is asked for looks at them.
-    tokens: noTokens,
-    tokenCount,
-    generatedCount: 0,
-    ignoreEos: true,
-  }));
-}
-
 async function timePrompts(kernel: Kernel, { promptCount, promptTokens }: VisitSizes): Promise<number> {
   const startedMs = performance.now();
   await readPrompts(kernel, { firstId: 0, promptCount, promptTokens });
   return (performance.now() - startedMs) / (promptCount * promptTokens);
-}
-
-interface Prompts {
-  readonly firstId: number;
-  readonly promptCount: number;
-  readonly promptTokens: number;
-}
-
-/** In steps as large as the kernel's batch; the last token of each prompt is an output, as a request's is. */
-async function readPrompts(kernel: Kernel, { firstId, promptCount, promptTokens }: Prompts): Promise<void> {
-  let row = 0;
-  for (let id = firstId; id < firstId + promptCount; id++) {
-    for (let position = 0; position < promptTokens; position++) {
-      const isOutput = position === promptTokens - 1;
-      writeRow(kernel, row, { id, token: tokenOf(kernel, id, position), position, isOutput });
-      row += 1;
-      if (row < kernel.limits.batchTokensMax) continue;
-      await decode(kernel, row);
-      row = 0;
-    }
-  }
-  if (row > 0) await decode(kernel, row);
-}
-
-interface Row {
-  readonly id: number;
-  readonly token: number;
-  readonly position: number;
-  readonly isOutput: boolean;
-}
-
-function writeRow({ batch }: Kernel, row: number, { id, token, position, isOutput }: Row): void {
-  batch.tokens[row] = token;
-  batch.positions[row] = position;
-  batch.cacheSeqs[row] = id;
-  batch.outputs[row] = isOutput ? 1 : 0;
-}
-
-/** Any token will do; they differ so that a mixture of experts uses all of its experts. */
-function tokenOf({ limits }: Kernel, id: number, position: number): number {
-  return ((Math.imul(id + 1, 7919) + Math.imul(position, 104_729)) % (limits.vocabularySize >>> 1)) >>> 0;
-}
-
-async function decode(kernel: Kernel, rowCount: number): Promise<void> {
-  const outcome = await kernel.decode(rowCount);
-  assert(outcome.kind === 'done', `a step of ${rowCount} rows must succeed. It did not: ${JSON.stringify(outcome)}`);
 }

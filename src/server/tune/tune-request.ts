@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Gpu } from '../../llama/library-packages.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
 import { deviceSchema } from './device.ts';
+import type { LoadWish } from './expected-load.ts';
 import { reportSchema } from './report.ts';
 import type { Knob } from './speed-values.ts';
 
@@ -15,6 +16,8 @@ export type TuneRequest =
       readonly configuration: EngineConfiguration;
       /** Knobs that were set, and stay as they are. */
       readonly fixed: readonly Knob[];
+      /** What the KV layouts are weighed for. */
+      readonly load: LoadWish;
       /** From the moment when the model is loaded. */
       readonly secondsMax: number;
       /** Tells what would be tried, and tries nothing. */
@@ -24,6 +27,8 @@ export type TuneRequest =
 const rehearsalSchema = z.object({
   candidates: z.array(z.object({ knob: z.string(), values: z.array(z.union([z.number(), z.string()])) })),
   loads: z.array(z.object({ name: z.string(), cost: z.number() })),
+  /** Whether the KV layouts would be timed, for which load, or why not. */
+  layouts: z.string(),
 });
 export type Rehearsal = Readonly<z.infer<typeof rehearsalSchema>>;
 

@@ -23,5 +23,6 @@ export const tuneSettingNames = [
   'sequencesMax',
   'stepTokens',
   'microBatch',
+  'drawing',
   'engineNice',
 ] as const satisfies readonly (keyof Settings)[];

@@ -3,13 +3,15 @@
 import { formatColumns } from '../../format.ts';
 import { settingList } from '../settings-list.ts';
 import type { Identity } from './identity.ts';
+import { formatLayouts } from './layout-table.ts';
 import type { TuningReport } from './report.ts';
 import { changedKnobs } from './speed-values.ts';
 import type { Rehearsal } from './tune-request.ts';
 
 export function formatReport(report: TuningReport): string {
-  const parts = [formatTrials(report), '', formatLoads(report), '', formatOutcome(report)];
-  return parts.join('\n');
+  const { layouts } = report;
+  const measured = layouts === undefined ? [] : ['', formatLayouts(layouts)];
+  return [formatTrials(report), '', formatLoads(report), '', formatOutcome(report), ...measured].join('\n');
 }
 
 /** What a result is for, in a line: what is absent is left out. */
@@ -113,13 +115,15 @@ function flagText(name: string, value: string | number): string {
 }
 
 /** What a run would try. */
-export function formatRehearsal({ candidates, loads }: Rehearsal): string {
+export function formatRehearsal({ candidates, loads, layouts }: Rehearsal): string {
   const tries = candidates.map(({ knob, values }) => [knob, values.join(', ')]);
   const timed = loads.map(({ name, cost }) => [loadText(name), `${cost.toFixed(2)} ms`]);
   const lines = [
     ...formatColumns([['would try', ''], ...tries]),
     '',
     ...formatColumns([['would time', 'at a first look'], ...timed], [1]),
+    '',
+    `KV layouts: ${layouts}`,
   ];
   return lines.join('\n');
 }

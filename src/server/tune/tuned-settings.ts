@@ -2,6 +2,7 @@
 // Why it refuses: who asks for tuned values and silently gets the defaults looks for the lost speed elsewhere.
 
 import { join } from 'node:path';
+import type { LayoutEvidence } from '../../kv/layout-model/types.ts';
 import { defaultWeightsFolder } from '../../precision/cache/folder.ts';
 import type { WeightsChoice } from '../../precision/weights.ts';
 import type { TuningStatus } from '../../tuning-status.ts';
@@ -19,6 +20,8 @@ export interface TunedSettings {
   readonly settings: Settings;
   readonly sources: SettingSources;
   readonly status: TuningStatus;
+  /** What was measured of the KV layouts, for `kvLayout` auto; undefined where nothing was. */
+  readonly layoutEvidence?: LayoutEvidence | undefined;
 }
 
 export interface TunedParts {
@@ -80,6 +83,7 @@ export function overlay(settings: Settings, sources: SettingSources, { report, a
   );
   const taken = tuned.filter(([name]) => sources[name] === 'default');
   return {
+    layoutEvidence: report.layouts?.kind === 'measured' ? report.layouts.evidence : undefined,
     settings: { ...settings, ...Object.fromEntries(taken) },
     sources: { ...sources, ...Object.fromEntries(taken.map(([name]) => [name, 'tuned'])) },
     status: {

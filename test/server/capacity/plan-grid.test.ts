@@ -163,7 +163,7 @@ describe('the plan is what the engine does', () => {
       blockCount: serve.blocks,
       contextTokensMax: serve.contextTokensMax,
       kvLayout: serve.layout,
-      kvLayoutReason: settings.layoutReason,
+      kvLayoutChoice: { basis: settings.kvLayout === undefined ? 'rule' : 'setting', reason: settings.layoutReason },
       kvBytesPerToken: plan.kvBytesPerToken,
       weightBytes: plan.weightBytes,
     });
@@ -189,7 +189,7 @@ describe('slabs that are too short', () => {
     try {
       const sizes = await planSizes({ ...engine, ...wish, modelPath: demoModelPath, contextTokens }, measured);
       expect(sizes.kernel.layout).toBe('pooled');
-      expect(sizes.layoutReason).toMatch(reason);
+      expect(sizes.layoutChoice.reason).toMatch(reason);
     } finally {
       measured.dispose();
     }

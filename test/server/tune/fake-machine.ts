@@ -59,7 +59,7 @@ export function createFakeMachine(options: FakeOptions): FakeMachine {
   };
 }
 
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = (seed ^ 0x9e37_79b9) >>> 0;
   return () => {
     state = (state + 0x6d2b_79f5) >>> 0;

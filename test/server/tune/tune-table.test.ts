@@ -45,8 +45,33 @@ test('where nothing won, it says so, and what had seemed to', () => {
   expect(formatReport(lost)).toContain('what seemed better did not win against them: 12 rounds');
 });
 
+test('layouts are told with what each thing costs in microseconds, what that may be off, and what it comes to', () => {
+  const shape = { rows: 4, ownCells: 100, sharedCells: 0, promptTokens: 0, promptDepth: 0, usedCells: 400 };
+  const times = (ms: number) => [
+    { ...shape, ms: [ms, ms, ms] },
+    { ...shape, rows: 1, ms: [ms / 4, ms / 4, ms / 4] },
+  ];
+  const steps = { pooled: times(2), 'per-sequence': times(1) };
+  const evidence = { load: { streams: 4, promptTokens: 8, outputTokens: 8, sharedTokens: 0 }, noise: 0.02, steps };
+  const layouts = { kind: 'measured', evidence, layout: 'per-sequence', text: 'slabs are faster' } as const;
+  const text = formatReport({ ...report, layouts });
+  expect(text).toMatch(/microseconds \(3 rounds\) +slabs +pool\n/);
+  const [, slabs, pool] = /each cell that it looks at +([\d.]+) ± [\d.]+ +([\d.]+) ± /.exec(text) ?? [];
+  const [, slabRow, poolRow] = /each row +([\d.]+) ± [\d.]+ +([\d.]+) ± /.exec(text) ?? [];
+  // Rows and their cells cannot be told apart here: together they are a quarter of the step.
+  expect(Number(slabRow) + 100 * Number(slabs)).toBeCloseTo(250, -2);
+  expect(Number(poolRow) + 100 * Number(pool)).toBeLessThanOrEqual(510);
+  expect(text).toMatch(/\nKV layout: per-sequence \(slabs\); slabs are faster$/);
+  const skipped = { kind: 'not-measured', reason: 'the layout is set: pooled' } as const;
+  expect(formatReport({ ...report, layouts: skipped })).toMatch(
+    /KV layouts were not measured: the layout is set: pooled$/,
+  );
+});
+
 test('what is absent of a device is not told, and a rehearsal names every candidate', () => {
   expect(formatIdentity({ CPU: 'a', GPU: 'none' })).toBe('CPU a');
   const candidates = [{ knob: 'threads', values: [4, 2] }];
-  expect(formatRehearsal({ candidates, loads: [{ name: 'decode-1', cost: 8 }] })).toMatch(/threads +4, 2/);
+  expect(
+    formatRehearsal({ candidates, loads: [{ name: 'decode-1', cost: 8 }], layouts: 'both, for 2 streams' }),
+  ).toMatch(/threads +4, 2(.|\n)*KV layouts: both, for 2 streams/);
 });

@@ -67,6 +67,23 @@ test('tuned values stand over defaults and under what was set', async () => {
     loads: [{ name: 'decode-1', defaultMs: 8, ratio: 0.8 }],
   });
   expect(formatSettings(outcome.settings, outcome.sources)).toContain('threads 4 (tuned)');
+  // A result of a version that measured no layouts.
+  expect(outcome.layoutEvidence).toBeUndefined();
+});
+
+test('what was measured of the layouts comes with them, kept as it was', async () => {
+  const { settings, sources } = load('--kv', 'f16');
+  const plain = await resultFor(device);
+  const shape = { rows: 4, ownCells: 9, sharedCells: 0, promptTokens: 0, promptDepth: 0, usedCells: 36 };
+  const steps = { pooled: [{ ...shape, ms: [3, 2.5] }], 'per-sequence': [{ ...shape, ms: [2, 2] }] };
+  const evidence = { load: { streams: 4, promptTokens: 8, outputTokens: 8, sharedTokens: 0 }, noise: 0.02, steps };
+  const layouts = { kind: 'measured', evidence, layout: 'per-sequence', text: 'slabs' } as const;
+  await keepTuning(folder, { ...plain, report: { ...plain.report, layouts } });
+  const [kept = plain] = await listTunings(folder);
+  rmSync(join(folder, 'tuning'), { recursive: true });
+  expect(overlay(settings, sources, kept).layoutEvidence).toEqual(evidence);
+  const skipped = { ...kept, report: { ...kept.report, layouts: { kind: 'not-measured', reason: 'set' } as const } };
+  expect(overlay(settings, sources, skipped).layoutEvidence).toBeUndefined();
 });
 
 test('of threads all are written or none, of others what differs', () => {

@@ -1,0 +1,84 @@
+// The last part of a tuning run: what steps cost in each KV layout, and which of them that speaks for.
+
+import type { KvLayout } from '../../kernel-port.ts';
+import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
+import type { Sizes } from '../engine/plan-sizes.ts';
+import { loadText, weighLayouts } from '../engine/weigh-layouts.ts';
+import { medianOf } from './judge.ts';
+import { layoutSizes } from './layout-points.ts';
+import type { LayoutReport } from './layout-report.ts';
+import { measureLayouts } from './measure-layouts.ts';
+import { cacheSizes, createLayoutMachine, type PlannedLayouts } from './native-layouts.ts';
+import type { MachineParts } from './native-machine.ts';
+import type { SpeedValues } from './speed-values.ts';
+
+export interface LayoutQuestion {
+  readonly planned: PlannedLayouts;
+  readonly load: ExpectedLoad;
+  /** What the kernels are made with. */
+  readonly values: SpeedValues;
+  /** What timings of this run differed by from themselves; shape (loads,). */
+  readonly noise: readonly number[];
+  /** A first look: milliseconds of a step of all rows, and of a prompt's token. */
+  readonly stepMs: number;
+  readonly promptMsPerToken: number;
+  readonly deadlineMs: number;
+  readonly onRound: () => void;
+}
+
+/** Rounds that there is to be time for; fewer than three decide nothing. */
+const roundsWanted = 5;
+/** What a round takes beside its visits, in steps of all rows, and how many visits it has: deep ones count for more than one. */
+const roundSteps = 30;
+const roundVisits = 20;
+const noiseUnknown = 0.05;
+/** Of the memory that caches may have: less than half, because buffers grow with them. */
+const cacheShare = 0.4;
+
+export async function findLayout(parts: MachineParts, question: LayoutQuestion): Promise<LayoutReport> {
+  const { planned, load, values, noise, deadlineMs, onRound } = question;
+  if (planned.kind === 'one') return { kind: 'not-measured', reason: planned.reason };
+  const { configuration, model } = parts;
+  const sizesOnDevice = cacheSizes(planned.plans, configuration, model.libraries.gpu === 'off');
+  const visitMs = visitMsFor(question, deadlineMs - performance.now());
+  const sizes = layoutSizes({
+    load,
+    sequencesMax: configuration.sequencesMax,
+    cellsMax: Math.min(...Object.values(planned.plans).map(cellsBeside)),
+    microBatch: Math.min(values.microBatch, values.stepTokens),
+    visitMs,
+    stepMs: question.stepMs,
+    promptMsPerToken: question.promptMsPerToken,
+  });
+  if (sizes === undefined) return { kind: 'not-measured', reason: 'the cache is too small to tell anything' };
+  const machine = createLayoutMachine(parts, { plans: planned.plans, values, sizes, visitMs });
+  try {
+    const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
+    const evidence = { load, noise: medianOf(noise) || noiseUnknown, steps };
+    const { faster, text } = weighLayouts(evidence, sizesOnDevice);
+    return { kind: 'measured', evidence, layout: layoutOf(faster), text };
+  } catch (error) {
+    return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Cells that a cache may have while another one stands beside it; where the memory is not known, those that are planned. */
+function cellsBeside({ plan, memory }: Sizes): number {
+  if (memory.availableBytes === undefined) return plan.cellCount;
+  const otherBytes = memory.rows.reduce((sum, { bytes }) => sum + bytes, -plan.kvBytes);
+  return Math.floor((cacheShare * Math.max(0, memory.availableBytes - otherBytes)) / plan.kvBytesPerToken);
+}
+
+function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {
+  return Math.max(stepMs, (msLeft / roundsWanted - roundSteps * stepMs) / roundVisits);
+}
+
+/** Where no difference is certain, slabs: they suffice, or nothing would have been measured. */
+function layoutOf(faster: KvLayout | undefined): KvLayout {
+  return faster ?? 'per-sequence';
+}
+
+/** Whether it would be asked at all, in words. */
+export function layoutQuestionText(planned: PlannedLayouts, load: ExpectedLoad): string {
+  return planned.kind === 'one' ? `no: ${planned.reason}` : `both, for ${loadText(load)}`;
+}
