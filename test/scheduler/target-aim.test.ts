@@ -28,7 +28,7 @@ describe('the aim below an inter-token target', () => {
     });
     fc.assert(
       fc.property(machine, (drawn) => {
-        expect(lateShareOf(drawn)).toBeLessThan(0.05);
+        expect(lateShareOf(drawn)).toBeLessThan(0.02);
       }),
       { numRuns: 30 },
     );
