@@ -48,7 +48,8 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
       left = copies.leave(left, sequence.computedCount);
       const count = chunkOf(state, plan, { sequence, left });
       if (count > 0) addChunk(plan, sequence, count);
-      left -= count;
+      // What is left is too little for its beginning: those behind it wait, too.
+      left = count === 0 && !hasUnscoredPrompt(sequence) ? 0 : left - count;
       continue;
     }
     passedOver.push(sequence);

@@ -4,6 +4,8 @@ export interface FadingLine {
   add(x: number, y: number): void;
   /** The line's value, or undefined before the first point. Falls back to the mean ratio when all x are alike. */
   at(x: number): number | undefined;
+  /** How many units of x add as much as there is at 0; undefined while no rise can be told. */
+  unitsAtZero(): number | undefined;
 }
 
 /** A line whose points weigh `decay` times less with each newer one. O(1) in time and space. */
@@ -33,6 +35,16 @@ export function createFadingLine(decay: number): FadingLine {
       // Work never gets cheaper with more of it; a falling fit is noise.
       if (slope <= 0) return meanY;
       return Math.max(meanY + slope * (x - meanX), 0);
+    },
+    unitsAtZero() {
+      if (weight === 0) return undefined;
+      const meanX = sumX / weight;
+      const meanY = sumY / weight;
+      const variance = sumXX / weight - meanX * meanX;
+      const slope = (sumXY / weight - meanX * meanY) / variance;
+      // As above: no spread, or a fall, tells nothing.
+      const isTold = variance > 1e-3 * meanX * meanX + 1e-9 && slope > 0;
+      return isTold ? Math.max(meanY / slope - meanX, 0) : undefined;
     },
   };
 }

@@ -65,9 +65,23 @@ export function chunkOf(
   const roomTokens = state.options.stepTokensMax - plan.tokenCount;
   const share = state.options.itlTargetMs > 0 ? 1 : finishingShare;
   const count = missing <= Math.min(left * share, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  if (count < missing && isCrumb(state, plan, { count, depth: sequence.computedCount })) return 0;
   if (!hasUnscoredPrompt(sequence)) return count;
   const scoredCount = plan.chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
   return countWithinRows(sequence, count, (state.options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - scoredCount);
+}
+
+/**
+ * Whether a part of a prompt is too small to be read behind another's in the same step: mostly fixed part, which the rest of it
+ * costs again. The first prompt of a step gets what there is, or it would not advance.
+ */
+function isCrumb(
+  { costs }: SchedulerState,
+  plan: StepPlan,
+  { count, depth }: { readonly count: number; readonly depth: number },
+): boolean {
+  const isFirst = plan.tokenCount === plan.chunks.length;
+  return !isFirst && count < costs.efficientChunk(depth);
 }
 
 export function hasTurn(plan: StepPlan, { command }: Sequence): boolean {

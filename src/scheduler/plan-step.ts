@@ -31,6 +31,8 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
     plan.adapter = adapterOfStep(state);
     planRunning(state, plan, nowMs);
   }
+  if (plan.tokenCount > plan.chunks.length) state.quietSteps.notePrompts();
+  else state.quietSteps.noteQuiet(plan.chunks.length);
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
   if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0) return plan;
@@ -70,7 +72,8 @@ export function adapterOfStep({ running, queue, turns }: SchedulerState): Adapte
 function planRunning(state: SchedulerState, plan: StepPlan, nowMs: number): number {
   planDecodes(state, plan);
   // Most steps only decode, and what a prompt might cost takes longer to find out than all the rest of their plan.
-  return hasPrompts(state) ? planPrompts(state, plan, promptBudget(state, plan, nowMs)) : 0;
+  if (!hasPrompts(state) || state.quietSteps.isDue(plan.chunks.length)) return 0;
+  return planPrompts(state, plan, promptBudget(state, plan, nowMs));
 }
 
 function planDecodes(state: SchedulerState, plan: StepPlan): void {

@@ -52,6 +52,8 @@ export interface Scheduler {
   /** What the round's trials came to. */
   tried(trials: readonly Trial[]): void;
   plan(nowMs: number): StepPlan | undefined;
+  /** How many rows of decoding cost as much as a pass without any; undefined while it cannot be told. */
+  rowsWorthAPass(): number | undefined;
   /** A park of the plan was performed (or could not be: undefined). */
   parked(park: Park, state: ParkedState | undefined, elapsedMs: number): void;
   /** A restore of the plan was performed, or had no room: then the sequence leaves the plan and is computed again. */
@@ -102,6 +104,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       if (plan !== undefined) planDrafts(state, plan);
       return plan;
     },
+    rowsWorthAPass: state.costs.rowsWorthAPass,
     parked(park, parkedState, elapsedMs) {
       settlePark(state, park, { parkedState, elapsedMs });
     },

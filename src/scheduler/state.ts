@@ -12,6 +12,7 @@ import { type CostModel, createCostModel } from './cost-model.ts';
 import { createFirstTokenQueue, type FirstTokenQueue } from './first-token-queue.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
 import { createPrefixReturns, type PrefixReturns } from './prefix-returns.ts';
+import { createQuietSteps, type QuietSteps } from './quiet-steps.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
 import { createSpeculation, type Speculation, type SpeculationOptions } from './speculation/speculation.ts';
 import { createTargetAim, type TargetAim } from './target-aim.ts';
@@ -54,6 +55,7 @@ export interface SchedulerState {
   readonly firstTokens: FirstTokenQueue | undefined;
   readonly costs: CostModel;
   readonly aim: TargetAim;
+  readonly quietSteps: QuietSteps;
   readonly turns: AdapterTurns;
   /** Sequences of each adapter that had any. */
   readonly adapterCounts: Map<string, AdapterCount>;
@@ -111,6 +113,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     firstTokens,
     costs,
     aim: createTargetAim(),
+    quietSteps: createQuietSteps(),
     turns: createAdapterTurns(),
     adapterCounts: new Map(),
     speculation: options.speculation === undefined ? undefined : startSpeculation(options.speculation, costs),

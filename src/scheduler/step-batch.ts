@@ -1,4 +1,4 @@
-// From a plan to the kernel's batch: rows in order of native sequence ids, small gaps between those ids bridged, and where
+// From a plan to the kernel's batch: rows in order of native sequence ids, gaps between those ids bridged, and where
 // sequences have guesses of different length all made equally long.
 // Why bridge: with a slab for each sequence llama.cpp computes only consecutive ids together; one idle id in between cuts a
 // step in two passes over all weights. A filler row costs its own arithmetic alone (measured on two cores, 135M shape:
@@ -11,8 +11,15 @@ import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../kernel-port.ts';
 import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 
-/** Longest run of idle ids that is bridged: beyond it the filler rows cost more than another pass. */
-const bridgedIdsMax = 4;
+/** Idle ids that are bridged in any case: on two cores the second pass costs more than its share of the line through steps says. */
+const bridgedIdsLeast = 4;
+/** Fillers are rows with a history of their own; beyond these nothing was measured. */
+const bridgedIdsMost = 32;
+
+/** Longest run of idle ids that is worth bridging where so many rows cost as much as a pass without any; undefined: not known. */
+export function bridgedIdsWithin(rowsWorthAPass: number | undefined): number {
+  return Math.min(Math.max(Math.floor(rowsWorthAPass ?? 0), bridgedIdsLeast), bridgedIdsMost);
+}
 
 /** Rows of a sequence id that nobody asked for, to be removed after the step. */
 export interface Filler {
@@ -29,8 +36,8 @@ export interface StepRows {
   readonly fillers: readonly Filler[];
 }
 
-/** Fills the kernel's own arrays from the plan. O(tokens). */
-export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
+/** Fills the kernel's own arrays from the plan. `rowsWorthAPass` is asked where there is a gap between ids. O(tokens). */
+export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () => number | undefined): StepRows {
   const { batch } = kernel;
   const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
@@ -47,7 +54,8 @@ export function writeBatch(kernel: Kernel, plan: StepPlan): StepRows {
   for (const index of inWritingOrder(kernel, plan)) {
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
     if (previousSeq !== undefined && chunk.seq > previousSeq + 1) {
-      bridgeBetween(kernel, previousSeq, { to: chunk.seq, spareRows, count: evenCount }).forEach(fill);
+      const gap = { to: chunk.seq, spareRows, count: evenCount, idleMax: bridgedIdsWithin(rowsWorthAPass?.()) };
+      bridgeBetween(kernel, previousSeq, gap).forEach(fill);
     }
     writeTokens(batch.tokens, row, chunk);
     batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
@@ -123,12 +131,12 @@ function fitsSlab({ limits }: Kernel, { position, count }: Filler): boolean {
 function bridgeBetween(
   kernel: Kernel,
   from: number,
-  { to, spareRows, count }: { to: number; spareRows: number; count: number },
+  { to, spareRows, count, idleMax }: { to: number; spareRows: number; count: number; idleMax: number },
 ): Filler[] {
   const { limits, positions } = kernel;
   const idleCount = to - from - 1;
   if (limits.layout !== 'per-sequence' || !limits.sharesPrefixes) return [];
-  if (idleCount <= 0 || idleCount > bridgedIdsMax || idleCount * count > spareRows) return [];
+  if (idleCount <= 0 || idleCount > idleMax || idleCount * count > spareRows) return [];
   const fillers = Array.from({ length: idleCount }, (_, index): Filler => {
     const seq = cacheSeqId(from + 1 + index);
     return { seq, position: (positions(seq)?.max ?? -1) + 1, count };

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
 import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
-import { denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
+import { bridgedIdsWithin, denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
 import { removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
@@ -116,6 +116,12 @@ describe('writeBatch', () => {
     ]);
     const rows = writeBatch(kernelOf('pooled'), plan);
     expect([rows.rowCount, rows.fillers, rows.lastRows]).toEqual([4, [], [2, 3]]);
+  });
+
+  it('bridges gaps as wide as their rows cost less than a pass, within what was measured', () => {
+    const { fillers } = writeBatch(kernelOf('per-sequence'), planFor([0, 6]), () => 57.1);
+    expect(fillers.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+    expect([undefined, 0, 2.8, 9.9, Number.POSITIVE_INFINITY].map(bridgedIdsWithin)).toEqual([4, 4, 4, 9, 32]);
   });
 
   it('leaves wide gaps, full slabs and batches without room alone', async () => {
