@@ -1,11 +1,12 @@
 // The last part of a tuning run: what steps cost in each KV layout, and which of them that speaks for.
 
+import { formatCount } from '../../format.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 import type { Sizes } from '../engine/plan-sizes.ts';
 import { loadText, weighLayouts } from '../engine/weigh-layouts.ts';
 import { medianOf } from './judge.ts';
-import { layoutSizes } from './layout-points.ts';
+import { deepTokensOf, layoutSizes, type SizesWish, unsizedReason } from './layout-points.ts';
 import type { LayoutReport } from './layout-report.ts';
 import { measureLayouts } from './measure-layouts.ts';
 import { cacheSizes, createLayoutMachine, type PlannedLayouts } from './native-layouts.ts';
@@ -32,6 +33,8 @@ const roundsWanted = 5;
 const roundSteps = 30;
 const roundVisits = 20;
 const noiseUnknown = 0.05;
+/** Each layout's kernel reads one prompt before anything is timed: up to this long whatever the time that is left. */
+const promptsMsFree = 10_000;
 /** Of the memory that caches may have: less than half, because buffers grow with them. */
 const cacheShare = 0.4;
 
@@ -40,8 +43,12 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
   if (planned.kind === 'one') return { kind: 'not-measured', reason: planned.reason };
   const { configuration, model } = parts;
   const sizesOnDevice = cacheSizes(planned.plans, configuration, model.libraries.gpu === 'off');
-  const visitMs = visitMsFor(question, deadlineMs - performance.now());
-  const sizes = layoutSizes({
+  const msLeft = deadlineMs - performance.now();
+  const promptsMs = 2 * deepTokensOf(load) * question.promptMsPerToken;
+  if (promptsMs > Math.max(msLeft, promptsMsFree))
+    return { kind: 'not-measured', reason: shortOfTime(load, promptsMs, msLeft) };
+  const visitMs = visitMsFor(question, msLeft - promptsMs);
+  const wish: SizesWish = {
     load,
     sequencesMax: configuration.sequencesMax,
     cellsMax: Math.min(...Object.values(planned.plans).map(cellsBeside)),
@@ -49,8 +56,9 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
     visitMs,
     stepMs: question.stepMs,
     promptMsPerToken: question.promptMsPerToken,
-  });
-  if (sizes === undefined) return { kind: 'not-measured', reason: 'the cache is too small to tell anything' };
+  };
+  const sizes = layoutSizes(wish);
+  if (sizes === undefined) return { kind: 'not-measured', reason: unsizedReason(wish) };
   const machine = createLayoutMachine(parts, { plans: planned.plans, values, sizes, visitMs });
   try {
     const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
@@ -67,6 +75,14 @@ function cellsBeside({ plan, memory }: Sizes): number {
   if (memory.availableBytes === undefined) return plan.cellCount;
   const otherBytes = memory.rows.reduce((sum, { bytes }) => sum + bytes, -plan.kvBytes);
   return Math.floor((cacheShare * Math.max(0, memory.availableBytes - otherBytes)) / plan.kvBytesPerToken);
+}
+
+function shortOfTime(load: ExpectedLoad, promptsMs: number, msLeft: number): string {
+  const seconds = (ms: number): string => formatCount(Math.round(Math.max(0, ms) / 1000));
+  return (
+    `reading ${formatCount(deepTokensOf(load))} tokens once in each layout takes ${seconds(promptsMs)} s, ` +
+    `and ${seconds(msLeft)} s are left: a larger --seconds would do`
+  );
 }
 
 function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {
