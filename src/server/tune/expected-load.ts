@@ -3,6 +3,7 @@
 // say why; four numbers can be read off the result.
 
 import { formatCount } from '../../format.ts';
+import { lengthOf } from '../../kv/layout-model/load-speed.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 
 /** What was not said is undefined. */
@@ -38,11 +39,8 @@ export function expectedLoad(wish: LoadWish, { sequencesMax, contextTokensMax }:
 }
 
 /** Why such a request could not be served. */
-export function lengthFault(
-  { promptTokens, outputTokens, sharedTokens }: Omit<ExpectedLoad, 'streams'>,
-  contextTokensMax: number,
-): string | undefined {
-  const length = sharedTokens + promptTokens + outputTokens;
+export function lengthFault(load: Omit<ExpectedLoad, 'streams'>, contextTokensMax: number): string | undefined {
+  const length = lengthOf(load);
   if (length <= contextTokensMax) return undefined;
   return (
     `--shared-prefix, --prompt-tokens and --output-tokens must be <= ${formatCount(contextTokensMax)} tokens together, ` +
