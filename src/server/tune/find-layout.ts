@@ -64,7 +64,8 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
     const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
     const evidence = { load, noise: medianOf(noise) || noiseUnknown, steps };
     const { faster, text } = weighLayouts(evidence, sizesOnDevice);
-    return { kind: 'measured', evidence, layout: layoutOf(faster), text };
+    const told = faster === undefined ? `no certain difference: ${text}` : text;
+    return { kind: 'measured', evidence, layout: layoutOf(faster), text: told };
   } catch (error) {
     return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
   }
