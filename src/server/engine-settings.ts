@@ -1,6 +1,7 @@
 // From the settings to what the engine process is told.
 
 import type { LayoutEvidence } from '../kv/layout-model/types.ts';
+import { sameKvTypes } from '../kv-types.ts';
 import type { PrecisionStatus } from '../precision-status.ts';
 import type {
   EmbeddingWish,
@@ -37,7 +38,8 @@ export function engineConfiguration(
     flashAttention: settings.flashAttention,
     kvTypes: `${precision.kv.k}:${precision.kv.v}`,
     kvLayout: settings.kvLayout,
-    layoutEvidence,
+    // Of another KV type than the gate lets through, steps cost something else.
+    layoutEvidence: sameKvTypes(precision.kv, precision.kvWished) ? layoutEvidence : undefined,
     kvBlocks: settings.kvBlocks,
     kvMemoryBytes: settings.kvMemory,
     blockTokens: settings.blockTokens,

@@ -12,7 +12,7 @@ export interface Observation {
 /** Of the scale of the sums: decides between unknowns that the observations cannot tell apart, and shows nowhere else. */
 const ridge = 1e-10;
 
-/** The unknowns, none below 0, by the relative error of each observation. Shape (unknowns,). O(unknowns^4). */
+/** The unknowns, none below 0, by the relative error of each observation; NaN where values overflow. Shape (unknowns,). O(unknowns^4). */
 export function fitNonNegative(observations: readonly Observation[]): readonly number[] {
   const unknownCount = observations[0]?.amounts.length ?? 0;
   const shares = observations.map(({ amounts, value }) => amounts.map((amount) => amount / value));
@@ -22,7 +22,8 @@ export function fitNonNegative(observations: readonly Observation[]): readonly n
     const scaled = shares.map((row) => active.map((column) => (row[column] ?? 0) / (scales[column] ?? 1)));
     const found = solveNormal(scaled, active.length);
     const least = Math.min(0, ...found);
-    if (least === 0) {
+    // So that also times so near to nothing that no number comes of them come to an end.
+    if (!(least < 0)) {
       const result = new Array<number>(unknownCount).fill(0);
       for (const [index, column] of active.entries()) result[column] = (found[index] ?? 0) / (scales[column] ?? 1);
       return result;

@@ -29,6 +29,11 @@ export function ownCellsOf({ promptTokens, outputTokens }: ExpectedLoad): number
   return promptTokens + outputTokens / 2;
 }
 
+/** Tokens of a request and its answer, the shared ones included. */
+export function lengthOf({ sharedTokens, promptTokens, outputTokens }: Omit<ExpectedLoad, 'streams'>): number {
+  return sharedTokens + promptTokens + outputTokens;
+}
+
 /** Needs at least one sequence at once. */
 export function loadSpeed(costs: StepCosts, load: ExpectedLoad, { atOnce, keptCells }: LayoutRoom): LoadSpeed {
   const { promptTokens: readTokens, outputTokens, sharedTokens } = load;

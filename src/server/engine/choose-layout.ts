@@ -4,11 +4,13 @@
 import type { LayoutChoice } from '../../capacity-port.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import type { CapacityPlan, PlannedCapacity } from '../../kv/capacity.ts';
+import { lengthOf } from '../../kv/layout-model/load-speed.ts';
+import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { choiceOf, contextWanted, reasonFor, shortfall } from './layout-reason.ts';
-import { cacheSizeOf, weighLayouts } from './weigh-layouts.ts';
+import { cacheSizeOf, loadText, weighLayouts } from './weigh-layouts.ts';
 
 export interface PlannedLayout {
   readonly layout: KvLayout;
@@ -51,6 +53,7 @@ async function weigh(ruled: PlannedLayout, { configuration, measured, planOf }: 
   const { layoutEvidence: evidence, blockTokens, sequencesMax } = configuration;
   const isOpen = candidateLayouts(configuration, measured).length > 1 && ruled.layout === 'per-sequence';
   if (evidence === undefined || !isOpen) return ruled;
+  if (lengthOf(evidence.load) > ruled.plan.contextTokensMax) return unweighed(ruled, evidence.load);
   const pool = await planOf('pooled');
   if (pool.kind === 'refused' || pool.contextTokensMax < ruled.plan.contextTokensMax) return ruled;
   const cache = { blockTokens, sequencesMax, isOnHost: measured.libraries.gpu === 'off' };
@@ -60,6 +63,12 @@ async function weigh(ruled: PlannedLayout, { configuration, measured, planOf }: 
   });
   const chosen = weighed.faster === 'pooled' ? { layout: 'pooled' as const, plan: pool } : ruled;
   return { ...chosen, choice: choiceOf(weighed, ruled.choice.reason) };
+}
+
+/** What cannot be served here speaks for no layout. */
+function unweighed(ruled: PlannedLayout, load: ExpectedLoad): PlannedLayout {
+  const reason = `${ruled.choice.reason}; octet tune measured for ${loadText(load)}, more than a sequence may have here`;
+  return { ...ruled, choice: { ...ruled.choice, reason } };
 }
 
 /**

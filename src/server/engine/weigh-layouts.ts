@@ -39,7 +39,7 @@ export interface WeighedLayouts {
 /** Less is not believed: of a load that was served, the model was off by more than its times are (docs/PERFORMANCE.md). */
 const gainMin = Math.log(1.1);
 /** Rounds before which no difference is believed. */
-const roundsMin = 3;
+export const roundsMin = 3;
 /** Standard errors that the gain must be away from nothing. */
 const certainty = 2.5;
 

@@ -3,6 +3,7 @@
 // say why; four numbers can be read off the result.
 
 import { formatCount } from '../../format.ts';
+import { lengthOf } from '../../kv/layout-model/load-speed.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 
 /** What was not said is undefined. */
@@ -17,15 +18,20 @@ export interface LoadLimits {
   readonly contextTokensMax: number;
 }
 
-/** Fills in what was not said, shorter than usual where a sequence may not be as long. Throws an Error on a request that is too long. */
+/**
+ * Fills in what was not said, shorter than usual where what was said leaves less of the longest sequence. Throws an Error on a
+ * request that is too long.
+ */
 export function expectedLoad(wish: LoadWish, { sequencesMax, contextTokensMax }: LoadLimits): ExpectedLoad {
+  const { promptTokens = 0, outputTokens = 0, sharedTokens = usualLoad.sharedTokens } = wish;
+  const left = contextTokensMax - sharedTokens - promptTokens - outputTokens;
   const usual = (name: 'promptTokens' | 'outputTokens', share: number): number =>
-    wish[name] ?? Math.max(1, Math.min(usualLoad[name], Math.floor(contextTokensMax / share)));
+    wish[name] ?? Math.max(1, Math.min(usualLoad[name], Math.floor(left / share)));
   const load = {
     streams: wish.streams ?? sequencesMax,
     promptTokens: usual('promptTokens', 2),
     outputTokens: usual('outputTokens', 8),
-    sharedTokens: wish.sharedTokens ?? usualLoad.sharedTokens,
+    sharedTokens,
   };
   const fault = lengthFault(load, contextTokensMax);
   if (fault !== undefined) throw new Error(fault);
@@ -33,11 +39,8 @@ export function expectedLoad(wish: LoadWish, { sequencesMax, contextTokensMax }:
 }
 
 /** Why such a request could not be served. */
-export function lengthFault(
-  { promptTokens, outputTokens, sharedTokens }: Omit<ExpectedLoad, 'streams'>,
-  contextTokensMax: number,
-): string | undefined {
-  const length = sharedTokens + promptTokens + outputTokens;
+export function lengthFault(load: Omit<ExpectedLoad, 'streams'>, contextTokensMax: number): string | undefined {
+  const length = lengthOf(load);
   if (length <= contextTokensMax) return undefined;
   return (
     `--shared-prefix, --prompt-tokens and --output-tokens must be <= ${formatCount(contextTokensMax)} tokens together, ` +

@@ -57,6 +57,9 @@ const shallowTokensMax = 32;
 const stepsMin = 2;
 const stepsMax = 24;
 const chunkTokensMin = 4;
+/** Of less no smaller one can be timed, too. */
+const chunkTokensLeast = 2;
+const deepTokensLeast = 4;
 /** What a chunk costs is found out with at least so many tokens, however short the load's prompts are. */
 const chunkTokensUseful = 32;
 /** Shares of what a chunk may take at most: of the deep cells, so that a chunk there lies deeper than one that begins a prompt. */
@@ -66,33 +69,51 @@ const besideCellsWanted = 4096;
 /** Of the cells that a cache may have: those beside sequences of little length. */
 const besideShare = 0.6;
 
-/** Undefined where the cache is too small to tell anything. */
+/** Undefined where nothing could be told apart: `unsizedReason` says why. */
 export function layoutSizes(wish: SizesWish): LayoutSizes | undefined {
-  const { load, sequencesMax, cellsMax, microBatch, visitMs, stepMs, promptMsPerToken } = wish;
-  const rows = Math.min(load.streams, sequencesMax, rowsMax);
+  const { load, cellsMax, microBatch, visitMs, stepMs, promptMsPerToken } = wish;
+  const rows = rowsOf(wish);
   const stepCount = clamp(Math.round(visitMs / stepMs), stepsMin, stepsMax);
   const slabMax = cellsPadding * Math.floor(cellsMax / rows / cellsPadding) - stepCount - 1;
-  const wanted = Math.round(load.sharedTokens + ownCellsOf(load));
-  const deepTokens = Math.min(wanted, slabMax);
-  const shallowTokens = Math.min(shallowTokensMax, deepTokens >> 2);
-  if (shallowTokens < 1) return undefined;
+  const deepTokens = Math.min(deepTokensOf(load), slabMax);
+  if (deepTokens < deepTokensLeast) return undefined;
   const largestChunk = Math.min(
     Math.max(load.promptTokens, chunkTokensUseful),
     chunkDepthShare * deepTokens,
     microBatch - rows,
   );
   const chunkTokens = clamp(Math.floor(visitMs / promptMsPerToken), chunkTokensMin, Math.floor(largestChunk));
-  if (chunkTokens < 2) return undefined;
+  if (chunkTokens < chunkTokensLeast) return undefined;
   const besideCells = Math.min(Math.max(rows * deepTokens, besideCellsWanted), besideShare * cellsMax);
   return {
     rows,
-    shallowTokens,
+    shallowTokens: Math.min(shallowTokensMax, deepTokens >> 2),
     deepTokens,
     trunkTokens: Math.min(load.sharedTokens, deepTokens - 1),
     besideCount: Math.min(besideMax, Math.floor(besideCells / deepTokens)),
     stepCount,
     chunkTokens,
   };
+}
+
+/** Of what stood in the way, what the operator can change comes first. */
+export function unsizedReason(wish: SizesWish): string {
+  const { load, microBatch } = wish;
+  const rowsNeeded = rowsOf(wish) + chunkTokensLeast;
+  if (microBatch < rowsNeeded)
+    return `--micro-batch and --step-tokens must be >= ${rowsNeeded} for a chunk of a prompt beside ${rowsOf(wish)} rows. Given: ${microBatch}`;
+  if (deepTokensOf(load) < deepTokensLeast)
+    return `requests must hold ${deepTokensLeast} tokens or more, half of the answer's among them. Given: ${deepTokensOf(load)}`;
+  return 'the cache is too small to tell anything';
+}
+
+function rowsOf({ load, sequencesMax }: SizesWish): number {
+  return Math.min(load.streams, sequencesMax, rowsMax);
+}
+
+/** Cells of a sequence of the load, as a mean over its decoding. */
+export function deepTokensOf(load: ExpectedLoad): number {
+  return Math.round(load.sharedTokens + ownCellsOf(load));
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -3,6 +3,7 @@
 import { formatColumns, formatCount } from '../../format.ts';
 import type { StepCosts } from '../../kv/layout-model/step-costs.ts';
 import { costTrials, spreadOf } from '../engine/cost-trials.ts';
+import { roundsMin } from '../engine/weigh-layouts.ts';
 import type { LayoutReport } from './layout-report.ts';
 
 export function formatLayouts(report: LayoutReport): string {
@@ -20,6 +21,7 @@ export function formatLayouts(report: LayoutReport): string {
     ...formatColumns([head, ...rows], [1, 2]),
     '',
     `KV layout: ${report.layout === 'pooled' ? 'pooled' : 'per-sequence (slabs)'}; ${report.text}`,
+    ...(rounds < roundsMin ? [`Fewer than ${roundsMin} rounds decide nothing: a larger --seconds tells more.`] : []),
   ].join('\n');
 }
 

@@ -102,9 +102,11 @@ function wantingOf({ trials, confirmation, loads }: TuningReport): readonly stri
   ];
 }
 
-/** `--threads 1 --batch-threads 2`; empty where nothing has to be set. */
-export function flagsOf({ settings }: TuningReport): string {
-  return Object.entries(settings)
+/** `--threads 1 --batch-threads 2 --kv-layout pooled`; empty where nothing has to be set. */
+export function flagsOf({ settings, layouts }: TuningReport): string {
+  // Slabs are what `auto` takes without being told.
+  const layout = layouts?.kind === 'measured' && layouts.layout === 'pooled' ? { kvLayout: layouts.layout } : {};
+  return Object.entries({ ...settings, ...layout })
     .flatMap(([name, value]) => (value === undefined ? [] : [flagText(name, value)]))
     .join(' ');
 }

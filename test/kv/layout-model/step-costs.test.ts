@@ -80,3 +80,7 @@ test('no cost is below nothing, and what nothing was seen of costs nothing', () 
   expect(fixed).toBeLessThan(10);
   expect([falling, unseen]).toEqual([0, 0]);
 });
+
+test('times that no number comes of end, without one', () => {
+  expect(fitNonNegative([{ amounts: [1, 2], value: Number.MIN_VALUE }])).toEqual([Number.NaN, Number.NaN]);
+});

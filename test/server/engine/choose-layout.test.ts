@@ -78,6 +78,15 @@ test('what is not certain leaves the rule, and says so with the figures', async 
   );
 });
 
+test('a load that is longer than a sequence may be here decides nothing, and the reason says so', async () => {
+  const short = await planned(evidenceOf(cpuSlabs, quickPool, 3), { contextTokens: 128 });
+  expect(short).toMatchObject({ layout: 'per-sequence', basis: 'rule' });
+  expect(short.reason).toMatch(
+    /; octet tune measured for 8 streams of 100 \+ 100 tokens, more than a sequence may have/,
+  );
+  expect(short.speeds).toBeUndefined();
+});
+
 test('a layout that was set, and slabs that are too short, are no choice', async () => {
   const evidence = evidenceOf(cpuSlabs, quickPool, 3);
   expect(await planned(evidence, { kvLayout: 'per-sequence' })).toMatchObject({ basis: 'setting', reason: 'as set' });

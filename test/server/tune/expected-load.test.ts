@@ -20,6 +20,14 @@ test('what is not said is usual, and shorter where a sequence may not be so long
   });
 });
 
+test('what is not said fits behind what is', () => {
+  const limits = { sequencesMax: 2, contextTokensMax: 2048 };
+  const behind = expectedLoad({ ...nothing, sharedTokens: 1900 }, limits);
+  expect(behind).toEqual({ streams: 2, promptTokens: 74, outputTokens: 18, sharedTokens: 1900 });
+  expect(expectedLoad({ ...nothing, promptTokens: 2040 }, limits)).toMatchObject({ outputTokens: 1 });
+  expect(() => expectedLoad({ ...nothing, sharedTokens: 2047 }, limits)).toThrow(/Given: 2,049$/);
+});
+
 test('a request longer than a sequence may be is refused with both numbers', () => {
   const wish = { ...nothing, promptTokens: 1000, outputTokens: 100, sharedTokens: 2000 };
   expect(() => expectedLoad(wish, { sequencesMax: 1, contextTokensMax: 2048 })).toThrow(

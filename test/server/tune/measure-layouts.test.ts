@@ -6,7 +6,7 @@ import type { CacheSize } from '../../../src/kv/layout-model/room.ts';
 import { type StepCosts, stepMs } from '../../../src/kv/layout-model/step-costs.ts';
 import type { ExpectedLoad } from '../../../src/kv/layout-model/types.ts';
 import { weighLayouts } from '../../../src/server/engine/weigh-layouts.ts';
-import { cellsNeeded, layoutSizes, plannedSteps } from '../../../src/server/tune/layout-points.ts';
+import { cellsNeeded, layoutSizes, plannedSteps, unsizedReason } from '../../../src/server/tune/layout-points.ts';
 import { type LayoutMachine, measureLayouts } from '../../../src/server/tune/measure-layouts.ts';
 import { cpuPool, cpuSlabs } from '../../kv/layout-model/costs.ts';
 import { createRandom } from './fake-machine.ts';
@@ -135,6 +135,20 @@ test('what is timed fits the caches that are made for it, and a cache too small 
       expect(cellsNeeded('pooled', sizes)).toBeLessThanOrEqual(cellsMax + sizes.chunkTokens + 256);
     }
   expect(layoutSizes({ ...wishOf(64), cellsMax: 512 })).toBeUndefined();
+});
+
+test('what stands in the way of sizes is told, and not called the cache', () => {
+  const wish = { ...wishOf(64), cellsMax: 131_072 };
+  expect(layoutSizes(wish)).toBeDefined();
+  const brief = { ...wish, load: { ...unshared, promptTokens: 1, outputTokens: 2 } };
+  for (const [blocked, reason] of [
+    [{ ...wish, microBatch: 32 }, /^--micro-batch and --step-tokens must be >= 66 .* beside 64 rows\. Given: 32$/],
+    [brief, /^requests must hold 4 tokens or more.*Given: 2$/],
+    [{ ...wish, cellsMax: 512 }, /^the cache is too small/],
+  ] as const) {
+    expect(layoutSizes(blocked)).toBeUndefined();
+    expect(unsizedReason(blocked)).toMatch(reason);
+  }
 });
 
 function wishOf(streams: number) {

@@ -62,6 +62,14 @@ test('layouts are told with what each thing costs in microseconds, what that may
   expect(Number(slabRow) + 100 * Number(slabs)).toBeCloseTo(250, -2);
   expect(Number(poolRow) + 100 * Number(pool)).toBeLessThanOrEqual(510);
   expect(text).toMatch(/\nKV layout: per-sequence \(slabs\); slabs are faster$/);
+  expect(flagsOf({ ...report, settings: {}, layouts })).toBe('');
+  expect(flagsOf({ ...report, settings: { threads: 4 }, layouts: { ...layouts, layout: 'pooled' } })).toBe(
+    '--threads 4 --kv-layout pooled',
+  );
+  const once = { pooled: [{ ...shape, ms: [2] }], 'per-sequence': [{ ...shape, ms: [1] }] };
+  expect(formatReport({ ...report, layouts: { ...layouts, evidence: { ...evidence, steps: once } } })).toMatch(
+    /slabs are faster\nFewer than 3 rounds decide nothing: a larger --seconds tells more\.$/,
+  );
   const skipped = { kind: 'not-measured', reason: 'the layout is set: pooled' } as const;
   expect(formatReport({ ...report, layouts: skipped })).toMatch(
     /KV layouts were not measured: the layout is set: pooled$/,
