@@ -40,6 +40,7 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
     if (!copies.allow(promotion)) break;
     state.queue.remove(sequence);
     const outcome = admitOne(state, plan, { sequence, promotion, nowMs: budget.nowMs });
+    if (outcome === 'admitted') state.firstTokens?.admitted(sequence, budget.nowMs);
     if (outcome === 'admitted' && !hasTurn(plan, sequence)) {
       laterLeft -= uncomputedCount(sequence);
       continue;

@@ -165,8 +165,10 @@ interface Draw {
 
 function noteFirstToken(state: SchedulerState, sequence: Sequence, nowMs: number): void {
   sequence.firstTokenMs = nowMs;
+  // Of one that was preempted the time is mostly what it waited for.
+  if (sequence.preemptionCount > 0) return;
   const readMs = nowMs - (sequence.startedMs ?? nowMs);
-  state.firstTokens?.observe(sequence.tokenCount - sequence.cachedAtArrival, readMs);
+  state.firstTokens?.observe(sequence.tokenCount - sequence.foundCount, readMs);
 }
 
 function applyDraw(state: SchedulerState, sequence: Sequence, draw: Draw): void {

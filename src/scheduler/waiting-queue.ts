@@ -94,10 +94,14 @@ function createFairQueue(): WaitingQueue {
     return found;
   }
 
-  // Keys come from clients, so their number must be bounded: an idle account below the clock would rejoin at it anyway.
+  // Keys come from clients, so their number must be bounded: an idle account below the clock would rejoin at it anyway. The
+  // clock stands while nobody waits, or while each key comes once: where that leaves too many, all idle ones go.
   function forgetIdle(): void {
-    for (const [key, candidate] of accounts) {
-      if (candidate.waiting.size === 0 && candidate.service <= clock) accounts.delete(key);
+    for (const serviceMax of [clock, Number.POSITIVE_INFINITY]) {
+      if (accounts.size <= fairAccountsMax / 2) return;
+      for (const [key, { waiting, service }] of accounts) {
+        if (waiting.size === 0 && service <= serviceMax) accounts.delete(key);
+      }
     }
   }
 
@@ -127,8 +131,8 @@ function createFairQueue(): WaitingQueue {
       clock = Math.max(clock, active.peek()?.service ?? clock);
     },
     yieldsBefore(a, b) {
-      const serviceA = accounts.get(a.command.fairnessKey)?.service ?? 0;
-      const serviceB = accounts.get(b.command.fairnessKey)?.service ?? 0;
+      const serviceA = accounts.get(a.command.fairnessKey)?.service ?? clock;
+      const serviceB = accounts.get(b.command.fairnessKey)?.service ?? clock;
       return serviceA === serviceB ? a.arrival > b.arrival : serviceA > serviceB;
     },
     displaces: () => false,

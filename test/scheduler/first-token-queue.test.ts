@@ -2,9 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { createRandom, exponentialMs } from '../../bench/random.ts';
 import { type SimulatedRequest, simulate } from '../../bench/simulation/simulator.ts';
-import { createFirstTokenQueue } from '../../src/scheduler/first-token-queue.ts';
+import { createFirstTokenQueue, type FirstTokenQueue } from '../../src/scheduler/first-token-queue.ts';
 import { createSequence, type Sequence } from '../../src/scheduler/sequence.ts';
-import type { WaitingQueue } from '../../src/scheduler/waiting-queue.ts';
 import { type CommandWish, generateCommand } from './driver.ts';
 
 const targetMs = 1000;
@@ -16,11 +15,12 @@ function sequence(nowMs: number, wish: Partial<CommandWish> = {}): Sequence {
   return createSequence(command, { choiceIndex: 0, arrival: arrivals, nowMs, cachedAtArrival: 0 });
 }
 
-function take(queue: WaitingQueue, count: number): Sequence[] {
+function take(queue: FirstTokenQueue, count: number, nowMs = 0): Sequence[] {
   return Array.from({ length: count }, () => {
     const next = queue.peek();
     if (next === undefined) throw new Error('the queue is not empty');
     queue.remove(next);
+    queue.admitted(next, nowMs);
     return next;
   });
 }
@@ -54,6 +54,46 @@ describe('a queue with a target for first tokens', () => {
     for (let count = 0; count < 30; count++) queue.push(sequence(5000));
     const order = take(queue, 30);
     expect(late.map((one) => order.indexOf(one))).toEqual([9, 19]);
+  });
+
+  it('takes no turn from the late ones for those who are cancelled, or passed over', () => {
+    const queue = createFirstTokenQueue('fcfs', targetMs);
+    const late = [sequence(0), sequence(1), sequence(2)];
+    for (const one of late) queue.push(one);
+    queue.settle(5000);
+    const fresh = Array.from({ length: 30 }, () => sequence(5000));
+    for (const one of fresh) queue.push(one);
+    take(queue, 8);
+    for (const one of [late[0], fresh[20]]) if (one !== undefined) queue.remove(one);
+    expect(take(queue, 1)).toEqual([fresh[8]]);
+    const passedOver = queue.peek();
+    expect(passedOver).toBe(late[1]);
+    if (passedOver !== undefined) queue.remove(passedOver);
+    if (passedOver !== undefined) queue.push(passedOver);
+    expect(take(queue, 2)).toEqual([late[1], fresh[9]]);
+  });
+
+  it('looks again after each admission: who stood behind a short prompt may be late', () => {
+    const queue = createFirstTokenQueue('fcfs', targetMs);
+    queue.observe(4, 400);
+    const [short, long, next] = [sequence(0), sequence(0, { tokens: new Array(20).fill(1) }), sequence(10)];
+    for (const one of [short, long, next]) queue.push(one);
+    queue.settle(100);
+    expect(take(queue, 3, 100)).toEqual([short, next, long]);
+  });
+
+  it('learns what a token takes by tokens: short prompts, and answers forked off one, do not make long ones late', () => {
+    const queue = createFirstTokenQueue('fcfs', targetMs);
+    for (let count = 0; count < 20; count++) {
+      queue.observe(1, 100);
+      queue.observe(0, 1);
+      queue.observe(1000, 500);
+    }
+    const [long, endless] = [1200, 2000].map((length) => sequence(0, { tokens: new Array(length).fill(1) }));
+    const fresh = sequence(90);
+    for (const one of [endless, long, fresh]) if (one !== undefined) queue.push(one);
+    queue.settle(100);
+    expect(take(queue, 3, 100)).toEqual([long, fresh, endless]);
   });
 
   it('lets nobody wait whose client is reading already', () => {
@@ -108,6 +148,7 @@ test('nothing is lost and nothing comes twice, whatever is pushed, taken, taken 
             queue.remove(picked);
             if (one.kind === 'take back') queue.push(picked);
             else waiting.delete(picked);
+            if (one.kind === 'take') queue.admitted(picked, nowMs);
           }
           expect(queue.size).toBe(waiting.size);
         }
