@@ -95,7 +95,7 @@ function createFairQueue(): WaitingQueue {
   }
 
   // Keys come from clients, so their number must be bounded: an idle account below the clock would rejoin at it anyway. The
-  // clock stands while nobody waits, or while each key comes once: where that leaves too many, all idle ones go.
+  // clock stands while each key comes once: where that leaves too many, all idle ones go.
   function forgetIdle(): void {
     for (const serviceMax of [clock, Number.POSITIVE_INFINITY]) {
       if (accounts.size <= fairAccountsMax / 2) return;
@@ -128,7 +128,8 @@ function createFairQueue(): WaitingQueue {
       const owner = account(fairnessKey);
       owner.service += tokenCount;
       active.update(owner);
-      clock = Math.max(clock, active.peek()?.service ?? clock);
+      // Where nobody waits all are even, or who served alone for long would wait until a newcomer has had as much.
+      clock = Math.max(clock, active.peek()?.service ?? owner.service);
     },
     yieldsBefore(a, b) {
       const serviceA = accounts.get(a.command.fairnessKey)?.service ?? clock;

@@ -105,15 +105,26 @@ describe('waiting queue', () => {
     expect(queue.peek()?.command.fairnessKey).toBe('busy');
   });
 
+  it('fair: who was served alone for long is even with a newcomer', () => {
+    const queue = createWaitingQueue('fair');
+    queue.charge('old', 1_000_000);
+    for (const fairnessKey of ['new', 'new', 'old']) queue.push(sequence({ fairnessKey }));
+    queue.charge('new', 50);
+    expect(queue.peek()?.command.fairnessKey).toBe('old');
+  });
+
   it('forgets nothing and leaks nothing over 50,000 keys', () => {
     const queue = createWaitingQueue('fair');
+    const waiting = sequence({ fairnessKey: 'waits' });
+    queue.push(waiting);
     for (let key = 0; key < 50_000; key++) {
       const one = sequence({ fairnessKey: `user-${key}` });
       queue.push(one);
       queue.remove(one);
-      // Nobody waits meanwhile. Accounts that stayed would be looked through for each further key: for minutes.
+      // Accounts that stayed would be looked through for each further key: for minutes.
       queue.charge(one.command.fairnessKey, 100);
     }
+    queue.remove(waiting);
     expect(queue.size).toBe(0);
     expect(queue.peek()).toBeUndefined();
   });
