@@ -74,6 +74,10 @@ async function answer(parts: MinimalServerParts, asked: Asked, reply: FastifyRep
       else text += piece;
       if (usage.completion_tokens >= body.max_tokens || closed()) break;
     }
+  } catch (error) {
+    // The head of a stream is sent already: who reads it must not wait for more.
+    if (body.stream) reply.raw.destroy();
+    throw error;
   } finally {
     parts.sequences.giveBack(sequence);
   }

@@ -48,6 +48,14 @@ test('a stream has an event for each token, the usage and its end', async () => 
   expect(body).toMatch(/"completion_tokens":5\}\}\n\ndata: \[DONE\]\n\n$/);
 });
 
+test('a stream that cannot be computed is broken off, and its sequence serves the next', async () => {
+  const payload = { prompt: [999_999, 1], max_tokens: 5, stream: true };
+  for (let count = 0; count < 3; count++) {
+    await expect(app.inject({ method: 'POST', url: '/v1/completions', payload })).rejects.toThrow();
+  }
+  expect((await complete('The river')).usage.completion_tokens).toBe(8);
+});
+
 test('a request that does not fit is refused with the limit and what was given', async () => {
   const answer = await app.inject({
     method: 'POST',
