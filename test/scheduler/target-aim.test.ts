@@ -41,16 +41,23 @@ describe('the aim below an inter-token target', () => {
     expect(aim.plannedMs(targetMs)).toBe(targetMs);
   });
 
-  it('learns nothing from steps that had little to read, never plans for less than half, and ignores an absent target', () => {
+  it('learns nothing from steps that had little to read or stalled, and ignores an absent target', () => {
     const aim = createTargetAim();
-    aim.observe(2 * targetMs, targetMs);
-    const lowered = aim.plannedMs(targetMs);
-    for (let step = 0; step < 1000; step++) aim.observe(0.5 * targetMs, targetMs);
-    expect(aim.plannedMs(targetMs)).toBe(lowered);
-    expect(lowered).toBeLessThan(targetMs);
-    for (let step = 0; step < 1000; step++) aim.observe(9 * targetMs, targetMs);
-    expect(aim.plannedMs(targetMs)).toBe(targetMs / 2);
+    const before = aim.plannedMs(targetMs);
+    for (let step = 0; step < 1000; step++) {
+      aim.observe(0.5 * before, targetMs);
+      aim.observe(9 * before, targetMs);
+    }
+    expect(aim.plannedMs(targetMs)).toBe(before);
     aim.observe(5, 0);
     expect(aim.plannedMs(0)).toBe(0);
+  });
+
+  it('plans for half at least, and forgets a bad minute after 512 steps', () => {
+    const aim = createTargetAim();
+    for (let step = 0; step < 25; step++) aim.observe(1.99 * aim.plannedMs(targetMs), targetMs);
+    expect(aim.plannedMs(targetMs)).toBeCloseTo(targetMs / 1.99, 6);
+    for (let step = 0; step < 511; step++) aim.observe(aim.plannedMs(targetMs), targetMs);
+    expect(aim.plannedMs(targetMs)).toBe(targetMs);
   });
 });
