@@ -11,6 +11,9 @@ import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, openGraphRows } from './graph-draw/open-graph-rows.ts';
+import { createHiddenRows, type HiddenRows } from './heads/hidden-rows.ts';
+import { bindHeads } from './heads/native-heads.ts';
+import { libraryFiles } from './library-packages.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
@@ -59,6 +62,7 @@ interface Parts {
   readonly limits: KernelLimits;
   readonly batch: BatchMemory;
   readonly rows: DecodedRows;
+  readonly hidden: HiddenRows | undefined;
   readonly sequences: SequenceMemory;
   readonly draws: RowDraws;
   readonly pool: Threadpool | undefined;
@@ -113,12 +117,13 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
   assert(memory !== null, 'a model that generates text has a memory');
   const limits = readLimits(options, context);
   const { vocabularySize, batchTokensMax, endTokenIds } = limits;
-  const batch = allocateBatch(batchTokensMax);
+  const batch = allocateBatch(batchTokensMax, options.multiToken === 'head' ? stateWidthOf(options) : 0);
   const decode = createDecode(options.model, context);
+  const hidden = openHiddenRows(options, { context, limits, batch });
   const rows =
     graphDraw === undefined
-      ? createHostRows({ native, context, vocabularySize, batchTokensMax, batch, decode })
-      : openGraphRows(graphDraw, { options, context, limits, batch, decode });
+      ? createHostRows({ native, context, vocabularySize, batchTokensMax, batch, decode, hidden })
+      : openGraphRows(graphDraw, { options, context, limits, batch, decode, hidden });
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   return {
     options,
@@ -126,6 +131,7 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
     memory,
     limits,
     rows,
+    hidden,
     batch,
     drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
     sequences: createSequenceMemory({
@@ -139,6 +145,27 @@ async function createParts(options: KernelOptions, context: ContextPointer, choi
     draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
     pool: attachThreadpool(libraries, context, options),
   };
+}
+
+function stateWidthOf({ model }: KernelOptions): number {
+  return model.libraries.native.llama_model_n_embd_out(model.pointer);
+}
+
+function openHiddenRows(
+  options: KernelOptions,
+  { context, limits, batch }: Pick<Parts, 'context' | 'limits' | 'batch'>,
+): HiddenRows | undefined {
+  const { model, multiToken, microBatchTokens } = options;
+  if (multiToken === undefined) return undefined;
+  const { batchTokensMax, layout } = limits;
+  return createHiddenRows({
+    native: bindHeads(libraryFiles(model.libraries.binsDir)),
+    context,
+    width: stateWidthOf(options),
+    batch: batch.step,
+    batchTokensMax,
+    rules: { layout, microBatchTokens: Math.min(microBatchTokens, batchTokensMax) },
+  });
 }
 
 function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {
@@ -167,6 +194,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     limits,
     drawing,
     batch: batch.step,
+    hidden: parts.hidden,
     useAdapter: changes.use,
     async decode(tokenCount, draws = () => []) {
       const heard = changes.beforeStep();
