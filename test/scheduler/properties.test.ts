@@ -14,6 +14,7 @@ import { createDraftCosts } from '../../src/scheduler/speculation/draft-costs.ts
 import { createDraftLane, type DraftLane } from '../../src/scheduler/speculation/draft-lane.ts';
 import { joinProposers } from '../../src/scheduler/speculation/join-proposers.ts';
 import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
+import { tokensAlone } from '../../src/scheduler/speculation/row-inputs.ts';
 import type { Proposer } from '../../src/scheduler/speculation/types.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
 import { chainOf, createFakeKernel, nextToken } from '../fakes/kernel.ts';
@@ -153,6 +154,8 @@ function guesses({ proposer, layout }: Shape): boolean {
 function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefined {
   if (!guesses(shape) || (shape.proposer !== 'draft' && shape.proposer !== 'both')) return undefined;
   return createDraftLane({
+    by: 'draft',
+    inputs: tokensAlone,
     kernel: createFakeKernel({
       cellCount: shape.draftCellCount,
       cacheSeqCount: shape.draftSeqCount,

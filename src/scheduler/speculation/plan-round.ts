@@ -115,12 +115,13 @@ function wishesFor(
 
 /** What became of trials. */
 export function noteTrials({ speculation }: SchedulerState, trials: readonly Trial[]): void {
-  if (speculation === undefined) return;
-  const others = tallyAt(speculation.experience.draft, draftEvidence, 0);
+  const by = speculation?.options.drafter?.by;
+  if (speculation === undefined || by === undefined) return;
+  const others = tallyAt(speculation.experience[by], draftEvidence, 0);
   for (const { sequence, hits } of trials) {
     const { own } = followerOf(speculation, sequence);
     speculation.trials.restSteps = 0;
-    for (const hit of hits) learnFrom({ own: own.draft, others }, { accepted: hit ? 1 : 0, parted: !hit });
+    for (const hit of hits) learnFrom({ own: own[by], others }, { accepted: hit ? 1 : 0, parted: !hit });
   }
 }
 
@@ -154,14 +155,14 @@ interface Asked {
 }
 
 function candidateOf(state: SchedulerState, { speculation, drafter, sequence }: Asked): Candidate[] {
-  if (sequence.command.grammar !== undefined) return [];
+  if (sequence.command.grammar !== undefined || !drafter.canRead(sequence)) return [];
+  const { by } = drafter;
   const { draftTokensMax } = speculation.options;
   const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
   const { own, rests, proposer } = followerOf(speculation, sequence);
-  if (rowsMax < 1 || isResting(rests.draft)) return [];
-  const rateAt = (place: number) =>
-    acceptanceRate(own.draft, tallyAt(speculation.experience.draft, draftEvidence, place));
-  const trust = trustIn(speculation.outcomes.draft);
+  if (rowsMax < 1 || isResting(rests[by])) return [];
+  const rateAt = (place: number) => acceptanceRate(own[by], tallyAt(speculation.experience[by], draftEvidence, place));
+  const trust = trustIn(speculation.outcomes[by]);
   const isCopied = proposer.isSure?.(sequence) === true;
   return [{ sequence, chances: chancesAlong(rowsMax, rateAt), trust, rowsMax, isCopied }];
 }

@@ -7,6 +7,7 @@ import { createEngineLoop, type EngineLoop } from '../../../src/scheduler/engine
 import { createScheduler } from '../../../src/scheduler/scheduler.ts';
 import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs.ts';
 import { createDraftLane } from '../../../src/scheduler/speculation/draft-lane.ts';
+import { tokensAlone } from '../../../src/scheduler/speculation/row-inputs.ts';
 import { createFakeKernel, type FakeKernel } from '../../fakes/kernel.ts';
 import { type CommandWish, generateCommand, Journal } from '../driver.ts';
 import { plainOptions } from '../pooled-rig.ts';
@@ -137,6 +138,8 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
     },
   });
   const lane = createDraftLane({
+    by: 'draft',
+    inputs: tokensAlone,
     kernel: {
       ...real,
       async sample(rows) {
