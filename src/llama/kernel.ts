@@ -164,6 +164,7 @@ function openHiddenRows(
     width: stateWidthOf(options),
     batch: batch.step,
     batchTokensMax,
+    part: multiToken,
     rules: { layout, microBatchTokens: Math.min(microBatchTokens, batchTokensMax) },
   });
 }

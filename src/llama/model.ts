@@ -22,7 +22,7 @@ export interface ModelOptions {
   readonly load: 'weights' | 'vocabulary' | 'measure';
   /** Layers on the GPU; negative means all, 0 none. */
   readonly gpuLayers: number;
-  /** Loads its multi-token heads too, which count among the bytes of its tensors then. */
+  /** Loads its multi-token heads too; `weightBytes` counts them in any case. */
   readonly heads?: boolean;
   readonly onProgress?: (fraction: number) => void;
 }

@@ -10,7 +10,7 @@ import type { FlagValues } from './settings-flags.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 import { defaultModel, type Settings, settingsSchema } from './settings-schema.ts';
 import { fromText, type GivenValue, type GivenValues, readEnvironment, readSettingsFile } from './settings-sources.ts';
-import { guessesByDraft } from './settings-speculation.ts';
+import { guessesBy } from './settings-speculation.ts';
 
 /** Setting name -> where its value came from: `default`, `flag --port`, `environment OCTET_PORT`, `file octet.json`, `tuned`. */
 export type SettingSources = Readonly<Record<string, string>>;
@@ -121,13 +121,8 @@ function attentionConflicts(values: Readonly<Record<string, unknown>>): SettingF
 }
 
 function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  if (values['speculative'] === 'mtp') {
-    const reason =
-      'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
-    return [{ kind: 'usage', reason }];
-  }
   const wish = settingsSchema.pick({ speculative: true, draft: true }).safeParse(values);
-  if (!wish.success || guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return [];
+  if (!wish.success || guessesBy(wish.data.speculative, 'draft') === (wish.data.draft !== '')) return [];
   const reason =
     wish.data.draft === ''
       ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`

@@ -184,7 +184,10 @@ describe('faults', () => {
       '--draft a.gguf',
       '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative off',
     ],
-    ['--speculative mtp', 'multi-token heads of a model are not run'],
+    [
+      '--speculative mtp --draft a.gguf',
+      '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative mtp',
+    ],
     ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],

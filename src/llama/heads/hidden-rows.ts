@@ -1,6 +1,7 @@
 // The hidden states that a decode leaves, by row of the batch.
-// Why of the outputs alone unless asked: those of all rows cost the last layer's feed-forward pass for each row of a prompt, and a
-// copy of rows times the model's width.
+// Why of the model's outputs alone unless asked: those of all rows cost the last layer's feed-forward pass for each row of a prompt,
+// and a copy of rows times the model's width. Why of all rows of a head: its graph makes them all, and of outputs alone llama.cpp
+// would copy the first of these, whichever rows are outputs.
 // Why copied at once: a step may take several native calls (graph-draw/passes.ts), and each overwrites what the last one left.
 
 import koffi from 'koffi';
@@ -24,19 +25,21 @@ export interface HiddenRowsSource {
   readonly batch: StepBatch;
   readonly batchTokensMax: number;
   readonly rules: PassRules;
+  /** Whose rows they are. */
+  readonly part: 'model' | 'head';
 }
 
 export function createHiddenRows(source: HiddenRowsSource): HiddenRows {
-  const { native, context, width, batch, batchTokensMax, rules } = source;
+  const { native, context, width, batch, batchTokensMax, rules, part } = source;
   /** Where each row's state lies among `kept`; -1 where it was not copied. Shape (batchTokensMax,). */
   const places = new Int32Array(batchTokensMax).fill(-1);
   let kept = new Float32Array(0);
   let left = { address: 0n, values: new Float32Array(0) };
   let keptCount = 0;
   let stepRows: readonly number[] = [];
-  let isAllWished = false;
-  let isAll = false;
-  native.setStates(context, true, true);
+  let isAllWished = part === 'head';
+  let isAll = part === 'head';
+  native.setStates(context, true, !isAll);
 
   /** llama.cpp sorts what it left of outputs by their place in the batch, and exchanges states of other rows with them then. */
   function keepsOrder(order: readonly number[]): boolean {
@@ -81,7 +84,7 @@ export function createHiddenRows(source: HiddenRowsSource): HiddenRows {
       const order = isAllWished ? passesOf(batch, tokenCount, rules).flat() : [];
       const wasAll = isAll;
       isAll = isAllWished && keepsOrder(order);
-      isAllWished = false;
+      isAllWished = part === 'head';
       stepRows = isAll ? order : Array.from({ length: tokenCount }, (_, row) => row);
       if (isAll !== wasAll) native.setStates(context, true, !isAll);
     },
