@@ -19,12 +19,21 @@ export function headObstacle({ shape, metadata, libraries }: LlamaModel): string
   if (headCount > 1) return `it has ${headCount} multi-token heads in a row, and one can be run`;
   if (!architectures.includes(architecture))
     return `the head of a ${architecture} model is not run; those of ${architectures.join(', ')} are`;
+  if (architecture === 'deepseek2' && !hasLatentAttention(metadata))
+    return 'the head of a deepseek2 model is run with latent attention alone, its queries compressed and not scaled by temperature';
   try {
     bindHeads(libraryFiles(libraries.binsDir));
     return undefined;
   } catch (error) {
     return `this build of llama.cpp does not offer what heads need: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** What llama.cpp's graph of this head takes for granted. */
+function hasLatentAttention(metadata: LlamaModel['metadata']): boolean {
+  const number = (key: string) => Number(metadata(`deepseek2.attention.${key}`) ?? 0);
+  const sizes = ['q_lora_rank', 'key_length_mla', 'value_length_mla'];
+  return sizes.every((key) => number(key) > 0) && number('temperature_scale') === 0;
 }
 
 /** Layers behind the model's own that only guess. */

@@ -102,6 +102,8 @@ test('a model without a head that can be run says why', async () => {
   const withHeads = (count: number) => ({ ...windowed, metadata: () => String(count) });
   expect(headObstacle(withHeads(1))).toContain('the head of a gemma3 model is not run');
   expect(headObstacle(withHeads(3))).toContain('it has 3 multi-token heads');
+  const oldShape = { ...model, shape: { ...model.shape, architecture: 'deepseek2' }, metadata: () => '1' };
+  expect(headObstacle(oldShape)).toContain('with latent attention alone');
   expect(headObstacle({ ...model, libraries: { ...model.libraries, binsDir: '/nowhere' } })).toContain(
     'does not offer',
   );
