@@ -55,7 +55,7 @@ export function allocateBatch(tokensMax: number, stateWidth = 0): BatchMemory {
       positions: new Int32Array(positions.view),
       cacheSeqs: new Int32Array(cacheSeqs.view),
       outputs: new Int8Array(outputs.view),
-      states: states === undefined ? undefined : new Float32Array(states.view).fill(0),
+      ...(states === undefined ? {} : { states: new Float32Array(states.view).fill(0) }),
     },
     native: {
       n_tokens: 0,
