@@ -41,12 +41,6 @@ export function createHiddenRows(source: HiddenRowsSource): HiddenRows {
   let isAll = part === 'head';
   native.setStates(context, true, !isAll);
 
-  /** llama.cpp sorts what it left of outputs by their place in the batch, and exchanges states of other rows with them then. */
-  function keepsOrder(order: readonly number[]): boolean {
-    const outputs = order.filter((row) => batch.outputs[row] !== 0);
-    return outputs.every((row, index) => index === 0 || row > (outputs[index - 1] ?? row));
-  }
-
   /** llama.cpp's own buffer moves only when it grows. */
   function readLeft(count: number): Float32Array {
     const address = native.states(context);
@@ -83,7 +77,7 @@ export function createHiddenRows(source: HiddenRowsSource): HiddenRows {
       keptCount = 0;
       const order = isAllWished ? passesOf(batch, tokenCount, rules).flat() : [];
       const wasAll = isAll;
-      isAll = isAllWished && keepsOrder(order);
+      isAll = isAllWished && keepsOrder(batch, order);
       isAllWished = part === 'head';
       stepRows = isAll ? order : Array.from({ length: tokenCount }, (_, row) => row);
       if (isAll !== wasAll) native.setStates(context, true, !isAll);
@@ -92,4 +86,10 @@ export function createHiddenRows(source: HiddenRowsSource): HiddenRows {
       copy(isAll ? rows : rows.filter((row) => batch.outputs[row] !== 0));
     },
   };
+}
+
+/** llama.cpp sorts what it left of outputs by their place in the batch, and exchanges states of other rows with them then. */
+function keepsOrder({ outputs: marks }: StepBatch, order: readonly number[]): boolean {
+  const outputs = order.filter((row) => marks[row] !== 0);
+  return outputs.every((row, index) => index === 0 || row > (outputs[index - 1] ?? row));
 }
