@@ -37,6 +37,6 @@ function hasLatentAttention(metadata: LlamaModel['metadata']): boolean {
 }
 
 /** Layers behind the model's own that only guess. */
-export function headCountOf({ shape, metadata }: Pick<LlamaModel, 'shape' | 'metadata'>): number {
+function headCountOf({ shape, metadata }: Pick<LlamaModel, 'shape' | 'metadata'>): number {
   return Number(metadata(`${shape.architecture}.nextn_predict_layers`) ?? 0);
 }

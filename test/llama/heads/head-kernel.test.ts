@@ -73,25 +73,29 @@ describe.each([
     }));
 });
 
-test('a head guesses on and on from the state of a row, at positions that begin anywhere', () =>
-  withKernel({ multiToken: 'model' }, (target) =>
-    withKernel({ multiToken: 'head' }, async (head) => {
-      const width = must(target.hidden, 'the model leaves states').width;
-      await step(target, [{ seq: 0, from: 0, tokens: [300, 310, 311] }]);
-      let state = must(target.hidden?.row(2), 'the state of an output').slice();
-      let token = following(311);
-      for (let position = 3; position < 8; position++) {
-        must(head.batch.states, 'a head reads states').set(state);
-        const { logits } = await step(head, [{ seq: 1, from: position, tokens: [token] }]);
-        const [guess] = logits.map(indexOfLargest);
-        expect(guess).toBe(following(token));
-        state = must(head.hidden?.row(0), 'the state of an output').slice();
-        expect(state.length).toBe(width);
-        token = following(token);
-      }
-      expect(head.positions(cacheSeqId(1))).toEqual({ min: 3, max: 7 });
-    }),
-  ));
+test.each(['host', 'graph'] as const)(
+  'a head that draws in the %s guesses on and on, from the state of a row, at positions that begin anywhere',
+  (drawing) =>
+    withKernel({ multiToken: 'model' }, (target) =>
+      withKernel({ multiToken: 'head', drawing }, async (head) => {
+        expect(head.drawing.place, head.drawing.reason).toBe(drawing);
+        const width = must(target.hidden, 'the model leaves states').width;
+        await step(target, [{ seq: 0, from: 0, tokens: [300, 310, 311] }]);
+        let state = must(target.hidden?.row(2), 'the state of an output').slice();
+        let token = following(311);
+        for (let position = 3; position < 8; position++) {
+          must(head.batch.states, 'a head reads states').set(state);
+          const { logits } = await step(head, [{ seq: 1, from: position, tokens: [token] }]);
+          const [guess] = logits.map(indexOfLargest);
+          expect(guess).toBe(following(token));
+          state = must(head.hidden?.row(0), 'the state of an output').slice();
+          expect(state.length).toBe(width);
+          token = following(token);
+        }
+        expect(head.positions(cacheSeqId(1))).toEqual({ min: 3, max: 7 });
+      }),
+    ),
+);
 
 test('a model without a head that can be run says why', async () => {
   expect(headObstacle(model)).toBeUndefined();

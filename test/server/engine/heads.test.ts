@@ -92,8 +92,8 @@ describe.each(['pooled', 'per-sequence'] as const)('in the layout %s', (kvLayout
     expect(accepted).toBe(guessed);
   });
 
-  test('a head that is wrong every second time is refused as often', async () => {
-    const { answers, stats } = await run({ model: 'half', requests, engine: { kvLayout } });
+  test('a head that is wrong every second time is refused as often, also where tokens are drawn in the graph', async () => {
+    const { answers, stats } = await run({ model: 'half', requests, engine: { kvLayout, drawing: 'graph' } });
     expect(answers.map(({ tokens }) => tokens)).toEqual(greedyAnswers(requests));
     const { guessed, accepted } = counts(stats, 'mtp');
     expect(accepted).toBeGreaterThan(50);
