@@ -18,7 +18,7 @@ import type { LearnedDraftCosts } from './draft-costs.ts';
 import { type Part, writeReads, writeRow } from './draft-rows.ts';
 import type { DraftWish, Trial } from './plan-round.ts';
 import type { RowInputs } from './row-inputs.ts';
-import { type Drafter, type DrafterName, draftEvidence, type Proposer } from './types.ts';
+import { type Drafter, type DrafterName, drafterEvidence, type Proposer } from './types.ts';
 
 export interface DraftLaneOptions {
   readonly by: DrafterName;
@@ -114,7 +114,7 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
 
 function proposerOf(by: DrafterName, cells: DraftCells): Proposer {
   return {
-    evidenceLevels: 1,
+    evidenceLevels: drafterEvidence[by].evidenceMax + 1,
     follow: () => ({
       propose(sequence, countMax) {
         const entry = cells.find(sequence);
@@ -122,7 +122,7 @@ function proposerOf(by: DrafterName, cells: DraftCells): Proposer {
           return undefined;
         const { guesses } = entry;
         const tokens = Int32Array.from(guesses.slice(0, countMax));
-        return { by, tokens, availableCount: guesses.length, ...draftEvidence };
+        return { by, tokens, availableCount: guesses.length, ...drafterEvidence[by] };
       },
     }),
   };

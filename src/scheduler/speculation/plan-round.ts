@@ -12,7 +12,7 @@ import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './cho
 import { trustIn } from './outcomes.ts';
 import { allRows, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
 import { createFollower, isResting, type Speculation, type Trials } from './speculation.ts';
-import { type Drafter, draftEvidence } from './types.ts';
+import { type Drafter, drafterEvidence } from './types.ts';
 
 export interface DraftWish {
   readonly sequence: Sequence;
@@ -117,7 +117,7 @@ function wishesFor(
 export function noteTrials({ speculation }: SchedulerState, trials: readonly Trial[]): void {
   const by = speculation?.options.drafter?.by;
   if (speculation === undefined || by === undefined) return;
-  const others = tallyAt(speculation.experience[by], draftEvidence, 0);
+  const others = tallyAt(speculation.experience[by], drafterEvidence[by], 0);
   for (const { sequence, hits } of trials) {
     const { own } = followerOf(speculation, sequence);
     speculation.trials.restSteps = 0;
@@ -161,7 +161,8 @@ function candidateOf(state: SchedulerState, { speculation, drafter, sequence }: 
   const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
   const { own, rests, proposer } = followerOf(speculation, sequence);
   if (rowsMax < 1 || isResting(rests[by])) return [];
-  const rateAt = (place: number) => acceptanceRate(own[by], tallyAt(speculation.experience[by], draftEvidence, place));
+  const rateAt = (place: number) =>
+    acceptanceRate(own[by], tallyAt(speculation.experience[by], drafterEvidence[by], place));
   const trust = trustIn(speculation.outcomes[by]);
   const isCopied = proposer.isSure?.(sequence) === true;
   return [{ sequence, chances: chancesAlong(rowsMax, rateAt), trust, rowsMax, isCopied }];

@@ -15,7 +15,7 @@ import { createOutcomes, forgetOutcomes, type Outcomes } from './outcomes.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
 import {
   type Drafter,
-  draftEvidence,
+  drafterEvidence,
   forEachProposer,
   type Proposal,
   type Proposer,
@@ -105,7 +105,7 @@ export function createFollower({ options, experience }: Speculation): Follower {
   const drafterName = options.drafter?.by ?? 'draft';
   const isPreferred = (copy: Proposal): boolean =>
     acceptanceRate(own.lookup, tallyAt(experience.lookup, copy, 0)) >=
-    acceptanceRate(own[drafterName], tallyAt(experience[drafterName], draftEvidence, 0));
+    acceptanceRate(own[drafterName], tallyAt(experience[drafterName], drafterEvidence[drafterName], 0));
   const rests = forEachProposer(() => ({ missCount: 0, restSteps: 0 }));
   return { proposer: options.proposer.follow(isPreferred), own, rests };
 }

@@ -29,8 +29,14 @@ export interface Proposal {
   readonly passedOver?: Proposal | undefined;
 }
 
-/** Of guesses of a draft model or a head nobody tells how much speaks for them: they are judged together. */
-export const draftEvidence = { evidence: 0, evidenceMax: 0 } as const;
+/**
+ * Nobody tells how much speaks for guesses that are computed. A draft model's are judged together. A head has learned to guess one token
+ * from the model's own state; from its own it guesses worse with each one further: they are judged by their place.
+ */
+export const drafterEvidence = {
+  draft: { evidence: 0, evidenceMax: 0 },
+  mtp: { evidence: 0, evidenceMax: 7 },
+} as const satisfies Record<DrafterName, Pick<Proposal, 'evidence' | 'evidenceMax'>>;
 
 /** Guesses how one sequence goes on. The sequence only ever grows; what lies beyond its token count is not read. */
 export interface SequenceProposer {
