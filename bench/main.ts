@@ -37,6 +37,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'write a model that repeats what it read, for work that is mostly copied',
       run: async (argv) => (await import('./copying/command.ts')).copyingModelCommand(argv),
     },
+    'head-model': {
+      meaning: 'write a model with a multi-token head, of which it is known how often it is right',
+      run: async (argv) => (await import('./heads/command.ts')).headModelCommand(argv),
+    },
     ceiling: {
       meaning: "the kernels' own limit: a bare decode loop, and what memory bandwidth allows",
       run: async (argv) => (await import('./ceiling/command.ts')).ceilingCommand(argv),

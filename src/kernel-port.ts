@@ -61,6 +61,18 @@ export interface StepBatch {
   readonly cacheSeqs: Int32Array;
   /** 1 where logits are wanted. */
   readonly outputs: Int8Array;
+  /** What a multi-token head reads beside each token: the hidden state of the one before. Shape (batchTokensMax, width). */
+  readonly states?: Float32Array | undefined;
+}
+
+/** Hidden states of the last decode's rows: what stands before the logits, from which a multi-token head guesses. */
+export interface HiddenStates {
+  /** Values of one state. */
+  readonly width: number;
+  /** A row's state, shape (width,), valid until the next decode; undefined where it was not copied to the host. */
+  row(batchIndex: number): Float32Array | undefined;
+  /** Lets the next decode leave the states of all its rows if it can, and not of its outputs alone. */
+  takeAll(): void;
 }
 
 export type DecodeOutcome =
@@ -82,6 +94,8 @@ export type ListDraws = () => readonly SampleRow[];
 export interface Kernel {
   readonly limits: KernelLimits;
   readonly batch: StepBatch;
+  /** Undefined where no multi-token head reads them. */
+  readonly hidden?: HiddenStates | undefined;
   /** The adapter of the decodes from now on, by name; undefined: the base model alone, as at first. Throws on an unknown name. */
   useAdapter(name: string | undefined): void;
   /**

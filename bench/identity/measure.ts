@@ -19,8 +19,9 @@ export interface IdentityWish {
   readonly drawing: Drawing;
   readonly layout: KvLayout;
   readonly threads: number;
-  /** A draft model's file; undefined guesses by lookup. */
+  /** A draft model's file; without one, and without the model's own head, lookup guesses. */
   readonly draftPath?: string | undefined;
+  readonly usesHead?: boolean | undefined;
 }
 
 export interface Identity {
@@ -88,8 +89,9 @@ export async function measureIdentity(wish: IdentityWish): Promise<Identity> {
 
 type Speculation = Parameters<typeof assembleEngine>[0]['speculation'];
 
-function guessesOf({ draftPath, threads }: IdentityWish): Speculation {
+function guessesOf({ draftPath, usesHead, threads }: IdentityWish): Speculation {
   const all = { draftTokensMax: 4, computes: 'all' } as const;
+  if (usesHead === true) return { ...all, head: { threads, cacheTokens: 0 } };
   return draftPath === undefined
     ? { ...all, lookup: { matchTokensMin: 2, windowTokens: 4096 } }
     : { ...all, draft: { modelPath: draftPath, threads, cacheTokens: 0 } };

@@ -56,7 +56,7 @@ function tableOf(measured: readonly Measured[]): string[] {
     return (
       `${guesser.padEnd(12)} ${cpuMsPerToken.toFixed(2)} ms/token [${Math.min(...all).toFixed(2)} .. ${Math.max(...all).toFixed(2)}]  ` +
       `speed ${(base / cpuMsPerToken).toFixed(2)}  ${sum((run) => run.acceptedTokenCount)} of ${sum((run) => run.draftTokenCount)} guesses true, ` +
-      `${sum((run) => run.stepCount)} steps, draft model ${((100 * sum((run) => run.draftShare)) / runs.length).toFixed(1)} %`
+      `${sum((run) => run.stepCount)} steps, guessing ${((100 * sum((run) => run.draftShare)) / runs.length).toFixed(1)} %`
     );
   });
 }

@@ -13,7 +13,7 @@ import { plainEngine } from '../plain-engine.ts';
 import { createRandom, mixSeed } from '../random.ts';
 import { median } from '../statistics.ts';
 
-export const guessers = ['off', 'lookup', 'draft', 'lookup,draft'] as const;
+export const guessers = ['off', 'lookup', 'draft', 'lookup,draft', 'mtp', 'lookup,mtp'] as const;
 export type Guesser = (typeof guessers)[number];
 
 export interface SpeculationWish {
@@ -32,7 +32,7 @@ export interface SpeculationRun {
   readonly draftTokenCount: number;
   readonly acceptedTokenCount: number;
   readonly stepCount: number;
-  /** Share of the time that the draft model computed. */
+  /** Share of the time that the draft model, or the head, computed. */
   readonly draftShare: number;
 }
 
@@ -79,8 +79,9 @@ function speculationOf({ draft }: SpeculationWish, guesser: Guesser): Speculatio
   if (guesser === 'off') return undefined;
   return {
     draftTokensMax: 15,
-    lookup: guesser === 'draft' ? undefined : { matchTokensMin: 2, windowTokens: 32_768 },
-    draft: guesser === 'lookup' ? undefined : { modelPath: draft, threads: 1, cacheTokens: 0 },
+    lookup: guesser.includes('lookup') ? { matchTokensMin: 2, windowTokens: 32_768 } : undefined,
+    draft: guesser.includes('draft') ? { modelPath: draft, threads: 1, cacheTokens: 0 } : undefined,
+    head: guesser.includes('mtp') ? { threads: 1, cacheTokens: 0 } : undefined,
   };
 }
 

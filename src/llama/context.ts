@@ -30,6 +30,11 @@ export interface ContextOptions {
   readonly flashAttention?: FlashAttention;
   /** Rows of one step that may have logits. Default: one per sequence. */
   readonly outputsMax?: number;
+  /**
+   * `model` leaves the hidden states of its rows to be read, `head` is the context of the model's multi-token head, which reads such
+   * a state beside each token. Default: neither. The model must be loaded with its heads.
+   */
+  readonly multiToken?: 'model' | 'head' | undefined;
   /** Makes vectors of every token, or with `rank` the ranking head's outputs of every sequence, instead of being drawn from. */
   readonly embedding?: 'tokens' | 'rank';
   /** A registered C callback that sees every node of the graph as it is computed (activations/product-tap.ts). */
@@ -79,6 +84,9 @@ function embeddingParams({ embedding }: ContextOptions): Pick<ContextParams, 'em
   return embedding === undefined ? { embeddings: false } : { embeddings: true, pooling_type: nativePooling[embedding] };
 }
 
+/** LLAMA_CONTEXT_TYPE_MTP. */
+const headContext = 1;
+
 /** enum llama_flash_attn_type. Quantized values can be read with it alone. */
 const nativeFlash = { auto: -1, off: 0, on: 1 } as const;
 
@@ -92,6 +100,7 @@ function contextParams(options: ContextOptions, samplers: GraphSamplers | undefi
     n_ubatch: Math.min(options.microBatchTokens, batchTokensMax),
     n_seq_max: nativeSeqMax(options),
     n_outputs_max: outputsMaxOf(options),
+    ctx_type: options.multiToken === 'head' ? headContext : 0,
     n_threads: options.threads,
     n_threads_batch: options.batchThreads ?? options.threads,
     type_k: kvTypes[types.k].id,

@@ -3,6 +3,7 @@
 
 import type { ListDraws, SampleRow } from '../kernel-port.ts';
 import type { Walk } from './graph-draw/walk.ts';
+import type { HiddenRows } from './heads/hidden-rows.ts';
 import { createLogitsView, type LogitsSource, type LogitsView } from './logits-view.ts';
 import type { BatchMemory } from './native-batch.ts';
 import type { NativeDecode } from './native-decode.ts';
@@ -32,17 +33,22 @@ export interface DecodedRows {
 export interface HostRowsSource extends LogitsSource {
   readonly batch: BatchMemory;
   readonly decode: NativeDecode;
+  /** Undefined where nobody reads hidden states. */
+  readonly hidden: HiddenRows | undefined;
 }
 
 /** All logits are copied to the host with every decode. */
 export function createHostRows(source: HostRowsSource): DecodedRows {
-  const { batch, decode } = source;
+  const { batch, decode, hidden } = source;
   const view = createLogitsView(source);
   return {
     async compute(tokenCount) {
       batch.native.n_tokens = tokenCount;
+      hidden?.start(tokenCount);
       const code = await decode(batch.native);
-      if (code === 0) view.refresh(batch.step, tokenCount);
+      if (code !== 0) return code;
+      view.refresh(batch.step, tokenCount);
+      hidden?.take();
       return code;
     },
     view,

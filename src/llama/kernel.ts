@@ -11,6 +11,8 @@ import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
+import type { HiddenRows } from './heads/hidden-rows.ts';
+import { openHiddenRows, stateWidthOf } from './heads/open-hidden-rows.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
@@ -62,6 +64,7 @@ interface Parts {
   readonly limits: KernelLimits;
   readonly batch: BatchMemory;
   readonly rows: DecodedRows;
+  readonly hidden: HiddenRows | undefined;
   readonly sequences: SequenceMemory;
   readonly draws: RowDraws;
   readonly pool: Threadpool | undefined;
@@ -111,11 +114,12 @@ function checkOptions({ model, kvTypes: types, threads, batchThreads = threads }
 async function createParts(options: KernelOptions, context: ContextPointer, choice: DrawChoice): Promise<Parts> {
   const { native } = options.model.libraries;
   const limits = readLimits(options, context);
-  const batch = allocateBatch(limits.batchTokensMax);
+  const batch = allocateBatch(limits.batchTokensMax, options.multiToken === 'head' ? stateWidthOf(options) : 0);
   let rows: DecodedRows | undefined;
   try {
-    rows = openRows(choice, { options, context, limits, batch, decode: createDecode(options.model, context) });
-    return await completeParts({ options, context, limits, batch, rows }, choice);
+    const hidden = openHiddenRows(options, { context, limits, batch });
+    rows = openRows(choice, { options, context, limits, batch, decode: createDecode(options.model, context), hidden });
+    return await completeParts({ options, context, limits, batch, rows, hidden }, choice);
   } catch (error) {
     native.llama_free(context);
     if (rows === undefined) choice.graphDraw?.hook.dispose();
@@ -132,7 +136,7 @@ function openRows({ graphDraw }: DrawChoice, opening: OpenRows): DecodedRows {
 }
 
 async function completeParts(
-  opened: Pick<Parts, 'options' | 'context' | 'limits' | 'batch' | 'rows'>,
+  opened: Pick<Parts, 'options' | 'context' | 'limits' | 'batch' | 'rows' | 'hidden'>,
   { graphDraw, reason }: DrawChoice,
 ): Promise<Parts> {
   const { options, context, limits, rows } = opened;
@@ -180,6 +184,7 @@ function assembleKernel(parts: Parts): NativeKernel {
     limits,
     drawing,
     batch: batch.step,
+    hidden: parts.hidden,
     useAdapter: changes.use,
     async decode(tokenCount, draws = () => []) {
       const heard = changes.beforeStep();

@@ -61,8 +61,11 @@ const mebibyte = 2 ** 20;
 const probeCells = mebibyte;
 const probeTokens = 64;
 
-/** Measures what a token of cache costs. `model` must be loaded to `measure`. About as long as making a context. */
-export async function measureCacheCost(model: LlamaModel): Promise<CacheCost> {
+/**
+ * Measures what a token of cache costs, of its multi-token head if that is asked. `model` must be loaded to `measure`. About as long as
+ * making a context.
+ */
+export async function measureCacheCost(model: LlamaModel, part: 'model' | 'head' = 'model'): Promise<CacheCost> {
   const lines = await contextLog({
     model,
     layout: 'pooled',
@@ -72,6 +75,7 @@ export async function measureCacheCost(model: LlamaModel): Promise<CacheCost> {
     microBatchTokens: probeTokens,
     kvTypes: { k: 'f16', v: 'f16' },
     threads: 1,
+    multiToken: part === 'head' ? 'head' : undefined,
   });
   const caches = lines.map(readCacheLine).filter((cache) => cache !== undefined && cache.cells === probeCells);
   const sum = (of: (cache: CacheLine) => number) => caches.reduce((total, cache) => total + (cache ? of(cache) : 0), 0);

@@ -22,6 +22,8 @@ export interface ModelOptions {
   readonly load: 'weights' | 'vocabulary' | 'measure';
   /** Layers on the GPU; negative means all, 0 none. */
   readonly gpuLayers: number;
+  /** Loads its multi-token heads too; `weightBytes` counts them in any case. */
+  readonly heads?: boolean;
   readonly onProgress?: (fraction: number) => void;
 }
 
@@ -60,6 +62,7 @@ export async function loadModel(options: ModelOptions): Promise<LlamaModel> {
       n_gpu_layers: libraries.gpu === 'off' ? 0 : options.gpuLayers,
       vocab_only: options.load === 'vocabulary',
       no_alloc: options.load === 'measure',
+      load_mtp: options.heads === true,
       // A model that is only measured cannot be mapped.
       ...(options.load === 'measure' ? { load_mode: 0 } : {}),
       progress_callback: progress,

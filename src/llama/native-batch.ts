@@ -35,8 +35,11 @@ export interface BatchMemory {
  */
 export const sharedSeqsMax = (256 * 257) / 2 - 1 + 256;
 
-/** Allocates a batch of at most `tokensMax` rows, one sequence id a row unless rows are shared. */
-export function allocateBatch(tokensMax: number): BatchMemory {
+/**
+ * Allocates a batch of at most `tokensMax` rows, one sequence id a row unless rows are shared; with a hidden state of `stateWidth`
+ * values beside each token where that is not 0.
+ */
+export function allocateBatch(tokensMax: number, stateWidth = 0): BatchMemory {
   const tokens = allocate(tokensMax, 4);
   const positions = allocate(tokensMax, 4);
   const cacheSeqs = allocate(tokensMax, 4);
@@ -44,6 +47,7 @@ export function allocateBatch(tokensMax: number): BatchMemory {
   const seqPointers = allocate(tokensMax, 8);
   const outputs = allocate(tokensMax, 1);
   const lists = allocate(sharedSeqsMax, 4);
+  const states = stateWidth === 0 ? undefined : allocate(tokensMax * stateWidth, 4);
   return {
     ...createSharing({ tokensMax, cacheSeqs, seqCounts, seqPointers, lists }),
     step: {
@@ -51,19 +55,20 @@ export function allocateBatch(tokensMax: number): BatchMemory {
       positions: new Int32Array(positions.view),
       cacheSeqs: new Int32Array(cacheSeqs.view),
       outputs: new Int8Array(outputs.view),
+      ...(states === undefined ? {} : { states: new Float32Array(states.view).fill(0) }),
     },
     native: {
       n_tokens: 0,
       token: tokens.address,
-      embd: null,
+      embd: states?.address ?? null,
       pos: positions.address,
       n_seq_id: seqCounts.address,
       seq_id: seqPointers.address,
       logits: outputs.address,
     },
     free() {
-      for (const memory of [tokens, positions, cacheSeqs, seqCounts, seqPointers, outputs, lists])
-        koffi.free(memory.address);
+      for (const memory of [tokens, positions, cacheSeqs, seqCounts, seqPointers, outputs, lists, states])
+        if (memory !== undefined) koffi.free(memory.address);
     },
   };
 }

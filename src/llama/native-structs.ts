@@ -38,6 +38,7 @@ export interface ContextParams {
   readonly n_outputs_max_per_seq: number;
   readonly n_threads: number;
   readonly n_threads_batch: number;
+  /** 0 the model itself, 1 its multi-token heads. */
   readonly ctx_type: number;
   readonly rope_scaling_type: number;
   readonly pooling_type: number;
@@ -73,7 +74,8 @@ export interface ContextParams {
 export interface NativeBatch {
   n_tokens: number;
   readonly token: bigint;
-  readonly embd: null;
+  /** Null but for a multi-token head, which reads a hidden state beside each token. */
+  readonly embd: bigint | null;
   readonly pos: bigint;
   readonly n_seq_id: bigint;
   readonly seq_id: bigint;

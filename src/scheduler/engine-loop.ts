@@ -23,7 +23,7 @@ export interface EngineLoopPorts extends PerformPorts {
   readonly masks?: SequenceMasks | undefined;
   /** Undefined where no vectors are made. */
   readonly embeddings?: EmbeddingLane | undefined;
-  /** Undefined where no draft model guesses. */
+  /** Undefined where neither a draft model nor the model's own head guesses. */
   readonly drafts?: DraftLane | undefined;
   /** Sends what happened since the last call. */
   readonly post: (report: StepReport) => void;
@@ -92,6 +92,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan, scheduler.rowsWorthAPass);
+    if (ports.drafts?.wantsAll(plan)) ports.kernel.hidden?.takeAll();
     const decodeStartedMs = now();
     const decoding = ports.kernel.decode(rows.rowCount, () => expectedDraws(plan, rows.lastRows));
     gate.advance(plan);
@@ -100,6 +101,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const decodedMs = now();
     removeFillers(ports.kernel, rows.fillers);
     const drawing = await settle({ ...ports, gate }, plan, { outcome, lastRows: rows.lastRows });
+    if (outcome.kind === 'done') ports.drafts?.observe(plan, { lastRows: rows.lastRows, hidden: ports.kernel.hidden });
     const endedMs = now();
     lastStepMs = endedMs - startedMs;
     const copyMs = planCopyMs + drawing.copyMs;

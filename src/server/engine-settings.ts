@@ -10,6 +10,7 @@ import type {
   SpeculationConfiguration,
 } from './engine/engine-configuration.ts';
 import type { Settings } from './settings-schema.ts';
+import { guessesBy } from './settings-speculation.ts';
 
 /** What the engine is to load. */
 export interface ServedFile {
@@ -69,13 +70,13 @@ function embeddingWish({ pooling, embeddingTokens }: Settings): EmbeddingWish | 
 function speculationOf(settings: Settings, draftPath: string | undefined): SpeculationConfiguration | undefined {
   const { speculative, lookupTokensMin, lookupWindow, draftThreads, draftCacheTokens } = settings;
   if (speculative === 'off') return undefined;
-  const looksUp = speculative !== 'draft';
+  const drafting = { threads: draftThreads, cacheTokens: draftCacheTokens };
   return {
     draftTokensMax: settings.speculativeTokens,
-    lookup: looksUp ? { matchTokensMin: lookupTokensMin, windowTokens: lookupWindow } : undefined,
-    draft:
-      draftPath === undefined
-        ? undefined
-        : { modelPath: draftPath, threads: draftThreads, cacheTokens: draftCacheTokens },
+    lookup: guessesBy(speculative, 'lookup')
+      ? { matchTokensMin: lookupTokensMin, windowTokens: lookupWindow }
+      : undefined,
+    draft: draftPath === undefined ? undefined : { ...drafting, modelPath: draftPath },
+    head: guessesBy(speculative, 'mtp') ? drafting : undefined,
   };
 }

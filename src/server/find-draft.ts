@@ -3,7 +3,7 @@
 import type { LlamaModel } from '../llama/model.ts';
 import { vocabularyFaults } from '../llama/same-vocabulary.ts';
 import type { Settings } from './settings-schema.ts';
-import { guessesByDraft } from './settings-speculation.ts';
+import { guessesBy } from './settings-speculation.ts';
 
 export interface FindDraftParts {
   /** Of the model that is served. */
@@ -18,7 +18,7 @@ export async function findDraft(
   { speculative, draft: source }: Settings,
   { vocabulary, find, loadVocabulary }: FindDraftParts,
 ): Promise<string | undefined> {
-  if (!guessesByDraft(speculative)) return undefined;
+  if (!guessesBy(speculative, 'draft')) return undefined;
   const path = await find(source);
   const draft = await loadVocabulary(path);
   const faults = vocabularyFaults(vocabulary, draft);

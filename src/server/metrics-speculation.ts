@@ -1,4 +1,4 @@
-// Octet's own metrics of speculative decoding: what vLLM's names do not tell, who guessed and what a draft model's work took.
+// Octet's own metrics of speculative decoding: what vLLM's names do not tell, who guessed and what the work of a draft model or a head took.
 
 import type { ProposerCounts } from '../ports.ts';
 import { draftsBy, engineTotal } from './metrics-engine.ts';
@@ -13,7 +13,7 @@ export function speculationSeries({ engine }: MetricsRecord): Series[] {
   return [
     counter(
       'octet_draft_tokens_total',
-      'Guessed tokens that were computed, by who guessed them: lookup, draft.',
+      'Guessed tokens that were computed, by who guessed them: lookup, draft, mtp.',
       byProposer(({ draftTokenCount }) => draftTokenCount),
     ),
     counter(
@@ -21,8 +21,10 @@ export function speculationSeries({ engine }: MetricsRecord): Series[] {
       'Of those: tokens that were then drawn.',
       byProposer(({ acceptedTokenCount }) => acceptedTokenCount),
     ),
-    counter('octet_draft_seconds_total', 'Time that the draft model computed, between steps.', () =>
-      one(engineTotal(engine, 'draftMs') / 1000),
+    counter(
+      'octet_draft_seconds_total',
+      'Time that the draft model, or the multi-token head, computed between steps.',
+      () => one(engineTotal(engine, 'draftMs') / 1000),
     ),
   ];
 }

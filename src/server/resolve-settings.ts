@@ -11,7 +11,7 @@ import type { FlagValues } from './settings-flags.ts';
 import { type SettingDescription, settingList } from './settings-list.ts';
 import { defaultModel, type Settings, settingsSchema } from './settings-schema.ts';
 import { fromText, type GivenValue, type GivenValues, readEnvironment, readSettingsFile } from './settings-sources.ts';
-import { guessesByDraft } from './settings-speculation.ts';
+import { guessesBy } from './settings-speculation.ts';
 
 /** Setting name -> where its value came from: `default`, `flag --port`, `environment OCTET_PORT`, `file octet.json`, `tuned`. */
 export type SettingSources = Readonly<Record<string, string>>;
@@ -122,15 +122,10 @@ function attentionConflicts(values: Readonly<Record<string, unknown>>): SettingF
 }
 
 function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
-  if (values['speculative'] === 'mtp') {
-    const reason =
-      'the multi-token heads of a model are not run (docs/decisions/2026-11-26-multi-token-heads.md says why); a draft model is: --speculative draft --draft FILE.gguf';
-    return [{ kind: 'usage', reason }];
-  }
   const { speculative, draft, draftThreads, draftCacheTokens } = settingsSchema.shape;
   const wish = z.object({ speculative, draft, draftThreads, draftCacheTokens }).safeParse(values);
   if (!wish.success) return [];
-  if (guessesByDraft(wish.data.speculative) === (wish.data.draft !== '')) return idleDraftSizes(wish.data);
+  if (guessesBy(wish.data.speculative, 'draft') === (wish.data.draft !== '')) return idleDraftSizes(wish.data);
   const reason =
     wish.data.draft === ''
       ? `--speculative ${wish.data.speculative} needs a model that guesses: --draft FILE.gguf. Given: none`
@@ -140,15 +135,15 @@ function draftConflicts(values: Readonly<Record<string, unknown>>): SettingFault
 
 type DraftSizes = Pick<Settings, 'speculative' | 'draftThreads' | 'draftCacheTokens'>;
 
-/** Sizes of a draft model that there is not. */
+/** Sizes of a draft model, or of a head, that there is not. */
 function idleDraftSizes({ speculative, draftThreads, draftCacheTokens }: DraftSizes): SettingFault[] {
-  if (guessesByDraft(speculative)) return [];
+  if (guessesBy(speculative, 'draft') || guessesBy(speculative, 'mtp')) return [];
   const given = [`--draft-threads ${draftThreads}`, `--draft-cache-tokens ${draftCacheTokens}`];
   return given
     .filter((flag) => !flag.endsWith(' 0'))
     .map((flag) => ({
       kind: 'usage',
-      reason: `${flag} needs a draft model: --speculative draft --draft FILE.gguf. Given: --speculative ${speculative}`,
+      reason: `${flag} needs a draft model or a head: --speculative draft --draft FILE.gguf, or mtp. Given: --speculative ${speculative}`,
     }));
 }
 

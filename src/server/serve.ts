@@ -27,6 +27,7 @@ import { announce } from './announce.ts';
 import { buildApp } from './app.ts';
 import { createKeyRing, parseKeyFile } from './auth.ts';
 import { formatSettings, serverUrl, visibleSettings } from './banner.ts';
+import { checkHead } from './check-head.ts';
 import { createEngineClient, type EngineClient } from './engine/engine-client.ts';
 import type { EngineAdapter } from './engine/engine-configuration.ts';
 import { createLauncher } from './engine/engine-process.ts';
@@ -97,6 +98,7 @@ async function start(given: Settings, { logger, sources }: StartContext): Promis
     find: (source) => findModel(source, logger),
     loadVocabulary: (path) => loadVocabulary(path, logger),
   });
+  await checkHead(settings, { modelPath, vocabulary });
   const model = servedModel(modelName, settings.lora);
   const metrics = createMetrics({ modelName, adapters: model.adapters });
   const progress = createProgressLine(`loading ${modelName}`);

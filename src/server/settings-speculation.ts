@@ -4,17 +4,24 @@
 import { z } from 'zod';
 import { settingFacts } from './settings-facts.ts';
 
-const spellings: Readonly<Record<string, 'off' | 'lookup' | 'draft' | 'lookup,draft'>> = {
+const spellings = {
   off: 'off',
   lookup: 'lookup',
   draft: 'draft',
   'lookup,draft': 'lookup,draft',
   'draft,lookup': 'lookup,draft',
-};
+  mtp: 'mtp',
+  'lookup,mtp': 'lookup,mtp',
+  'mtp,lookup': 'lookup,mtp',
+} as const;
+
+export type Speculative = (typeof spellings)[keyof typeof spellings];
+
+const wishes = new Map<string, Speculative>(Object.entries(spellings));
 
 /** Who guesses, in either order. */
 const speculativeWish = z.string().transform((given, context) => {
-  const wish = spellings[given.replaceAll(' ', '')];
+  const wish = wishes.get(given.replaceAll(' ', ''));
   if (wish !== undefined) return wish;
   context.addIssue({ code: 'custom', message: 'nobody who guesses' });
   return z.NEVER;
@@ -24,9 +31,9 @@ export const speculationSettings = {
   speculative: speculativeWish.prefault('off').register(settingFacts, {
     group: 'Scheduling',
     unit: '',
-    limit: 'one of off, lookup, draft, lookup,draft',
+    limit: 'one of off, lookup, draft, mtp, lookup,draft, lookup,mtp',
     meaning:
-      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); lookup,draft: by lookup where that comes true at least as often as what the model says, else by the model.',
+      'Guess what follows and check several guesses in one step where that is faster; the text stays the same. lookup: what followed the last tokens where they stood before in prompt or output; draft: what a smaller model says (--draft); mtp: what the multi-token head says that the model itself brings (GLM 4 MoE and the like); lookup,draft and lookup,mtp: by lookup where that comes true at least as often as what the other says, else by that.',
   }),
   draft: z.string().prefault('').register(settingFacts, {
     group: 'Scheduling',
@@ -37,13 +44,13 @@ export const speculationSettings = {
   draftThreads: z.int().min(0).max(1024).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'threads',
-    meaning: 'Threads that compute the draft model; 0 means as many as the model has.',
+    meaning: 'Threads that compute the draft model, or the multi-token head; 0 means as many as the model has.',
   }),
   draftCacheTokens: z.int().min(0).max(16_777_216).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'tokens',
     meaning:
-      "What the draft model's own f16 KV cache holds of all sequences together; longer ones take no guesses from it. 0 means up to 32,768, and less where that would take more than 10 % of the memory.",
+      "What the draft model's own f16 KV cache, or that of the multi-token head, holds of all sequences together. Longer sequences take no guesses from a draft model; a head goes on with their newest tokens. 0 means up to 32,768, and less where that would take more than 10 % of the memory.",
   }),
   speculativeTokens: z.int().min(1).max(64).prefault(15).register(settingFacts, {
     group: 'Scheduling',
@@ -62,7 +69,7 @@ export const speculationSettings = {
   }),
 };
 
-/** Whether a draft model is among those who guess. */
-export function guessesByDraft(speculative: string): boolean {
-  return speculative.split(',').includes('draft');
+/** Whether one is among those who guess. */
+export function guessesBy(speculative: Speculative, name: 'lookup' | 'draft' | 'mtp'): boolean {
+  return speculative.split(',').includes(name);
 }

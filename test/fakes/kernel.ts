@@ -30,6 +30,8 @@ export interface FakeKernelOptions {
   readonly endTokens?: readonly number[];
   readonly sharesPrefixes?: boolean;
   readonly layout?: KernelLimits['layout'];
+  /** Leaves hidden states, of outputs or of all rows when that is asked. */
+  readonly leavesStates?: boolean;
   /** Milliseconds the fake claims a step takes, through `onDecode`. */
   readonly onDecode?: (tokenCount: number) => void | Promise<void>;
 }
@@ -46,13 +48,30 @@ export function adapterShift(adapter: string | undefined): number {
   return [...(adapter ?? '')].reduce((chain, letter) => chainOf(chain, letter.charCodeAt(0)), 0);
 }
 
+/** What a row leaves for a head: its chain, and what its adapter does to the next one. */
+export interface FakeState {
+  readonly chain: number;
+  readonly shift: number;
+}
+
+export const stateWidth = 4;
+
+/** In halves, which floats hold exactly. Shape (stateWidth,). */
+export function stateOf({ chain, shift }: FakeState): Float32Array {
+  return Float32Array.of(chain >>> 16, chain & 0xffff, shift >>> 16, shift & 0xffff);
+}
+
+export function readState([chainHigh = 0, chainLow = 0, shiftHigh = 0, shiftLow = 0]: Float32Array): FakeState {
+  return { chain: chainHigh * 65_536 + chainLow, shift: shiftHigh * 65_536 + shiftLow };
+}
+
 /** The token that follows a prefix, for a seed: the fake's whole language model. */
 export function nextToken(chain: number, seed: number, vocabularySize: number): number {
   return chainOf(chain, seed) % vocabularySize;
 }
 
 /** Penalties and limits of a row are taken from its tokens: they must be those that its logits were computed from. */
-function checkTokens({ tokens, tokenCount, batchIndex }: SampleRow, chain: number, shift: number): void {
+export function checkTokens({ tokens, tokenCount, batchIndex }: SampleRow, chain: number, shift: number): void {
   const own = tokens.subarray(0, tokenCount).reduce((previous, token) => chainOf(previous ^ shift, token), 0);
   if (tokenCount > 0 && own !== chain) throw new Error(`row ${batchIndex} draws after other tokens than were computed`);
 }
@@ -91,6 +110,8 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   let used = 0;
   let keptCount = 0;
   let outputChains: number[] = [];
+  let states: (Float32Array | undefined)[] = [];
+  let takesAll = false;
   let scripted: DecodeOutcome[] = [];
   let steps = 0;
   let busy = false;
@@ -132,6 +153,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
     const room = perSequence ? Number.POSITIVE_INFINITY : options.cellCount - used;
     if (tokenCount > room) return { kind: 'no-room' };
     outputChains = [];
+    states = [];
     for (let row = 0; row < tokenCount; row++) {
       const seq = batch.cacheSeqs[row] ?? -1;
       const position = batch.positions[row] ?? -1;
@@ -143,7 +165,9 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       const chain = chainOf(previous ^ adapterShift(adapter), batch.tokens[row] ?? -1);
       put(seq, position, chain);
       if (batch.outputs[row] === 1) outputChains[row] = chain;
+      if (takesAll || batch.outputs[row] === 1) states[row] = stateOf({ chain, shift: adapterShift(adapter) });
     }
+    takesAll = false;
     return { kind: 'done' };
   }
 
@@ -159,6 +183,16 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       sharesPrefixes: options.sharesPrefixes ?? true,
     },
     batch,
+    hidden:
+      options.leavesStates === true
+        ? {
+            width: stateWidth,
+            row: (batchIndex) => states[batchIndex],
+            takeAll() {
+              takesAll = true;
+            },
+          }
+        : undefined,
     get steps() {
       return steps;
     },

@@ -12,10 +12,13 @@ import type { LogprobsWish } from '../../src/sampling-params.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
 import { createDraftCosts } from '../../src/scheduler/speculation/draft-costs.ts';
 import { createDraftLane, type DraftLane } from '../../src/scheduler/speculation/draft-lane.ts';
+import { createHeadInputs } from '../../src/scheduler/speculation/head-inputs.ts';
 import { joinProposers } from '../../src/scheduler/speculation/join-proposers.ts';
 import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
+import { tokensAlone } from '../../src/scheduler/speculation/row-inputs.ts';
 import type { Proposer } from '../../src/scheduler/speculation/types.ts';
 import type { Policy } from '../../src/scheduler/waiting-queue.ts';
+import { createFakeHead } from '../fakes/head-kernel.ts';
 import { chainOf, createFakeKernel, nextToken } from '../fakes/kernel.ts';
 import {
   type CommandWish,
@@ -32,6 +35,8 @@ const vocabularySize = 5;
 const endTokens = [4];
 const timeLimitMs = 8000;
 
+const proposerKinds = ['none', 'lookup', 'oracle', 'draft', 'lookup,draft', 'head', 'lookup,head'] as const;
+
 interface Shape {
   readonly layout: 'pooled' | 'per-sequence' | 'plain';
   readonly blockTokens: number;
@@ -46,8 +51,8 @@ interface Shape {
   readonly scoredRowsMax: number;
   /** Host memory for prefixes; 0 drops what makes room. */
   readonly hostPrefixBytes: number;
-  readonly proposer: 'none' | 'lookup' | 'oracle' | 'draft' | 'both';
-  /** Cells and ids of the draft model's cache. */
+  readonly proposer: (typeof proposerKinds)[number];
+  /** Cells and ids of the cache of a draft model or a head. */
   readonly draftCellCount: number;
   readonly draftSeqCount: number;
 }
@@ -65,7 +70,7 @@ const shapes: fc.Arbitrary<Shape> = fc
     ttftTargetMs: fc.constantFrom(0, 4, 40),
     scoredRowsMax: fc.integer({ min: 1, max: 5 }),
     hostPrefixBytes: fc.constantFrom(0, 40, 400),
-    proposer: fc.constantFrom('none' as const, 'lookup' as const, 'oracle' as const, 'draft' as const, 'both' as const),
+    proposer: fc.constantFrom(...proposerKinds),
     draftCellCount: fc.integer({ min: 6, max: 60 }),
     draftSeqCount: fc.integer({ min: 1, max: 4 }),
   })
@@ -149,20 +154,25 @@ function guesses({ proposer, layout }: Shape): boolean {
   return proposer !== 'none' && layout !== 'plain';
 }
 
-/** A model that thinks like the fake one without an adapter, and is wrong about those with one. */
+/** A model that thinks like the fake one without an adapter, and is wrong about those with one; or the fake one's own head. */
 function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefined {
-  if (!guesses(shape) || (shape.proposer !== 'draft' && shape.proposer !== 'both')) return undefined;
+  const drafter = shape.proposer.split(',').at(-1);
+  if (!guesses(shape) || (drafter !== 'draft' && drafter !== 'head')) return undefined;
+  const sizes = {
+    cellCount: shape.draftCellCount,
+    cacheSeqCount: shape.draftSeqCount,
+    vocabularySize,
+    batchTokensMax: 8,
+    outputRowsMax: 6,
+    onDecode: (tokenCount: number) => {
+      clock.nowMs += 0.02 + tokenCount / 1000;
+    },
+  };
+  const kernel = drafter === 'head' ? createFakeHead(sizes) : createFakeKernel(sizes);
   return createDraftLane({
-    kernel: createFakeKernel({
-      cellCount: shape.draftCellCount,
-      cacheSeqCount: shape.draftSeqCount,
-      vocabularySize,
-      batchTokensMax: 8,
-      outputRowsMax: 6,
-      onDecode: (tokenCount) => {
-        clock.nowMs += 0.02 + tokenCount / 1000;
-      },
-    }),
+    by: drafter === 'head' ? 'mtp' : 'draft',
+    inputs: drafter === 'head' ? createHeadInputs(kernel) : tokensAlone,
+    kernel,
     costs: createDraftCosts(0.02),
     contextTokensMax: 1000,
     vocabularySize,
@@ -177,7 +187,9 @@ function draftLaneOf(shape: Shape, clock: { nowMs: number }): DraftLane | undefi
 function proposersOf({ proposer }: Shape, drafts: DraftLane | undefined) {
   const lookup = createLookupProposer({ matchTokensMin: 1, matchTokensMax: 3, windowTokens: 8 });
   if (drafts === undefined) return { proposer: proposer === 'lookup' ? lookup : oracle };
-  return proposer === 'draft' ? drafts : { proposer: joinProposers(lookup, drafts.proposer), drafter: drafts.drafter };
+  return !proposer.includes(',')
+    ? drafts
+    : { proposer: joinProposers(lookup, drafts.proposer), drafter: drafts.drafter };
 }
 
 function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
@@ -207,6 +219,7 @@ function buildRig(shape: Shape): Rig {
     batchTokensMax: shape.stepTokensMax,
     outputRowsMax: shape.sequencesMax + shape.scoredRowsMax,
     sharesPrefixes: shape.layout !== 'plain',
+    leavesStates: shape.proposer.includes('head'),
     layout: perSequence ? 'per-sequence' : 'pooled',
     // A row more costs next to nothing: guesses pay whenever they may come true.
     onDecode: (tokenCount) => {
@@ -273,7 +286,7 @@ async function runAll(
 }
 
 describe('scheduler laws', () => {
-  const guessed = { draftTokens: 0, accepted: 0, byDraft: 0 };
+  const guessed = { draftTokens: 0, accepted: 0, byDraft: 0, byHead: 0 };
 
   it('gives every sequence one end and the text it has alone, and leaves nothing behind', async () => {
     await fc.assert(
@@ -307,6 +320,7 @@ describe('scheduler laws', () => {
         guessed.draftTokens += draftTokenCount;
         guessed.accepted += acceptedTokenCount;
         guessed.byDraft += draftsBy.find(({ proposer }) => proposer === 'draft')?.acceptedTokenCount ?? 0;
+        guessed.byHead += draftsBy.find(({ proposer }) => proposer === 'mtp')?.acceptedTokenCount ?? 0;
         rig.cache.clear();
         await step(rig);
         expect(rig.kernel.usedCells()).toBe(0);
@@ -318,6 +332,7 @@ describe('scheduler laws', () => {
     // Guesses were computed, and came true and did not.
     expect(guessed.accepted).toBeGreaterThan(100);
     expect(guessed.byDraft).toBeGreaterThan(100);
+    expect(guessed.byHead).toBeGreaterThan(100);
     expect(guessed.draftTokens - guessed.accepted).toBeGreaterThan(100);
   });
 });

@@ -194,12 +194,18 @@ describe('faults', () => {
       '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative off',
     ],
     [
-      '--draft-threads 2 --speculative lookup',
-      '--draft-threads 2 needs a draft model: --speculative draft --draft FILE.gguf. Given: --speculative lookup',
+      '--speculative mtp --draft a.gguf',
+      '--draft a.gguf guesses only with --speculative draft or lookup,draft. Given: --speculative mtp',
     ],
-    ['--draft-cache-tokens 4096', '--draft-cache-tokens 4096 needs a draft model'],
-    ['--speculative draft,draft', 'speculative must be one of off, lookup, draft, lookup,draft. Given: "draft,draft"'],
-    ['--speculative mtp', 'multi-token heads of a model are not run'],
+    [
+      '--draft-threads 2 --speculative lookup',
+      '--draft-threads 2 needs a draft model or a head: --speculative draft --draft FILE.gguf, or mtp. Given: --speculative lookup',
+    ],
+    ['--draft-cache-tokens 4096', '--draft-cache-tokens 4096 needs a draft model or a head'],
+    [
+      '--speculative draft,draft',
+      'speculative must be one of off, lookup, draft, mtp, lookup,draft, lookup,mtp. Given: "draft,draft"',
+    ],
     ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],

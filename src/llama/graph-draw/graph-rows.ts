@@ -6,6 +6,7 @@ import { assert } from '../../assert.ts';
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow, StepBatch } from '../../kernel-port.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
+import type { HiddenRows } from '../heads/hidden-rows.ts';
 import type { BatchMemory } from '../native-batch.ts';
 import type { NativeDecode } from '../native-decode.ts';
 import type { NativeBatch } from '../native-structs.ts';
@@ -26,10 +27,12 @@ export interface GraphRowsSource extends HostLogitsSource, PassRules {
   readonly batchTokensMax: number;
   readonly endTokenIds: readonly TokenId[];
   readonly decode: NativeDecode;
+  /** Undefined where nobody reads hidden states. */
+  readonly hidden: HiddenRows | undefined;
 }
 
 export function createGraphRows(source: GraphRowsSource): DecodedRows {
-  const { hook, walks, passBatch, vocabularySize, endTokenIds } = source;
+  const { hook, walks, passBatch, vocabularySize, endTokenIds, hidden } = source;
   const stepRows = createStepRows(source);
   const logits = createHostLogits(source);
   const passes = createPasses(source, { stepRows, logits });
@@ -54,6 +57,7 @@ export function createGraphRows(source: GraphRowsSource): DecodedRows {
     async compute(tokenCount, draws) {
       stepRows.restart();
       logits.restart();
+      hidden?.start(tokenCount);
       const proceed = walks.start(draws());
       return passes.compute(tokenCount).finally(proceed);
     },
@@ -97,7 +101,7 @@ interface PassTargets {
 }
 
 function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets): Passes {
-  const { hook, walks, batch, passBatch, decode } = source;
+  const { hook, walks, batch, passBatch, decode, hidden } = source;
   const { outputs: outputMarks } = batch.step;
   let left: LeftPass | undefined;
   const outputsAmong = (rows: readonly number[]) => rows.filter((row) => outputMarks[row] !== 0);
@@ -110,6 +114,7 @@ function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets
     walks.place(outputs);
     passRows.n_tokens = rows.length;
     const code = await decode(passRows);
+    if (code === 0) hidden?.take(passRows === batch.native ? undefined : rows);
     if (code !== 0 || outputs.length === 0) return code;
     const found = hook.current();
     assert(found?.rowCount === outputs.length, `a pass leaves ${outputs.length} rows. Found: ${found?.rowCount}`);

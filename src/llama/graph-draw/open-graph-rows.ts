@@ -5,6 +5,7 @@ import { bindGraph } from '../activations/native-graph.ts';
 import { checkedTensorStruct } from '../activations/tensor-struct.ts';
 import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
+import type { HiddenRows } from '../heads/hidden-rows.ts';
 import { libraryFiles } from '../library-packages.ts';
 import type { LlamaModel } from '../model.ts';
 import { prefixSharing } from '../model-shape.ts';
@@ -90,11 +91,12 @@ export interface OpenRows {
   readonly limits: KernelLimits;
   readonly batch: BatchMemory;
   readonly decode: NativeDecode;
+  readonly hidden: HiddenRows | undefined;
 }
 
 /** The rows of a context that was made with the hook's samplers. */
 export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
-  const { options, limits, batch, decode } = opening;
+  const { options, limits, batch, decode, hidden } = opening;
   const { batchTokensMax, outputRowsMax, vocabularySize, layout, endTokenIds } = limits;
   const { native, hook, walks } = draw;
   return createGraphRows({
@@ -102,6 +104,7 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
     hook,
     batch,
     decode,
+    hidden,
     layout,
     batchTokensMax,
     vocabularySize,

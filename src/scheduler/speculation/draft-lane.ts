@@ -1,4 +1,5 @@
 // A draft model at work between the target's steps: reads what the sequences grew by, and guesses on, all sequences in one batch.
+// A model's own multi-token head works in the same way; what its rows read beside tokens is in head-inputs.ts.
 // Why a kernel of its own behind the same port: a smaller model with its own cache is all it is; the loop never lets both compute
 // at once, since they share cores.
 // Why it draws with the target's own parameters, seed and position: a draw is a function of those and of the logits, so that a draft
@@ -12,14 +13,18 @@ import { must } from '../../assert.ts';
 import type { Kernel, SampleRow } from '../../kernel-port.ts';
 import { sampleRow } from '../apply-step.ts';
 import { type Sequence, writeAhead } from '../sequence.ts';
-import { createDraftCells, type DraftCells, type DraftEntry, trueCount } from './draft-cells.ts';
+import { createDraftCells, type DraftCells } from './draft-cells.ts';
 import type { LearnedDraftCosts } from './draft-costs.ts';
+import { type Part, writeReads, writeRow } from './draft-rows.ts';
 import type { DraftWish, Trial } from './plan-round.ts';
-import { type Drafter, draftEvidence, type Proposer } from './types.ts';
+import type { RowInputs } from './row-inputs.ts';
+import { type Drafter, type DrafterName, drafterEvidence, type Proposer } from './types.ts';
 
 export interface DraftLaneOptions {
-  /** Of the draft model: pooled, as many ids as sequences are guessed for at once. */
+  readonly by: DrafterName;
+  /** Of the draft model or the head: pooled, as many ids as sequences are guessed for at once. */
   readonly kernel: Kernel;
+  readonly inputs: RowInputs;
   readonly costs: LearnedDraftCosts;
   /** Longest sequence that the draft model was made for. */
   readonly contextTokensMax: number;
@@ -39,6 +44,9 @@ export interface DraftLane {
   compute(wishes: readonly DraftWish[]): Promise<readonly Trial[]>;
   /** Milliseconds of all rounds so far. */
   spentMs(): number;
+  /** Before and after each step of the target (row-inputs.ts). */
+  readonly wantsAll: RowInputs['wantsAll'];
+  readonly observe: RowInputs['observe'];
   /** Lets go of sequences that have ended. */
   sweep(): void;
   /** Positions that its cache holds. */
@@ -48,20 +56,7 @@ export interface DraftLane {
   dispose(): void;
 }
 
-/** One sequence in a round. */
-interface Part {
-  readonly wish: DraftWish;
-  readonly sequence: Sequence;
-  readonly entry: DraftEntry;
-}
-
-/** A row of which a token is drawn, and what it is for. */
-interface DrawnRow {
-  readonly part: Part;
-  readonly row: SampleRow;
-  /** The token of the sequence that it is held against; undefined where it is a guess. */
-  readonly known: number | undefined;
-}
+const names = { draft: 'the draft model', mtp: 'the multi-token head' } as const satisfies Record<DrafterName, string>;
 
 /** Failures in a row after which it gives up. */
 const failuresMax = 3;
@@ -78,8 +73,12 @@ interface Lane {
 }
 
 export function createDraftLane(options: DraftLaneOptions): DraftLane {
-  const { kernel, now } = options;
-  const cells = createDraftCells(kernel);
+  const { kernel, inputs, now } = options;
+  const cells = createDraftCells(kernel, inputs);
+  const sweep = (): void => {
+    cells.sweep();
+    inputs.sweep();
+  };
   const lane: Lane = {
     options,
     cells,
@@ -89,12 +88,12 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
     spentMs: 0,
   };
   return {
-    proposer: proposerOf(cells),
+    proposer: proposerOf(options.by, cells),
     drafter: drafterOf(lane),
     async compute(wishes) {
       const startedMs = now();
       lane.round += 1;
-      cells.sweep();
+      sweep();
       const { guessing, trials } = await read(
         lane,
         wishes.flatMap((wish) => openPart(lane, wish)),
@@ -104,16 +103,18 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
       return trials;
     },
     spentMs: () => lane.spentMs,
-    sweep: cells.sweep,
+    wantsAll: inputs.wantsAll,
+    observe: inputs.observe,
+    sweep,
     heldCount: cells.heldCount,
     check: cells.check,
     dispose: kernel.dispose,
   };
 }
 
-function proposerOf(cells: DraftCells): Proposer {
+function proposerOf(by: DrafterName, cells: DraftCells): Proposer {
   return {
-    evidenceLevels: 1,
+    evidenceLevels: drafterEvidence[by].evidenceMax + 1,
     follow: () => ({
       propose(sequence, countMax) {
         const entry = cells.find(sequence);
@@ -121,7 +122,7 @@ function proposerOf(cells: DraftCells): Proposer {
           return undefined;
         const { guesses } = entry;
         const tokens = Int32Array.from(guesses.slice(0, countMax));
-        return { by: 'draft', tokens, availableCount: guesses.length, ...draftEvidence };
+        return { by, tokens, availableCount: guesses.length, ...drafterEvidence[by] };
       },
     }),
   };
@@ -131,14 +132,16 @@ function drafterOf(lane: Lane): Drafter {
   const { options, cells } = lane;
   const { limits } = options.kernel;
   return {
+    by: options.by,
     costs: options.costs,
-    tokensMax: Math.min(options.contextTokensMax, limits.cellCount),
+    tokensMax:
+      options.inputs.spanMax === undefined
+        ? Math.min(options.contextTokensMax, limits.cellCount)
+        : options.contextTokensMax,
     sequencesMax: limits.cacheSeqCount,
     readTokensMax: limits.batchTokensMax,
-    missingCount(sequence) {
-      const entry = cells.find(sequence);
-      return sequence.tokenCount - (entry === undefined ? 0 : trueCount(sequence, entry));
-    },
+    canRead: (sequence) => cells.readFrom(sequence) !== undefined,
+    missingCount: (sequence) => sequence.tokenCount - (cells.readFrom(sequence) ?? 0),
     isOff: () => lane.failureCount >= failuresMax,
   };
 }
@@ -156,7 +159,7 @@ async function read(
 ): Promise<{ readonly guessing: Part[]; readonly trials: readonly Trial[] }> {
   const { kernel, costs, now } = lane.options;
   const startedMs = now();
-  const { rowCount, drawn } = writeReads(lane, parts);
+  const { rowCount, drawn } = writeReads({ ...lane.options, ...lane }, parts);
   const draws = drawn.map(({ row }) => row);
   if (rowCount === 0 || !(await decode(lane, rowCount, draws))) return { guessing: [], trials: [] };
   const tokens = await kernel.sample(draws);
@@ -165,10 +168,10 @@ async function read(
   else costs.observeGuess(parts.length, now() - startedMs);
   const guessing: Part[] = [];
   const hits = new Map<Sequence, boolean[]>();
-  for (const [index, { part, known }] of drawn.entries()) {
+  for (const [index, { part, row, known }] of drawn.entries()) {
     const token = must(tokens[index], 'one draw per row');
     if (known !== undefined) hits.set(part.sequence, [...(hits.get(part.sequence) ?? []), token === known]);
-    else if (take(lane, part, token)) guessing.push(part);
+    else if (take(lane, part, { row: row.batchIndex, token })) guessing.push(part);
   }
   return { guessing, trials: [...hits].map(([sequence, found]) => ({ sequence, hits: found })) };
 }
@@ -184,7 +187,7 @@ async function guess(lane: Lane, parts: readonly Part[]): Promise<Part[]> {
   const rows = wanting.map((part, index) => {
     const { sequence, entry } = part;
     writeAhead(sequence, Int32Array.from(entry.guesses));
-    writeRow(kernel, index, { part, position: sequence.tokenCount + entry.guesses.length - 1 });
+    writeRow(lane.options, index, { part, position: sequence.tokenCount + entry.guesses.length - 1 });
     kernel.batch.outputs[index] = 1;
     return sampleRow(sequence, index, entry.guesses.length);
   });
@@ -192,85 +195,30 @@ async function guess(lane: Lane, parts: readonly Part[]): Promise<Part[]> {
   for (const { entry } of wanting) entry.heldCount += 1;
   const tokens = await kernel.sample(rows);
   costs.observeGuess(wanting.length, now() - startedMs);
-  return wanting.filter((part, index) => take(lane, part, must(tokens[index], 'one draw per row')));
-}
-
-/** Rows of what the parts have to read, as far as batch and cache have room; those that only need a token come first. */
-function writeReads(
-  { options: { kernel }, cells, round }: Lane,
-  parts: readonly Part[],
-): { readonly rowCount: number; readonly drawn: readonly DrawnRow[] } {
-  const { limits, batch } = kernel;
-  const drawn: DrawnRow[] = [];
-  let rowCount = 0;
-  const missing = ({ sequence, entry }: Part) => sequence.tokenCount - entry.heldCount;
-  for (const part of [...parts].sort((a, b) => missing(a) - missing(b))) {
-    const { sequence, entry, wish } = part;
-    const from = entry.heldCount;
-    const count = Math.min(missing(part), wish.readCount, limits.batchTokensMax - rowCount);
-    if (count < 1 || !knows(kernel, sequence.tokens.subarray(from, from + count))) continue;
-    if (!cells.reserve(count, round)) continue;
-    for (let position = from; position < from + count; position++) {
-      writeRow(kernel, rowCount, { part, position });
-      const draw = drawnRow(part, { batchIndex: rowCount, position, room: limits.outputRowsMax - drawn.length });
-      if (draw !== undefined) {
-        batch.outputs[rowCount] = 1;
-        drawn.push(draw);
-      }
-      rowCount += 1;
-    }
-    entry.heldCount += count;
-  }
-  return { rowCount, drawn };
-}
-
-/** The draft model's vocabulary may be a little shorter; a token beyond it would fail the whole batch. */
-function knows({ limits }: Kernel, tokens: Int32Array): boolean {
-  return tokens.every((token) => token < limits.vocabularySize);
-}
-
-function writeRow(
-  { batch }: Kernel,
-  row: number,
-  { part: { sequence, entry }, position }: { readonly part: Part; readonly position: number },
-): void {
-  batch.tokens[row] = must(sequence.tokens[position], 'a token for each position');
-  batch.positions[row] = position;
-  batch.cacheSeqs[row] = entry.seq;
-  batch.outputs[row] = 0;
+  return wanting.filter((part, row) => take(lane, part, { row, token: must(tokens[row], 'one draw per row') }));
 }
 
 /** False where the kernels failed: what the cache holds is unknown then, and everything is read again. */
 async function decode(lane: Lane, rowCount: number, draws: readonly SampleRow[]): Promise<boolean> {
-  const { kernel, warn } = lane.options;
+  const { by, kernel, warn } = lane.options;
   const outcome = await kernel.decode(rowCount, () => draws);
   lane.failureCount = outcome.kind === 'done' ? 0 : lane.failureCount + 1;
   if (outcome.kind === 'done') return true;
   lane.cells.clear();
   if (lane.failureCount === failuresMax)
-    warn(`the draft model guesses no more: ${outcome.kind === 'failed' ? outcome.reason : 'its cache had no room'}`);
+    warn(`${names[by]} guesses no more: ${outcome.kind === 'failed' ? outcome.reason : 'its cache had no room'}`);
   return false;
 }
 
 /** Whether the guess was taken: nothing is guessed beyond what ends a sequence. */
-function take({ options, endTokens }: Lane, { sequence, entry }: Part, token: number): boolean {
+function take(
+  { options, endTokens }: Lane,
+  { sequence, entry }: Part,
+  { row, token }: { readonly row: number; readonly token: number },
+): boolean {
   const isKnown = token >= 0 && token < options.vocabularySize;
   if (!isKnown || endTokens.has(token) || sequence.command.stopTokenIds.some((stop) => stop === token)) return false;
   entry.guesses.push(token);
+  options.inputs.keep(row, entry);
   return true;
-}
-
-/** The draw of a row: the first guess after a sequence's last token, or in a trial one that is held against its next token. */
-function drawnRow(
-  part: Part,
-  { batchIndex, position, room }: { readonly batchIndex: number; readonly position: number; readonly room: number },
-): DrawnRow | undefined {
-  const { sequence, wish } = part;
-  const ahead = position + 1 - sequence.tokenCount;
-  const row = (): SampleRow => sampleRow(sequence, batchIndex, ahead);
-  if (room < 1) return undefined;
-  if (ahead === 0) return wish.guessCount > 0 ? { part, row: row(), known: undefined } : undefined;
-  // Only output tells: a prompt was written by others.
-  if (!wish.isTrial || sequence.generatedCount + ahead < 0) return undefined;
-  return { part, row: row(), known: must(sequence.tokens[position + 1], 'a token after those before the last') };
 }

@@ -12,7 +12,7 @@ import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './cho
 import { trustIn } from './outcomes.ts';
 import { allRows, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
 import { createFollower, isResting, type Speculation, type Trials } from './speculation.ts';
-import { type Drafter, draftEvidence } from './types.ts';
+import { type Drafter, drafterEvidence } from './types.ts';
 
 export interface DraftWish {
   readonly sequence: Sequence;
@@ -115,12 +115,13 @@ function wishesFor(
 
 /** What became of trials. */
 export function noteTrials({ speculation }: SchedulerState, trials: readonly Trial[]): void {
-  if (speculation === undefined) return;
-  const others = tallyAt(speculation.experience.draft, draftEvidence, 0);
+  const by = speculation?.options.drafter?.by;
+  if (speculation === undefined || by === undefined) return;
+  const others = tallyAt(speculation.experience[by], drafterEvidence[by], 0);
   for (const { sequence, hits } of trials) {
     const { own } = followerOf(speculation, sequence);
     speculation.trials.restSteps = 0;
-    for (const hit of hits) learnFrom({ own: own.draft, others }, { accepted: hit ? 1 : 0, parted: !hit });
+    for (const hit of hits) learnFrom({ own: own[by], others }, { accepted: hit ? 1 : 0, parted: !hit });
   }
 }
 
@@ -154,14 +155,15 @@ interface Asked {
 }
 
 function candidateOf(state: SchedulerState, { speculation, drafter, sequence }: Asked): Candidate[] {
-  if (sequence.command.grammar !== undefined) return [];
+  if (sequence.command.grammar !== undefined || !drafter.canRead(sequence)) return [];
+  const { by } = drafter;
   const { draftTokensMax } = speculation.options;
   const rowsMax = Math.min(draftTokensMax, roomOf(state, sequence), drafter.tokensMax - sequence.tokenCount);
   const { own, rests, proposer } = followerOf(speculation, sequence);
-  if (rowsMax < 1 || isResting(rests.draft)) return [];
+  if (rowsMax < 1 || isResting(rests[by])) return [];
   const rateAt = (place: number) =>
-    acceptanceRate(own.draft, tallyAt(speculation.experience.draft, draftEvidence, place));
-  const trust = trustIn(speculation.outcomes.draft);
+    acceptanceRate(own[by], tallyAt(speculation.experience[by], drafterEvidence[by], place));
+  const trust = trustIn(speculation.outcomes[by]);
   const isCopied = proposer.isSure?.(sequence) === true;
   return [{ sequence, chances: chancesAlong(rowsMax, rateAt), trust, rowsMax, isCopied }];
 }

@@ -15,7 +15,8 @@ import { createOutcomes, forgetOutcomes, type Outcomes } from './outcomes.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
 import {
   type Drafter,
-  draftEvidence,
+  drafterEvidence,
+  forEachProposer,
   type Proposal,
   type Proposer,
   type ProposerName,
@@ -81,13 +82,10 @@ export interface Rest {
 export function createSpeculation(options: SpeculationOptions, costs: StepCosts): Speculation {
   return {
     options,
-    experience: {
-      lookup: createExperience(options.proposer.evidenceLevels),
-      draft: createExperience(options.proposer.evidenceLevels),
-    },
+    experience: forEachProposer(() => createExperience(options.proposer.evidenceLevels)),
     rowCost: createRowCost(costs),
-    totals: { lookup: createTotals(options), draft: createTotals(options) },
-    outcomes: { lookup: createOutcomes(), draft: createOutcomes() },
+    totals: forEachProposer(() => createTotals(options)),
+    outcomes: forEachProposer(createOutcomes),
     trials: { savedMs: undefined, inVain: 0, refusals: 0, restSteps: 0 },
     stepsSincePlain: 0,
   };
@@ -103,11 +101,12 @@ function createTotals({ draftTokensMax }: SpeculationOptions): SpeculationTotals
 }
 
 export function createFollower({ options, experience }: Speculation): Follower {
-  const own = { lookup: createOwnRecord(), draft: createOwnRecord() };
+  const own = forEachProposer(createOwnRecord);
+  const drafterName = options.drafter?.by ?? 'draft';
   const isPreferred = (copy: Proposal): boolean =>
     acceptanceRate(own.lookup, tallyAt(experience.lookup, copy, 0)) >=
-    acceptanceRate(own.draft, tallyAt(experience.draft, draftEvidence, 0));
-  const rests = { lookup: { missCount: 0, restSteps: 0 }, draft: { missCount: 0, restSteps: 0 } };
+    acceptanceRate(own[drafterName], tallyAt(experience[drafterName], drafterEvidence[drafterName], 0));
+  const rests = forEachProposer(() => ({ missCount: 0, restSteps: 0 }));
   return { proposer: options.proposer.follow(isPreferred), own, rests };
 }
 

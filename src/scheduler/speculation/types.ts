@@ -2,8 +2,17 @@
 // Why one port: text found again in the sequence itself, a small model and a model's own heads differ only in where guesses
 // come from. A proposer that must compute does so before the step is planned, and answers here from what it has.
 
-export const proposerNames = ['lookup', 'draft'] as const;
+import type { CacheSeqId } from '../../ids.ts';
+
+/** `mtp`: the model's own multi-token head. */
+export const proposerNames = ['lookup', 'draft', 'mtp'] as const;
 export type ProposerName = (typeof proposerNames)[number];
+/** Those that compute. */
+export type DrafterName = Exclude<ProposerName, 'lookup'>;
+
+export function forEachProposer<Value>(make: () => Value): Readonly<Record<ProposerName, Value>> {
+  return { lookup: make(), draft: make(), mtp: make() };
+}
 
 /** Tokens that may follow a sequence. */
 export interface Proposal {
@@ -20,8 +29,14 @@ export interface Proposal {
   readonly passedOver?: Proposal | undefined;
 }
 
-/** Of a draft model's guesses nobody tells how much speaks for them: they are judged together. */
-export const draftEvidence = { evidence: 0, evidenceMax: 0 } as const;
+/**
+ * Nobody tells how much speaks for guesses that are computed. A draft model's are judged together. A head has learned to guess one token
+ * from the model's own state; from its own it guesses worse with each one further: they are judged by their place.
+ */
+export const drafterEvidence = {
+  draft: { evidence: 0, evidenceMax: 0 },
+  mtp: { evidence: 0, evidenceMax: 7 },
+} as const satisfies Record<DrafterName, Pick<Proposal, 'evidence' | 'evidenceMax'>>;
 
 /** Guesses how one sequence goes on. The sequence only ever grows; what lies beyond its token count is not read. */
 export interface SequenceProposer {
@@ -63,6 +78,7 @@ export interface Draft {
 
 /** A proposer that computes: the loop lets it work before a step is planned, for those that the policy names. */
 export interface Drafter {
+  readonly by: DrafterName;
   readonly costs: DraftCosts;
   /** Longest sequence that it reads, its own guesses included. */
   readonly tokensMax: number;
@@ -70,10 +86,26 @@ export interface Drafter {
   readonly sequencesMax: number;
   /** Tokens that it reads in one go. */
   readonly readTokensMax: number;
+  /** Whether it has what it needs to guess for a sequence. */
+  canRead(sequence: GrowingTokens): boolean;
   /** Tokens of a sequence that it has yet to read. */
   missingCount(sequence: GrowingTokens): number;
   /** Whether it has given up. */
   isOff(): boolean;
+}
+
+/** What a drafter's own cache holds of one sequence (draft-cells.ts). */
+export interface DraftEntry {
+  readonly seq: CacheSeqId;
+  /** Its first position. */
+  startAt: number;
+  /** Where its positions end. */
+  heldCount: number;
+  /** Tokens that the sequence had when it was last guessed for. */
+  guessedAt: number;
+  guesses: number[];
+  /** When it was last used. */
+  round: number;
 }
 
 /** What a drafter's work costs; `plainMs` is a step of the target, against which it is estimated before it was measured. */

@@ -15,6 +15,7 @@ import { bitsPerWeight, planTensor, summed } from '../../precision/recipes/resol
 import { weightsLabel } from '../../precision/weights-label.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
 import { planDraft } from '../engine/plan-draft.ts';
+import { planHead } from '../engine/plan-head.ts';
 import { planLargest, planSizes, type SizesGiven } from '../engine/plan-sizes.ts';
 
 export interface PlanWish {
@@ -62,7 +63,7 @@ export interface PairPlan {
   readonly bitsPerWeight: number;
   /** Of K and V in all layers that keep every token; 0 for a model without such. */
   readonly kvBytesPerToken: number;
-  /** Of the draft model, its buffers and its own cache; 0 without one. */
+  /** Of the draft model or the multi-token head, with buffers and their own cache; 0 without one. */
   readonly draftBytes: number;
   /** Whether so many requests of the whole context run at once. */
   readonly fits: boolean;
@@ -105,7 +106,8 @@ export async function planGrid(wish: PlanWish): Promise<GridPlan> {
   const { sizes, notes } = await sizeWeights(wish, file);
   const { libraries, source: path, engine } = wish;
   const memoryBytes = wish.memoryBytes ?? memoryRoom(libraries).freeBytes;
-  const measured = await loadModel({ libraries, path, load: 'measure', gpuLayers: engine.gpuLayers });
+  const heads = engine.speculation?.head !== undefined;
+  const measured = await loadModel({ libraries, path, heads, load: 'measure', gpuLayers: engine.gpuLayers });
   try {
     const contextTokens = wish.contextTokens || measured.shape.contextTokensTrained;
     const pairs: PairPlan[] = [];
@@ -177,7 +179,9 @@ async function planPair(
     kvBlocks: 0,
     kvMemoryBytes: 0,
   };
-  const draft = await planDraft(configuration, measured, wish.memoryBytes);
+  const draft =
+    (await planDraft(configuration, measured, wish.memoryBytes)) ??
+    (await planHead(configuration, measured, wish.memoryBytes));
   const given = {
     weightBytes: weights.bytes,
     availableBytes: wish.memoryBytes,

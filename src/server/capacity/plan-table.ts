@@ -21,7 +21,7 @@ export function formatGridPlan(plan: GridPlan): string {
     'requests being whole ones at once. at most: tokens of the largest cache that the memory holds (--kv-layout and --kv-blocks), and whole requests in it.',
     ...(drafts.length === 0
       ? []
-      : [`draft model, of the same memory: ${drafts.join(', ')} with its buffers and its own f16 KV cache.`]),
+      : [`what guesses, of the same memory: ${drafts.join(', ')} with its buffers and its own f16 KV cache.`]),
     ...(stateBytes === 0
       ? []
       : [

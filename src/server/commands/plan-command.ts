@@ -45,6 +45,7 @@ const flagsSchema = z.object({
   gpu: oneOf(['auto', 'cuda', 'vulkan', 'metal', 'off']),
   gpuLayers: wholeNumber(-1, 10_000),
   draft: z.string().optional(),
+  mtp: z.boolean().optional(),
   json: z.boolean().optional(),
 });
 type Flags = z.infer<typeof flagsSchema>;
@@ -90,6 +91,7 @@ function declareFlags(command: Command): Command {
     .option('--gpu <name>', 'auto, cuda, vulkan, metal or off', 'auto')
     .option('--gpu-layers <count>', 'layers on the GPU; -1 means all', '-1')
     .option('--draft <path>', 'a draft model that is served beside it (--speculative draft of octet serve)')
+    .option('--mtp', "the model's own multi-token head guesses (--speculative mtp of octet serve)")
     .option('--json', 'print it as JSON')
     .addHelpText('after', notes);
 }
@@ -106,14 +108,16 @@ async function run(flags: Flags, { print, tell }: Terminal): Promise<number> {
   await source.checkGguf(path);
   const libraries = loadLibraries({ gpu: flags.gpu, log: (level, text) => level === 'error' && tell(text) });
   const { engine, ...wish } = wishOf(flags);
-  const speculation = await speculationOf(flags.draft);
+  const speculation = await speculationOf(flags);
   const plan = await planGrid({ ...wish, engine: { ...engine, speculation }, libraries, source: path });
   print(flags.json ? JSON.stringify(gridAsData(plan), null, 2) : formatGridPlan(plan));
   return 0;
 }
 
-/** A draft model as octet serve has it by default. */
-async function speculationOf(draft: string | undefined): Promise<SpeculationConfiguration | undefined> {
+/** A draft model, or the model's head, as octet serve has it by default. */
+async function speculationOf({ draft, mtp }: Flags): Promise<SpeculationConfiguration | undefined> {
+  if (draft !== undefined && mtp === true) throw new Error('--draft and --mtp exclude each other');
+  if (mtp === true) return { draftTokensMax: 1, head: { threads: 0, cacheTokens: 0 } };
   if (draft === undefined) return undefined;
   const { resolveModelSource, defaultModelDirectory, checkGguf } = await import('../../llama/source.ts');
   const modelPath = await resolveModelSource(draft, { directory: defaultModelDirectory() });

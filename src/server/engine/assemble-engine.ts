@@ -22,8 +22,10 @@ import type { SchedulerOptions } from '../../scheduler/state.ts';
 import { createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { openDraft } from './open-draft.ts';
+import { openHead } from './open-head.ts';
 import { openLane } from './open-lane.ts';
 import { type DraftPlan, draftGpuLayers, planDraft } from './plan-draft.ts';
+import { planHead } from './plan-head.ts';
 import type { HostStates } from './plan-host-states.ts';
 import { availableBytes, planSizes, type Sizes } from './plan-sizes.ts';
 import { speculationOf } from './speculation-options.ts';
@@ -35,7 +37,7 @@ export interface AssembledEngine {
   readonly masks: SequenceMasks;
   /** Undefined where no vectors are made. */
   readonly embeddings: EmbeddingLane | undefined;
-  /** Undefined where no draft model guesses. */
+  /** Undefined where neither a draft model nor the model's own head guesses. */
   readonly drafts: DraftLane | undefined;
   readonly capacity: EngineCapacity;
   /** Frees the context and the weights; the loop must have ended. */
@@ -56,9 +58,15 @@ export async function assembleEngine(
   configuration: EngineConfiguration,
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
-  const { libraries, model, adapters, sizes, drafts } = await load(configuration, ports);
+  const { libraries, model, adapters, sizes, drafts, leavesStates } = await load(configuration, ports);
   const { spareBytesMax: spareStateBytesMax } = sizes.hostStates;
-  const kernel = await createKernel({ model, adapters, spareStateBytesMax, ...sizes.kernel });
+  const kernel = await createKernel({
+    model,
+    adapters,
+    spareStateBytesMax,
+    ...sizes.kernel,
+    multiToken: leavesStates ? 'model' : undefined,
+  });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
   const cache = createCache(kernel, {
@@ -112,6 +120,8 @@ interface Loaded {
   readonly adapters: LoadedAdapters;
   readonly sizes: Sizes;
   readonly drafts: DraftLane | undefined;
+  /** Whether a head reads the model's hidden states. */
+  readonly leavesStates: boolean;
 }
 
 /** Plans the sizes, then loads the weights and what is put on them. */
@@ -128,38 +138,46 @@ async function load(configuration: EngineConfiguration, ports: AssemblyPorts): P
   });
   ports.log('info', `compute: ${libraries.reason}`);
   const file = { libraries, path: configuration.modelPath, gpuLayers: configuration.gpuLayers };
-  const measured = await loadModel({ ...file, load: 'measure' });
-  const draftPlan = await planDraft(configuration, measured, availableBytes(configuration, libraries));
+  const heads = configuration.speculation?.head !== undefined;
+  const measured = await loadModel({ ...file, heads, load: 'measure' });
+  const memoryBytes = availableBytes(configuration, libraries);
+  const plan = {
+    draft: await planDraft(configuration, measured, memoryBytes),
+    head: await planHead(configuration, measured, memoryBytes),
+  };
+  const draftPlan = plan.draft ?? plan.head;
   const sizes = await planSizes(configuration, measured, draftPlan === undefined ? {} : { reserved: [draftPlan.row] });
   measured.dispose();
   isQuiet = false;
   for (const warning of sizes.warnings) ports.log('warn', warning);
   ports.log('info', `KV layout: ${sizes.kernel.layout} (${sizes.layoutChoice.reason})`);
-  const model = await loadModel({ ...file, load: 'weights', onProgress: ports.onProgress });
+  const model = await loadModel({ ...file, heads, load: 'weights', onProgress: ports.onProgress });
   // It warns of each matrix that the CPU keeps in an order of its own, where an adapter's is kept beside it.
   isQuiet = true;
   const adapters = await loadAdapters(model, configuration.adapters ?? []);
   // And of a pool that is longer than one sequence can be.
-  const drafts = await loadDraft(configuration, { plan: draftPlan, target: model, ports });
+  const drafts = await openDrafter(configuration, { ...plan, target: model, ports });
   isQuiet = false;
-  return { libraries, model, adapters, sizes, drafts };
+  return { libraries, model, adapters, sizes, drafts, leavesStates: plan.head !== undefined };
 }
 
-interface DraftParts {
-  readonly plan: DraftPlan | undefined;
+interface DrafterParts {
+  readonly draft: DraftPlan | undefined;
+  readonly head: DraftPlan | undefined;
   readonly target: LlamaModel;
   readonly ports: AssemblyPorts;
 }
 
-async function loadDraft(
+async function openDrafter(
   configuration: EngineConfiguration,
-  { plan, target, ports }: DraftParts,
+  { draft, head, target, ports }: DrafterParts,
 ): Promise<DraftLane | undefined> {
-  const draft = configuration.speculation?.draft;
-  if (draft === undefined || plan === undefined) return undefined;
+  const wish = configuration.speculation?.draft;
   const now = ports.now ?? (() => performance.now());
-  const gpuLayers = draftGpuLayers(configuration);
-  return openDraft(draft, { plan, target, gpuLayers, now, warn: (text) => ports.log('warn', text) });
+  const warn = (text: string): void => ports.log('warn', text);
+  if (head !== undefined) return openHead({ plan: head, model: target, now, warn });
+  if (wish === undefined || draft === undefined) return undefined;
+  return openDraft(wish, { plan: draft, target, gpuLayers: draftGpuLayers(configuration), now, warn });
 }
 
 /** Said of a context for vectors, which leaves pooling to pooled-rows.ts whatever the file names. */

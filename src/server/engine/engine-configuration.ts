@@ -80,6 +80,8 @@ export interface SpeculationConfiguration {
   readonly draftTokensMax: number;
   readonly lookup?: LookupConfiguration | undefined;
   readonly draft?: DraftConfiguration | undefined;
+  /** The model's own multi-token head guesses; never beside a draft model. */
+  readonly head?: DraftingConfiguration | undefined;
   /** `all` computes whatever is guessed, so that tests of texts have many guesses; else what is expected to pay. */
   readonly computes?: 'worthwhile' | 'all' | undefined;
 }
@@ -91,9 +93,13 @@ export interface LookupConfiguration {
   readonly windowTokens: number;
 }
 
-export interface DraftConfiguration {
+export interface DraftConfiguration extends DraftingConfiguration {
   /** An existing GGUF file. */
   readonly modelPath: string;
+}
+
+/** What computes guesses. */
+export interface DraftingConfiguration {
   /** 0 means as many as the target's. */
   readonly threads: number;
   /** Tokens that its cache holds; 0 leaves it to the plan. */

@@ -4,6 +4,7 @@ import { createKernel } from '../../llama/kernel.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { createDraftCosts } from '../../scheduler/speculation/draft-costs.ts';
 import { createDraftLane, type DraftLane } from '../../scheduler/speculation/draft-lane.ts';
+import { tokensAlone } from '../../scheduler/speculation/row-inputs.ts';
 import type { DraftConfiguration } from './engine-configuration.ts';
 import type { DraftPlan } from './plan-draft.ts';
 
@@ -23,7 +24,9 @@ export async function openDraft({ modelPath }: DraftConfiguration, parts: OpenDr
   const model = await loadModel({ libraries, path: modelPath, load: 'weights', gpuLayers });
   const kernel = await createKernel({ model, ...plan.kernel });
   const lane = createDraftLane({
+    by: 'draft',
     kernel,
+    inputs: tokensAlone,
     costs: createDraftCosts(plan.costShare),
     contextTokensMax: model.shape.contextTokensTrained,
     vocabularySize: Math.min(model.vocabularySize, target.vocabularySize),

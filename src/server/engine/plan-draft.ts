@@ -19,17 +19,17 @@ export interface DraftPlan {
 }
 
 /** Without a wish its cache holds no more, and is halved until it takes no more than this share of the memory there is. */
-const cacheTokensDefaultMax = 32_768;
+export const cacheTokensDefaultMax = 32_768;
 const cacheTokensHalvedMin = 2048;
-const memoryShareMax = 0.1;
-const kvTypes = { k: 'f16', v: 'f16' } as const;
+export const memoryShareMax = 0.1;
+export const kvTypes = { k: 'f16', v: 'f16' } as const;
 /** Sequences that are guessed for at once: with more in a step guesses hardly ever pay. */
-const sequencesAtOnce = 64;
-const batchTokens = 256;
+export const sequencesAtOnce = 64;
+export const batchTokens = 256;
 /** However large its file: what is not known is tried, and then known. */
-const costShareMax = 0.25;
+export const costShareMax = 0.25;
 /** Rows with logits beyond one for each sequence: tokens of a trial (plan-round.ts). */
-const trialRows = 32;
+export const trialRows = 32;
 
 /**
  * `target` is the model loaded to `measure`, `memoryBytes` what there is for everything where that is to be spared. Undefined where no
@@ -108,7 +108,7 @@ function faultsOf(target: LlamaModel, draft: LlamaModel): readonly string[] {
   ];
 }
 
-function cellsWithin(tokensMax: number, perTokenBytes: number, bytesMax: number): number {
+export function cellsWithin(tokensMax: number, perTokenBytes: number, bytesMax: number): number {
   let cellCount = Math.min(tokensMax, cacheTokensDefaultMax);
   while (cellCount * perTokenBytes > bytesMax && cellCount / 2 >= cacheTokensHalvedMin)
     cellCount = Math.floor(cellCount / 2);

@@ -7,6 +7,8 @@ import { createEngineLoop, type EngineLoop } from '../../../src/scheduler/engine
 import { createScheduler } from '../../../src/scheduler/scheduler.ts';
 import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs.ts';
 import { createDraftLane } from '../../../src/scheduler/speculation/draft-lane.ts';
+import { tokensAlone } from '../../../src/scheduler/speculation/row-inputs.ts';
+import type { DrafterName } from '../../../src/scheduler/speculation/types.ts';
 import { createFakeKernel, type FakeKernel } from '../../fakes/kernel.ts';
 import { type CommandWish, generateCommand, Journal } from '../driver.ts';
 import { plainOptions } from '../pooled-rig.ts';
@@ -23,8 +25,10 @@ export interface DraftRigOptions {
   readonly cellCount?: number;
   readonly cacheSeqCount?: number;
   readonly vocabularySize?: number;
-  /** What the draft model says instead of what it thinks. */
-  readonly misguess?: (row: SampleRow, token: number) => number;
+  /** Who guesses, by name; a draft model unless said. */
+  readonly by?: DrafterName;
+  /** What the draft model says instead of what it thinks; `place`: calls before this one in its round. */
+  readonly misguess?: (row: SampleRow, token: number, place: number) => number;
   readonly drawTarget?: (row: SampleRow) => number;
   readonly drawDraft?: (row: SampleRow) => number;
   /** Called in each call of the draft model. */
@@ -126,6 +130,7 @@ interface LaneParts {
 
 function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts) {
   const { draft = { callMs: 0, rowMs: 0 }, vocabularySize = 50, misguess, drawDraft } = options;
+  let callsInRound = 0;
   const real = createFakeKernel({
     cellCount: options.cellCount ?? 2000,
     cacheSeqCount: options.cacheSeqCount ?? 32,
@@ -133,10 +138,13 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
     batchTokensMax: 64,
     onDecode: (rows) => {
       clock.nowMs += draft.callMs + draft.rowMs * rows;
+      callsInRound += 1;
       options.onDraft?.(loop(), real);
     },
   });
   const lane = createDraftLane({
+    by: options.by ?? 'draft',
+    inputs: tokensAlone,
     kernel: {
       ...real,
       async sample(rows) {
@@ -144,7 +152,7 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
         if (misguess === undefined) return tokens;
         return tokens.map((token, index) => {
           const row = rows[index];
-          return row === undefined ? token : misguess(row, token);
+          return row === undefined ? token : misguess(row, token, callsInRound - 1);
         });
       },
     },
@@ -155,5 +163,12 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
     now: () => clock.nowMs,
     warn: (text) => void warnings.push(text),
   });
-  return { ...lane, callCount: () => real.steps };
+  return {
+    ...lane,
+    compute(wishes: Parameters<typeof lane.compute>[0]) {
+      callsInRound = 0;
+      return lane.compute(wishes);
+    },
+    callCount: () => real.steps,
+  };
 }

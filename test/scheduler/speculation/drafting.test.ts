@@ -83,6 +83,18 @@ describe('a draft model', () => {
     }
   });
 
+  it('as a head is trusted with as many guesses as come true of it', async () => {
+    const misguess = (_row: SampleRow, token: number, place: number) => (place === 0 ? token : (token + 1) % 50);
+    const wish = { commands: commandsFor(2, { outputTokensMax: 200 }), draft: cheap, misguess };
+    const { gain, stats } = await compare({ ...wish, by: 'mtp' });
+    expect(gain).toBeGreaterThan(1.5);
+    expect(stats.draftTokenCount).toBeLessThan(1.6 * stats.acceptedTokenCount);
+    // Judged together, first guesses would speak for the others.
+    const together = await compare({ ...wish, by: 'draft' });
+    expect(together.stats.draftTokenCount).toBeGreaterThan(2 * together.stats.acceptedTokenCount);
+    expect(gain).toBeGreaterThan(together.gain);
+  });
+
   it('is found out to be of use where few rows do not pay', async () => {
     // Two guesses of each: 30 ms worth of tokens in 10 + 5 + 8 x 0.95 + 2 x 2.5 by what is thought at first, and more may not be tried.
     const commands = commandsFor(4, { promptTokens: 48, outputTokensMax: 200 });
