@@ -37,6 +37,10 @@ export function createHeadInputs(kernel: Kernel): RowInputs {
     return states;
   }
 
+  function sweep(): void {
+    for (const [key, { sequence }] of kept) if (sequence.state === 'finished') kept.delete(key);
+  }
+
   return {
     keepsGuesses: false,
     spanMax: Math.max(cellCount - batchTokensMax, cellCount / 2),
@@ -60,6 +64,8 @@ export function createHeadInputs(kernel: Kernel): RowInputs {
     },
     wantsAll: ({ chunks }) => chunks.some(readsEndOfPrompt),
     observe({ chunks }, { lastRows, hidden }) {
+      // With each step: under load there may be neither a round nor a rest for hours.
+      sweep();
       if (hidden === undefined) return;
       for (const [index, { sequence, from, count }] of chunks.entries()) {
         if (sequence.state !== 'running' || !mayBeGuessedFor(sequence)) continue;
@@ -71,9 +77,7 @@ export function createHeadInputs(kernel: Kernel): RowInputs {
         }
       }
     },
-    sweep() {
-      for (const [key, { sequence }] of kept) if (sequence.state === 'finished') kept.delete(key);
-    },
+    sweep,
   };
 }
 

@@ -93,4 +93,13 @@ describe('what a head reads', () => {
     inputs.sweep();
     expect(inputs.firstReadable(sequence)).toBeUndefined();
   });
+
+  it('is let go of with the next step of others, where nobody guesses and the engine never rests', () => {
+    const inputs = openInputs();
+    const sequence = sequenceOf(30);
+    compute(inputs, sequence, [0, 30]);
+    sequence.state = 'finished';
+    compute(inputs, sequenceOf(5), [0, 5]);
+    expect(inputs.firstReadable(sequence)).toBeUndefined();
+  });
 });
