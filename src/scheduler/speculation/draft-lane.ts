@@ -79,6 +79,7 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
     cells.sweep();
     inputs.sweep();
   };
+  const isOff = (): boolean => lane.failureCount >= failuresMax;
   const lane: Lane = {
     options,
     cells,
@@ -89,7 +90,7 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
   };
   return {
     proposer: proposerOf(options.by, cells),
-    drafter: drafterOf(lane),
+    drafter: drafterOf(lane, isOff),
     async compute(wishes) {
       const startedMs = now();
       lane.round += 1;
@@ -103,8 +104,11 @@ export function createDraftLane(options: DraftLaneOptions): DraftLane {
       return trials;
     },
     spentMs: () => lane.spentMs,
-    wantsAll: inputs.wantsAll,
-    observe: inputs.observe,
+    wantsAll: (plan) => !isOff() && inputs.wantsAll(plan),
+    observe(plan, step) {
+      // Who has given up reads no more: what is kept goes with its sequences.
+      inputs.observe(plan, isOff() ? { ...step, hidden: undefined } : step);
+    },
     sweep,
     heldCount: cells.heldCount,
     check: cells.check,
@@ -128,8 +132,7 @@ function proposerOf(by: DrafterName, cells: DraftCells): Proposer {
   };
 }
 
-function drafterOf(lane: Lane): Drafter {
-  const { options, cells } = lane;
+function drafterOf({ options, cells }: Lane, isOff: Drafter['isOff']): Drafter {
   const { limits } = options.kernel;
   return {
     by: options.by,
@@ -142,7 +145,7 @@ function drafterOf(lane: Lane): Drafter {
     readTokensMax: limits.batchTokensMax,
     canRead: (sequence) => cells.readFrom(sequence) !== undefined,
     missingCount: (sequence) => sequence.tokenCount - (cells.readFrom(sequence) ?? 0),
-    isOff: () => lane.failureCount >= failuresMax,
+    isOff,
   };
 }
 

@@ -1,10 +1,14 @@
 // What a head is given to read: the newest states of a sequence without a gap, from wherever they begin.
 
 import { describe, expect, it } from 'vitest';
-import { cacheSeqId } from '../../../src/ids.ts';
-import { createSequence, type Sequence } from '../../../src/scheduler/sequence.ts';
+import { cacheSeqId, tokenId } from '../../../src/ids.ts';
+import type { Kernel } from '../../../src/kernel-port.ts';
+import { appendToken, createSequence, type Sequence } from '../../../src/scheduler/sequence.ts';
+import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs.ts';
+import { createDraftLane } from '../../../src/scheduler/speculation/draft-lane.ts';
 import { createHeadInputs, statesKeptMax } from '../../../src/scheduler/speculation/head-inputs.ts';
 import { createKeptStates } from '../../../src/scheduler/speculation/kept-states.ts';
+import type { RowInputs } from '../../../src/scheduler/speculation/row-inputs.ts';
 import type { StepPlan } from '../../../src/scheduler/step-plan.ts';
 import { createFakeHead } from '../../fakes/head-kernel.ts';
 import { stateWidth } from '../../fakes/kernel.ts';
@@ -40,17 +44,23 @@ function planOf(sequence: Sequence, from: number, count: number): StepPlan {
   return { adapter: undefined, chunks, parks: [], restores: [], tokenCount: count, extraRows: 0 };
 }
 
-function openInputs() {
+function openHead() {
   const sizes = { cellCount: 600, cacheSeqCount: 2, vocabularySize: 50, batchTokensMax: 100, outputRowsMax: 10 };
-  return createHeadInputs(createFakeHead({ ...sizes, onDecode: () => undefined }));
+  return createFakeHead({ ...sizes, onDecode: () => undefined });
 }
 
+const openInputs = () => createHeadInputs(openHead());
+
 /** A step that computed [from, from + count) of a prompt, and drew a token where that was its end. */
-function compute(inputs: ReturnType<typeof openInputs>, sequence: Sequence, [from, count]: readonly [number, number]) {
+function compute(
+  inputs: Pick<RowInputs, 'wantsAll' | 'observe'>,
+  sequence: Sequence,
+  [from, count]: readonly [number, number],
+) {
   const plan = planOf(sequence, from, count);
   const isAll = inputs.wantsAll(plan);
   sequence.computedCount = from + count;
-  if (sequence.computedCount === sequence.tokenCount) sequence.tokenCount += 1;
+  if (sequence.computedCount === sequence.tokenCount) appendToken(sequence, tokenId(1));
   const row = (index: number) => (isAll || index === count - 1 ? stateAt(from + index) : undefined);
   inputs.observe(plan, { lastRows: [count - 1], hidden: { width: stateWidth, row, takeAll: () => undefined } });
   return isAll;
@@ -102,4 +112,29 @@ describe('what a head reads', () => {
     compute(inputs, sequenceOf(5), [0, 5]);
     expect(inputs.firstReadable(sequence)).toBeUndefined();
   });
+});
+
+it('is no longer asked for, nor kept, once the head has given up', async () => {
+  const kernel: Kernel = { ...openHead(), decode: async () => ({ kind: 'failed', code: -1, reason: 'broken' }) };
+  const inputs = createHeadInputs(kernel);
+  const warnings: string[] = [];
+  const lane = createDraftLane({
+    by: 'mtp',
+    kernel,
+    inputs,
+    costs: createDraftCosts(0.1),
+    contextTokensMax: 1000,
+    vocabularySize: 50,
+    endTokenIds: [],
+    now: () => 0,
+    warn: (text) => void warnings.push(text),
+  });
+  const sequence = sequenceOf(30);
+  expect(compute(lane, sequence, [0, 30])).toBe(true);
+  for (let round = 0; round < 3; round++)
+    await lane.compute([{ sequence, guessCount: 1, readCount: 100, isTrial: false }]);
+  expect(warnings).toEqual(['the multi-token head guesses no more: broken']);
+  const next = sequenceOf(30);
+  expect(compute(lane, next, [0, 30])).toBe(false);
+  expect(inputs.firstReadable(next)).toBeUndefined();
 });
