@@ -16,9 +16,12 @@ const bridgedIdsLeast = 4;
 /** Fillers are rows with a history of their own; beyond these nothing was measured. */
 const bridgedIdsMost = 32;
 
-/** Longest run of idle ids that is worth bridging where so many rows cost as much as a pass without any; undefined: not known. */
-export function bridgedIdsWithin(rowsWorthAPass: number | undefined): number {
-  return Math.min(Math.max(Math.floor(rowsWorthAPass ?? 0), bridgedIdsLeast), bridgedIdsMost);
+/**
+ * Longest run of idle ids that is worth bridging by `rowsEach` rows of each, where so many rows cost as much as a pass without any;
+ * undefined: not known.
+ */
+export function bridgedIdsWithin(rowsWorthAPass: number | undefined, rowsEach: number): number {
+  return Math.min(Math.max(Math.floor((rowsWorthAPass ?? 0) / rowsEach), bridgedIdsLeast), bridgedIdsMost);
 }
 
 /** Rows of a sequence id that nobody asked for, to be removed after the step. */
@@ -54,7 +57,8 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
   for (const index of inWritingOrder(kernel, plan)) {
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
     if (previousSeq !== undefined && chunk.seq > previousSeq + 1) {
-      const gap = { to: chunk.seq, spareRows, count: evenCount, idleMax: bridgedIdsWithin(rowsWorthAPass?.()) };
+      const idleMax = bridgedIdsWithin(rowsWorthAPass?.(), evenCount);
+      const gap = { to: chunk.seq, spareRows, count: evenCount, idleMax };
       bridgeBetween(kernel, previousSeq, gap).forEach(fill);
     }
     writeTokens(batch.tokens, row, chunk);

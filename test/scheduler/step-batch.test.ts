@@ -121,7 +121,18 @@ describe('writeBatch', () => {
   it('bridges gaps as wide as their rows cost less than a pass, within what was measured', () => {
     const { fillers } = writeBatch(kernelOf('per-sequence'), planFor([0, 6]), () => 57.1);
     expect(fillers.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
-    expect([undefined, 0, 2.8, 9.9, Number.POSITIVE_INFINITY].map(bridgedIdsWithin)).toEqual([4, 4, 4, 9, 32]);
+    const idsWithin = (rows: number | undefined) => bridgedIdsWithin(rows, 1);
+    expect([undefined, 0, 2.8, 9.9, Number.POSITIVE_INFINITY].map(idsWithin)).toEqual([4, 4, 4, 9, 32]);
+  });
+
+  it('counts each row of an idle id where sequences have guesses', () => {
+    const wishes = [
+      { seq: 0, guesses: [5] },
+      { seq: 6, guesses: [5] },
+    ];
+    const bridged = (rows: number) => writeBatch(kernelOf('per-sequence'), guessingPlan(wishes), () => rows).fillers;
+    expect(bridged(10).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+    expect(bridged(9)).toEqual([]);
   });
 
   it('leaves wide gaps, full slabs and batches without room alone', async () => {
