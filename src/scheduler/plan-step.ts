@@ -31,8 +31,6 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
     plan.adapter = adapterOfStep(state);
     planRunning(state, plan, nowMs);
   }
-  if (plan.tokenCount > plan.chunks.length) state.quietSteps.notePrompts();
-  else state.quietSteps.noteQuiet(plan.chunks.length);
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
   if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0) return plan;

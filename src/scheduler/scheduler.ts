@@ -101,7 +101,12 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       expire(state, nowMs);
       state.firstTokens?.settle(nowMs);
       const plan = planStep(state, nowMs);
-      if (plan !== undefined) planDrafts(state, plan);
+      if (plan === undefined) return undefined;
+      // Of its guesses nothing is told, but they ask whether it is to be quiet.
+      const decodeCount = plan.chunks.length;
+      const promptTokenCount = plan.tokenCount - decodeCount;
+      planDrafts(state, plan);
+      state.quietSteps.note({ decodeCount, promptTokenCount });
       return plan;
     },
     rowsWorthAPass: state.costs.rowsWorthAPass,

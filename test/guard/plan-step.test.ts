@@ -8,6 +8,7 @@ import { enter } from '../../src/scheduler/lifecycle.ts';
 import { planStep } from '../../src/scheduler/plan-step.ts';
 import { createSchedulerState, type SchedulerState } from '../../src/scheduler/state.ts';
 import { denseLastRows } from '../../src/scheduler/step-batch.ts';
+import { shapeOf } from '../../src/scheduler/step-plan.ts';
 import { generateCommand } from '../scheduler/driver.ts';
 import { stepMsOf } from './bare-kernel.ts';
 import { expectCount } from './baselines.ts';
@@ -62,6 +63,7 @@ function crowdedState(waitingCount: number, calls: Map<string, number>): Schedul
 function takeStep(state: SchedulerState, nowMs: number): void {
   const plan = planStep(state, nowMs);
   if (plan === undefined) return;
+  state.quietSteps.note(shapeOf(plan));
   state.cache.takeOps();
   const drawing = markComputed(state, plan, { lastRows: denseLastRows(plan), nowMs });
   applyDraws(state, drawing, { tokens: new Int32Array(drawing.rows.length).fill(7), nowMs });

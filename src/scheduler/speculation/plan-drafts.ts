@@ -39,7 +39,8 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   if (question !== undefined && computes !== 'all' && !couldPay(question, draftTokensMax)) return;
   const candidates = plan.chunks.flatMap((chunk, index) => candidateOf(state, speculation, { chunk, index }));
   if (candidates.length === 0) return;
-  const isPlain = question === undefined || speculation.stepsSincePlain >= plainEvery;
+  const isPlain =
+    question === undefined || speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(plan.chunks.length);
   const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
   const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;

@@ -55,7 +55,8 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const drafter = speculation?.options.drafter;
   if (speculation === undefined || drafter === undefined || drafter.isOff() || isResting(speculation.trials)) return [];
   const decoding = decodersOfNextStep(state);
-  if (decoding.length === 0 || speculation.stepsSincePlain >= plainEvery) return [];
+  const isPlain = speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(decoding.length);
+  if (decoding.length === 0 || isPlain) return [];
   const step = { decodeCount: decoding.length, tokenCount: decoding.length };
   const target = questionOf(state, speculation, step);
   if (target === undefined) return [];
