@@ -1,7 +1,6 @@
 // The last part of a tuning run: what steps cost in each KV layout, and which of them that speaks for.
 
 import { formatCount } from '../../format.ts';
-import type { KvLayout } from '../../kernel-port.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
 import type { Sizes } from '../engine/plan-sizes.ts';
@@ -9,6 +8,7 @@ import { loadText, weighLayouts } from '../engine/weigh-layouts.ts';
 import { medianOf } from './judge.ts';
 import { deepTokensOf, type LayoutSizes, layoutSizes, type SizesWish, unsizedReason } from './layout-points.ts';
 import type { LayoutReport } from './layout-report.ts';
+import { verdictOf } from './layout-verdict.ts';
 import { measureLayouts } from './measure-layouts.ts';
 import { cacheSizes, createLayoutMachine, type PlannedLayouts } from './native-layouts.ts';
 import type { MachineParts } from './native-machine.ts';
@@ -51,9 +51,8 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
     const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
     const evidence = { load, noise: medianOf(noise) || noiseUnknown, steps };
     const isOnHost = parts.model.libraries.gpu === 'off';
-    const { faster, text } = weighLayouts(evidence, cacheSizes(plans, parts.configuration, isOnHost));
-    const told = faster === undefined ? `no certain difference: ${text}` : text;
-    return { kind: 'measured', evidence, layout: layoutOf(faster), text: told };
+    const weighed = weighLayouts(evidence, cacheSizes(plans, parts.configuration, isOnHost));
+    return { kind: 'measured', evidence, ...verdictOf(weighed, load, sizes) };
   } catch (error) {
     return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
   }
@@ -99,11 +98,6 @@ function shortOfTime(load: ExpectedLoad, promptsMs: number, msLeft: number): str
 
 function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {
   return Math.max(stepMs, (msLeft / roundsWanted - roundSteps * stepMs) / roundVisits);
-}
-
-/** Where no difference is certain, slabs: they suffice, or nothing would have been measured. */
-function layoutOf(faster: KvLayout | undefined): KvLayout {
-  return faster ?? 'per-sequence';
 }
 
 /** Whether it would be asked at all, in words. */
