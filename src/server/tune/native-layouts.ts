@@ -1,5 +1,6 @@
 // The two KV layouts of the served model, as they would be planned here, and kernels of both to be timed side by side.
 
+import { formatCount } from '../../format.ts';
 import type { KvLayout } from '../../kernel-port.ts';
 import type { CacheSize } from '../../kv/layout-model/room.ts';
 import { createKernel } from '../../llama/kernel.ts';
@@ -27,10 +28,20 @@ export async function planLayouts(parts: PlanningParts, values: SpeedValues): Pr
   if (prefixSharing(measured.shape).kind !== 'blocks') return { kind: 'one', reason: 'the model shares no prefixes' };
   try {
     const pooled = await planWith({ ...parts, configuration: { ...configuration, kvLayout: 'pooled' } }, values);
-    return { kind: 'both', plans: { pooled, 'per-sequence': planned } };
+    const reason = shorterIn(pooled, planned);
+    return reason === undefined
+      ? { kind: 'both', plans: { pooled, 'per-sequence': planned } }
+      : { kind: 'one', reason };
   } catch (error) {
     return { kind: 'one', reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Why the pool is no choice, as choose-layout.ts has it: what a server would not take is not measured. */
+function shorterIn({ plan: pool }: Sizes, { plan: slabs }: Sizes): string | undefined {
+  if (pool.contextTokensMax >= slabs.contextTokensMax) return undefined;
+  const [held, wanted] = [pool, slabs].map(({ contextTokensMax }) => formatCount(contextTokensMax));
+  return `the pool would hold ${held} tokens of a sequence, and a slab ${wanted}`;
 }
 
 /** What each cache would have room for. */
