@@ -88,6 +88,9 @@ export interface ParkedState {
   readonly tokenCount: number;
 }
 
+/** A state is written to memory of up to so many times its size. */
+export const stateSlack = 1.25;
+
 export type ListDraws = () => readonly SampleRow[];
 
 /** The native model and its KV cache. One caller, one step at a time; nothing else may be called while decode runs. */

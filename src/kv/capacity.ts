@@ -28,7 +28,7 @@ export interface CapacityRequest {
   /** Memory that weights, compute buffers and KV together may take; undefined when the device does not tell. */
   readonly availableBytes: number | undefined;
   /** What else takes its share beside them; undefined means nothing. */
-  readonly reserved?: readonly CapacityRow[] | undefined;
+  readonly reserved?: readonly ReservedRow[] | undefined;
   /** What takes up to so many bytes where there is room, and gives way to a cache whose size was asked for. */
   readonly flexible?: readonly CapacityRow[] | undefined;
   readonly layout: KvLayout;
@@ -48,6 +48,11 @@ export interface CapacityRow {
   readonly part: string;
   readonly bytes: number;
   readonly detail: string;
+}
+
+export interface ReservedRow extends CapacityRow {
+  /** The flag that asked for so much; undefined where it is no matter of choice. */
+  readonly flag?: string | undefined;
 }
 
 export interface PlannedCapacity {
@@ -202,7 +207,7 @@ function tableRows(
     ...(adapters === undefined ? [] : [{ part: 'adapters', bytes: adapters.bytes, detail: adapters.names.join(', ') }]),
     { part: 'compute buffers', bytes: computeBytesOf(request, sizes.cellCount), detail: '' },
     { part: 'KV cache', bytes: sizes.kvBytes, detail },
-    ...(request.reserved ?? []),
+    ...(request.reserved ?? []).map(({ part, bytes, detail: how }) => ({ part, bytes, detail: how })),
     ...(request.flexible ?? []).map((row, index) => ({ ...row, bytes: sizes.flexibleBytes[index] ?? 0 })),
   ];
 }
@@ -235,18 +240,33 @@ function refuseMemory(request: CapacityRequest, cellCount: number): CapacityPlan
     `weights ${formatBytes(weightBytes)} + compute ${formatBytes(computeBytes)} + KV ${formatBytes(kvBytes)}${beside} = ` +
     `${formatBytes(sum)} > ${formatBytes(availableBytes)} available`;
   const kv = `KV is ${formatCount(cellCount)} tokens of ${formatBytes(cellBytes(request))} (${types.k}:${types.v})`;
-  return refuse(`${arithmetic}; ${kv}; ${adviceFor(request)}`);
+  return refuse(`${arithmetic}; ${kv}; ${adviceFor(request, kvBytes + computeBytes)}`);
 }
 
-function adviceFor(request: CapacityRequest): string {
+/** `cacheBytes`: of the cache that was asked for, its compute buffers included. */
+function adviceFor(request: CapacityRequest, cacheBytes: number): string {
   const fitting = cellsWithin(request, leftBytes(request));
+  const less = lessReserved(request, cacheBytes);
   if (fitting > 0) {
     const blocks = Math.floor(fitting / request.blockTokens);
-    return `at most --kv-blocks ${blocks} (${formatCount(fitting)} tokens) fit`;
+    const fits = `at most --kv-blocks ${blocks} (${formatCount(fitting)} tokens) fit`;
+    return less === undefined ? fits : `${fits}, or ${less}`;
   }
+  if (less !== undefined) return less;
   const missing = cellStep(request) * (cellBytes(request) + request.computeBytesPerCell) - leftBytes(request);
   const beside = request.reserved === undefined || request.reserved.length === 0 ? 'the weights' : 'all that';
   return `no cache fits beside ${beside}: ${formatBytes(missing)} are missing for ${formatCount(cellStep(request))} tokens`;
+}
+
+/** What flags that reserve memory may ask for beside the cache; undefined where less of it would not do. */
+function lessReserved(request: CapacityRequest, cacheBytes: number): string | undefined {
+  const { reserved = [], availableBytes = 0 } = request;
+  const asked = reserved.filter(({ flag, bytes }) => flag !== undefined && bytes > 0);
+  const askedBytes = asked.reduce((sum, { bytes }) => sum + bytes, 0);
+  const room = availableBytes - (fixedBytes(request) - askedBytes) - cacheBytes;
+  if (asked.length === 0 || room < 0) return undefined;
+  const flags = asked.map(({ flag }) => flag).join(' and ');
+  return `${flags} of at most ${formatBytes(room)}${asked.length > 1 ? ' together' : ''}. Given: ${formatBytes(askedBytes)}`;
 }
 
 function refuseContext(

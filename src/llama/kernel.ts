@@ -148,14 +148,19 @@ async function completeParts(
   const parkableSeqCount = native.llama_n_seq_max(context);
   const buffers = createStateBuffers(options.spareStateBytesMax ?? 0);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
-  return {
-    ...opened,
-    memory,
-    drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
-    sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog, buffers }),
-    draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
-    pool: attachThreadpool(libraries, context, options),
-  };
+  try {
+    return {
+      ...opened,
+      memory,
+      drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
+      sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog, buffers }),
+      draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
+      pool: attachThreadpool(libraries, context, options),
+    };
+  } catch (error) {
+    sampler.dispose();
+    throw error;
+  }
 }
 
 function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {

@@ -2,6 +2,8 @@
 // Why kept: the first write to fresh memory costs five times the copy itself (`npm run bench -- host-copies`), since the system
 // hands it out page by page; memory that was written before costs nothing.
 
+import { stateSlack } from '../kernel-port.ts';
+
 export interface StateBuffers {
   /** A view of so many bytes, in memory of its own; what it holds is left over from others. */
   take(byteCount: number): Uint8Array;
@@ -9,8 +11,6 @@ export interface StateBuffers {
   give(bytes: Uint8Array): void;
 }
 
-/** A state is written to memory of up to so many times its size. */
-const slack = 1.25;
 /** Fresh memory is a little larger than asked for, by less than an eighth: a conversation's next state is, too. */
 const stepsPerDoubling = 8;
 
@@ -28,7 +28,7 @@ export function createStateBuffers(spareBytesMax: number): StateBuffers {
   /** The smallest that is large enough. O(spares). */
   function fitting(byteCount: number): ArrayBuffer | undefined {
     let best: number | undefined;
-    let bestBytes = byteCount * slack;
+    let bestBytes = byteCount * stateSlack;
     for (const [index, { byteLength }] of spares.entries()) {
       if (byteLength < byteCount || byteLength > bestBytes) continue;
       best = index;

@@ -2,7 +2,7 @@
 // Why by estimated time: a copy costs milliseconds where computing costs seconds on a CPU, but not on every machine.
 // Parked sequences have their own way (preempt.ts): they are counted here, too.
 
-import type { ParkedState } from '../kernel-port.ts';
+import { type ParkedState, stateSlack } from '../kernel-port.ts';
 import {
   addHostPrefix,
   findHostPrefix,
@@ -69,8 +69,7 @@ export function settlePromotion(
 /** Whether content that makes room should be copied to host memory first. */
 export function demotionPays(state: SchedulerState, content: CacheRequest): boolean {
   if (state.hostPrefixes === undefined) return false;
-  const bytes = content.tokenCount * state.options.kvBytesPerToken;
-  if (!wouldKeep(state.hostPrefixes, content, bytes)) return false;
+  if (!wouldKeep(state.hostPrefixes, content, heldBytesMax(state, content.tokenCount))) return false;
   if (copyPays(state, content.tokenCount, state.prefixReturns.share())) return true;
   // Where too few return, copies are as quick as they were.
   if (!copyPays(state, content.tokenCount, 1)) state.copyCosts.decline();
@@ -101,6 +100,11 @@ export function takeGivenUp({ givenUp, hostPrefixes }: SchedulerState): readonly
 /** The memory that a state takes; it may be written to a little more than it needs. */
 export function heldBytes({ bytes }: ParkedState): number {
   return bytes.buffer.byteLength;
+}
+
+/** The most that a state of so many tokens may take, as is asked before it is copied: a copy that would not be kept is not made. */
+export function heldBytesMax({ options }: SchedulerState, tokenCount: number): number {
+  return Math.max(1, Math.ceil(stateSlack * tokenCount * options.kvBytesPerToken));
 }
 
 /** What a promotion copies. */

@@ -4,7 +4,7 @@
 
 import type { CacheSeqId } from '../ids.ts';
 import { reserveHostBytes } from '../kv/host-tier.ts';
-import { computeMs, thereAndBackMs } from './host-copies.ts';
+import { computeMs, heldBytesMax, thereAndBackMs } from './host-copies.ts';
 import { backToWaiting, leaseOf } from './lifecycle.ts';
 import type { Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
@@ -36,11 +36,11 @@ export function preempt(
     backToWaiting(state, sequence);
     return undefined;
   }
-  // Planned only where it also finds room: the estimate is replaced by the real size once it is copied.
+  // Planned only where it also finds room: the most that it may take is replaced by the real size once it is copied.
   const parks =
     how === 'park' &&
     shouldPark(state, sequence) &&
-    reserveHostBytes(state.parked, sequence.id, estimatedParkBytes(state, sequence));
+    reserveHostBytes(state.parked, sequence.id, heldBytesMax(state, sequence.computedCount));
   const park = parks ? { sequence, seq: leaseOf(sequence).seq, tokenCount: sequence.computedCount } : undefined;
   if (parks) state.totals.preemptionsPark += 1;
   else state.totals.preemptionsRecompute += 1;

@@ -134,6 +134,7 @@ function tokenSeries(record: MetricsRecord): Series[] {
   const computed = (): number => engineTotal(record.engine, 'promptTokenCount') + embeddedTokens(record.embeddings);
   const hits = (): number => engineTotal(record.engine, 'prefixHitTokenCount');
   const promoted = (): number => copiesOf(record.engine, 'promote').tokenCount;
+  const looksInto = (): boolean => (record.engine.present.capacity?.hostStates?.prefixBytesMax ?? 0) > 0;
   const preemptions = (): number =>
     engineTotal(record.engine, 'preemptionsPark') + engineTotal(record.engine, 'preemptionsRecompute');
   return [
@@ -164,8 +165,8 @@ function tokenSeries(record: MetricsRecord): Series[] {
     counter('vllm:prefix_cache_hits_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
     counter(
       'vllm:external_prefix_cache_queries_total',
-      'Prompt tokens looked up in host memory: those not found in the prefix cache.',
-      () => one(engineTotal(record.engine, 'prefixQueryTokenCount') - hits()),
+      'Prompt tokens looked up in host memory: those not found in the prefix cache. 0 where no prefixes are kept there.',
+      () => one(looksInto() ? engineTotal(record.engine, 'prefixQueryTokenCount') - hits() : 0),
     ),
     counter('vllm:external_prefix_cache_hits_total', 'Prompt tokens that came back from host memory.', () =>
       one(promoted()),

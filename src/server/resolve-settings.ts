@@ -95,6 +95,7 @@ function conflicts(values: Readonly<Record<string, unknown>>): SettingFault[] {
     ...weightsConflicts(values),
     ...attentionConflicts(values),
     ...draftConflicts(values),
+    ...idleGuessing(values),
   ];
 }
 
@@ -145,6 +146,23 @@ function idleDraftSizes({ speculative, draftThreads, draftCacheTokens }: DraftSi
       kind: 'usage',
       reason: `${flag} needs a draft model or a head: --speculative draft --draft FILE.gguf, or mtp. Given: --speculative ${speculative}`,
     }));
+}
+
+/** What says how to guess where nothing does; a value that is the default, as in a copy of the default file, asks for nothing. */
+function idleGuessing(values: Readonly<Record<string, unknown>>): SettingFault[] {
+  const names = { speculative: true, speculativeTokens: true, lookupTokensMin: true, lookupWindow: true } as const;
+  const wish = settingsSchema.pick(names).safeParse(values);
+  if (!wish.success || guessesBy(wish.data.speculative, 'lookup')) return [];
+  const { speculative, ...given } = wish.data;
+  const isIdle = (name: string): boolean => speculative === 'off' || name !== 'speculativeTokens';
+  return Object.entries(given).flatMap(([name, value]) => {
+    const { flag = name, defaultValue } = settingNamed(name);
+    if (value === defaultValue || !isIdle(name)) return [];
+    const needed =
+      name === 'speculativeTokens' ? 'guesses: --speculative lookup, draft or mtp' : 'lookups: --speculative lookup';
+    const reason = `${flag} ${value} needs ${needed}. Given: --speculative ${speculative}`;
+    return [{ kind: 'usage', reason }];
+  });
 }
 
 /** The embedded model lies in the package, wherever the server is started from; other paths are the user's. */

@@ -168,6 +168,25 @@ describe('wishes', () => {
     );
   });
 
+  it('names the flags that reserve too much, with what would do', () => {
+    const reserved = [
+      { part: 'embeddings', bytes: gibibyte, detail: '' },
+      { part: 'prefix memory', bytes: 65_536 * gibibyte, detail: '', flag: '--prefix-memory' },
+    ];
+    expect(refusal({ ...request, availableBytes: 12 * gibibyte, reserved })).toMatch(
+      /KV is 256 tokens of 68\.0 KiB \(q8_0:q8_0\); --prefix-memory of at most 2\.6 GiB\. Given: 64\.0 TiB$/,
+    );
+    const wishes = { ...noWishes, blockCount: 4096 };
+    const much = reserved.map((row) => ({ ...row, bytes: gibibyte }));
+    expect(refusal({ ...request, availableBytes: 14 * gibibyte, reserved: much, wishes })).toMatch(
+      /at most --kv-blocks \d+ \([\d,]+ tokens\) fit, or --prefix-memory of at most 358\.4 MiB\. Given: 1\.0 GiB$/,
+    );
+    // Where the cache would not fit without it either, it is not at fault alone.
+    expect(refusal({ ...request, availableBytes: 11 * gibibyte, reserved: much, wishes })).toMatch(/tokens\) fit$/);
+    const rows = planned({ ...request, reserved: much }).rows;
+    expect(rows.at(-1)).toEqual({ part: 'prefix memory', bytes: gibibyte, detail: '' });
+  });
+
   describe('what is flexible', () => {
     const flexible = ['park memory', 'prefix memory'].map((part) => ({ part, bytes: gibibyte, detail: '' }));
 

@@ -308,6 +308,9 @@ describe('counts', () => {
     expect(await seriesValue(metrics, 'vllm:prefix_cache_hits_total')).toBe(80);
     expect(await seriesValue(metrics, 'vllm:external_prefix_cache_queries_total')).toBe(920);
     expect(await seriesValue(metrics, 'vllm:external_prefix_cache_hits_total')).toBe(310);
+    // What is not there is not looked into.
+    metrics.onEngineReady({ ...capacity, hostStates: { parkBytesMax: 500, prefixBytesMax: 0 } });
+    expect(await seriesValue(metrics, 'vllm:external_prefix_cache_queries_total')).toBe(0);
   });
 
   test('counters go on after a restart, gauges fall to zero', async () => {

@@ -206,6 +206,12 @@ describe('faults', () => {
       '--speculative draft,draft',
       'speculative must be one of off, lookup, draft, mtp, lookup,draft, lookup,mtp. Given: "draft,draft"',
     ],
+    [
+      '--lookup-window 4096 --speculative draft --draft a.gguf',
+      '--lookup-window 4096 needs lookups: --speculative lookup. Given: --speculative draft',
+    ],
+    ['--lookup-tokens-min 3', '--lookup-tokens-min 3 needs lookups: --speculative lookup. Given: --speculative off'],
+    ['--speculative-tokens 4', '--speculative-tokens 4 needs guesses: --speculative lookup, draft or mtp. Given'],
     ['--flash-attention off', 'flashAttention and kv exclude each other: without flash attention V cannot be q8_0'],
     ['--weights-cache-max 1', 'weightsCacheMax must be empty, or a size from 1KiB to 64TiB'],
     ['stray', 'unexpected argument: stray'],

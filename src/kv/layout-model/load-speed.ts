@@ -3,6 +3,8 @@
 // room for the next. In one such turn of all sequences
 //   passes = output tokens + chunks of a prompt, but no fewer than all prompts have chunks
 //   time   = passes * pass + every output token's row + every chunk + every prompt token
+// With slabs a chunk is a pass more beside rows, and none more where nobody decodes: alone, or while answers are shorter than prompts
+// have chunks, so that whoever read one before has ended already.
 // Why no queue, no bursts and no speculation: they hit both layouts alike, and only the two are compared.
 
 import { type StepCosts, stepMs } from './step-costs.ts';
@@ -55,7 +57,9 @@ export function loadSpeed(costs: StepCosts, load: ExpectedLoad, { atOnce, keptCe
   const chunkTokens = Math.min(readTokens, wished);
   const chunkCount = readTokens / chunkTokens;
   const passCount = Math.max(outputTokens + chunkCount, atOnce * chunkCount);
-  const promptMs = chunkCount * fixedMs + readTokens * tokenMs;
+  const savedMs = costs.layout === 'per-sequence' ? Math.min(fixedMs, passMs) : 0;
+  const aloneCount = atOnce === 1 ? chunkCount : Math.max(0, chunkCount - outputTokens);
+  const promptMs = chunkCount * fixedMs - aloneCount * savedMs + readTokens * tokenMs;
   const turnMs = passCount * passMs + atOnce * (outputTokens * rowMs + promptMs);
   return {
     outputTokensPerSecond: (1000 * atOnce * outputTokens) / turnMs,

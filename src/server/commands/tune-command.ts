@@ -175,10 +175,11 @@ interface Found {
 }
 
 async function keepAndTell(flags: Flags, given: Given, { device, report, model, terminal }: Found): Promise<number> {
-  const [{ identityOf }, { keepTuning }, { tuningHome }] = await Promise.all([
+  const [{ identityOf }, { conditionsOf, keepTuning, readTuning }, { tuningHome }, { succeed }] = await Promise.all([
     import('../tune/identity.ts'),
     import('../tune/kept-results.ts'),
     import('../tune/tuned-settings.ts'),
+    import('../tune/earlier-layouts.ts'),
   ]);
   const { settings } = given;
   const folder = tuningHome(settings);
@@ -188,11 +189,13 @@ async function keepAndTell(flags: Flags, given: Given, { device, report, model, 
     octet: packageVersion(),
     model: model.name,
     identity: await identityOf(settings, { ...model, device, folder }),
-    conditions: { sequencesMax: settings.sequencesMax, kvLayout: settings.kvLayout, context: settings.context },
+    conditions: conditionsOf(settings),
     report,
   } as const;
+  const { result: kept, told } = succeed(result, await readTuning(folder, result.identity));
+  if (told !== undefined) terminal.tell(told);
   // What took a minute to find is told also where it cannot be kept.
-  const path = await keepTuning(folder, result).catch((error: unknown) => {
+  const path = await keepTuning(folder, kept).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     terminal.tell(`the result cannot be kept, so that --tuned will not find it: ${reason}`);
     return undefined;

@@ -19,7 +19,7 @@ import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import type { DraftLane } from '../../scheduler/speculation/draft-lane.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
-import { createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
+import { copiedStates, createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
 import { openDraft } from './open-draft.ts';
 import { openHead } from './open-head.ts';
@@ -244,7 +244,7 @@ function describe(parts: Parts): EngineCapacity {
     weightBytes: model.weightBytes,
     memory: sizes.memory,
     hostMemory: sizes.hostMemory,
-    hostStates: sizes.hostStates,
+    hostStates: copiedStates(sizes.hostStates, kernel.limits),
     gpu: libraries.gpu,
     gpuReason: libraries.reason,
     prefixSharing: prefixSharing(model.shape),

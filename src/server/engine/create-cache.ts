@@ -1,6 +1,7 @@
 // The cache over a kernel's layout, and how long it keeps what nobody uses.
 
 import { randomInt } from 'node:crypto';
+import type { EngineCapacity } from '../../capacity-port.ts';
 import { formatCount } from '../../format.ts';
 import type { Kernel, KernelLimits } from '../../kernel-port.ts';
 import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
@@ -20,6 +21,13 @@ const demoteTokensMin = 32;
 export function keepsPrefixes({ prefixBytesMax }: HostStates, limits: KernelLimits): boolean {
   const hasSpareId = limits.layout === 'per-sequence' || limits.cacheSeqCount < cacheSeqCountMax;
   return prefixBytesMax > 0 && limits.sharesPrefixes && hasSpareId;
+}
+
+/** What is told of states that are copied out of the cache; undefined where none ever is. */
+export function copiedStates(states: HostStates, limits: KernelLimits): EngineCapacity['hostStates'] {
+  const { parkBytesMax } = states;
+  const prefixBytesMax = keepsPrefixes(states, limits) ? states.prefixBytesMax : 0;
+  return parkBytesMax === 0 && prefixBytesMax === 0 ? undefined : { parkBytesMax, prefixBytesMax };
 }
 
 /**

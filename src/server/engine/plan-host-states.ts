@@ -4,7 +4,7 @@
 
 import type { MemoryPlan } from '../../capacity-port.ts';
 import { formatBytes } from '../../format.ts';
-import { type CapacityRow, flexibleShare } from '../../kv/capacity.ts';
+import { type CapacityRow, flexibleShare, type ReservedRow } from '../../kv/capacity.ts';
 import { hostRoom } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
@@ -19,7 +19,7 @@ export interface HostStates {
 
 /** What they may take: of a size that was asked for, and of one that gives way. */
 export interface StateRows {
-  readonly reserved: readonly CapacityRow[];
+  readonly reserved: readonly ReservedRow[];
   readonly flexible: readonly CapacityRow[];
 }
 
@@ -38,10 +38,22 @@ export function stateRows(
   sharesPrefixes: boolean,
 ): StateRows {
   const parts = [
-    { part: parkPart, wish: preemption === 'recompute' ? 0 : parkBytesMax, detail: 'at most, for preempted sequences' },
-    { part: prefixPart, wish: sharesPrefixes ? prefixBytesMax : 0, detail: 'at most, for prefixes that made room' },
+    {
+      part: parkPart,
+      flag: '--park-memory',
+      wish: preemption === 'recompute' ? 0 : parkBytesMax,
+      detail: 'at most, for preempted sequences',
+    },
+    {
+      part: prefixPart,
+      flag: '--prefix-memory',
+      wish: sharesPrefixes ? prefixBytesMax : 0,
+      detail: 'at most, for prefixes that made room',
+    },
   ].filter(({ wish }) => wish !== 0);
-  const reserved = parts.flatMap(({ part, wish, detail }) => (wish === 'auto' ? [] : [{ part, bytes: wish, detail }]));
+  const reserved = parts.flatMap(({ part, flag, wish, detail }) =>
+    wish === 'auto' ? [] : [{ part, bytes: wish, detail, flag }],
+  );
   const flexible = parts.filter(({ wish }) => wish === 'auto');
   return { reserved, flexible: flexible.map(({ part, detail }) => ({ part, bytes: bytesDefault, detail })) };
 }
@@ -69,7 +81,8 @@ export function planHostMemory({ reserved, flexible }: StateRows, freeBytes: num
     );
   }
   const granted = flexible.map((row) => ({ ...row, bytes: Math.floor(Math.min(row.bytes, left * flexibleShare)) }));
-  return { device: 'the host', rows: [...reserved, ...granted], availableBytes: freeBytes };
+  const kept = reserved.map(({ part, bytes, detail }) => ({ part, bytes, detail }));
+  return { device: 'the host', rows: [...kept, ...granted], availableBytes: freeBytes };
 }
 
 export interface PlannedStates {

@@ -1,7 +1,6 @@
 // The last part of a tuning run: what steps cost in each KV layout, and which of them that speaks for.
 
 import { formatCount } from '../../format.ts';
-import type { KvLayout } from '../../kernel-port.ts';
 import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
 import type { Sizes } from '../engine/plan-sizes.ts';
@@ -9,22 +8,26 @@ import { loadText, weighLayouts } from '../engine/weigh-layouts.ts';
 import { medianOf } from './judge.ts';
 import { deepTokensOf, type LayoutSizes, layoutSizes, type SizesWish, unsizedReason } from './layout-points.ts';
 import type { LayoutReport } from './layout-report.ts';
+import { depthText, verdictOf } from './layout-verdict.ts';
 import { measureLayouts } from './measure-layouts.ts';
 import { cacheSizes, createLayoutMachine, type PlannedLayouts } from './native-layouts.ts';
 import type { MachineParts } from './native-machine.ts';
 import type { SpeedValues } from './speed-values.ts';
 
-export interface LayoutQuestion {
+export interface SizingQuestion {
   readonly planned: PlannedLayouts;
   readonly load: ExpectedLoad;
   /** What the kernels are made with. */
   readonly values: SpeedValues;
-  /** What timings of this run differed by from themselves; shape (loads,). */
-  readonly noise: readonly number[];
   /** A first look: milliseconds of a step of all rows, and of a prompt's token. */
   readonly stepMs: number;
   readonly promptMsPerToken: number;
   readonly deadlineMs: number;
+}
+
+export interface LayoutQuestion extends SizingQuestion {
+  /** What timings of this run differed by from themselves; shape (loads,). */
+  readonly noise: readonly number[];
   readonly onRound: () => void;
 }
 
@@ -51,9 +54,8 @@ export async function findLayout(parts: MachineParts, question: LayoutQuestion):
     const steps = await measureLayouts(machine, { sizes, deadlineMs, onRound });
     const evidence = { load, noise: medianOf(noise) || noiseUnknown, steps };
     const isOnHost = parts.model.libraries.gpu === 'off';
-    const { faster, text } = weighLayouts(evidence, cacheSizes(plans, parts.configuration, isOnHost));
-    const told = faster === undefined ? `no certain difference: ${text}` : text;
-    return { kind: 'measured', evidence, layout: layoutOf(faster), text: told };
+    const weighed = weighLayouts(evidence, cacheSizes(plans, parts.configuration, isOnHost));
+    return { kind: 'measured', evidence, ...verdictOf(weighed, load, sizes) };
   } catch (error) {
     return { kind: 'not-measured', reason: error instanceof Error ? error.message : String(error) };
   }
@@ -63,7 +65,7 @@ type Timing =
   | { readonly kind: 'sized'; readonly sizes: LayoutSizes; readonly visitMs: number }
   | Extract<LayoutReport, { kind: 'not-measured' }>;
 
-type TimingQuestion = LayoutQuestion & Pick<Extract<PlannedLayouts, { kind: 'both' }>, 'plans'>;
+type TimingQuestion = SizingQuestion & Pick<Extract<PlannedLayouts, { kind: 'both' }>, 'plans'>;
 
 /** What is timed, within memory and time. */
 function timingFor({ sequencesMax }: EngineConfiguration, question: TimingQuestion): Timing {
@@ -97,16 +99,15 @@ function shortOfTime(load: ExpectedLoad, promptsMs: number, msLeft: number): str
   );
 }
 
-function visitMsFor({ stepMs }: LayoutQuestion, msLeft: number): number {
+function visitMsFor({ stepMs }: SizingQuestion, msLeft: number): number {
   return Math.max(stepMs, (msLeft / roundsWanted - roundSteps * stepMs) / roundVisits);
 }
 
-/** Where no difference is certain, slabs: they suffice, or nothing would have been measured. */
-function layoutOf(faster: KvLayout | undefined): KvLayout {
-  return faster ?? 'per-sequence';
-}
-
 /** Whether it would be asked at all, in words. */
-export function layoutQuestionText(planned: PlannedLayouts, load: ExpectedLoad): string {
-  return planned.kind === 'one' ? `no: ${planned.reason}` : `both, for ${loadText(load)}`;
+export function layoutQuestionText(configuration: EngineConfiguration, question: SizingQuestion): string {
+  const { planned, load } = question;
+  if (planned.kind === 'one') return `no: ${planned.reason}`;
+  const timing = timingFor(configuration, { ...question, plans: planned.plans });
+  if (timing.kind === 'not-measured') return `no: ${timing.reason}`;
+  return [`both, for ${loadText(load)}`, depthText(load, timing.sizes)].filter((part) => part !== undefined).join('; ');
 }

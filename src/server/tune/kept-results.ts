@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { z } from 'zod';
 import { tuningFolder } from '../../precision/cache/entries.ts';
+import type { Settings } from '../settings-schema.ts';
 import { differences, type Identity, modelFact, shortDigest } from './identity.ts';
 import { reportSchema } from './report.ts';
 
@@ -16,10 +17,36 @@ const keptSchema = z.object({
   model: z.string(),
   identity: z.record(z.string(), z.string()),
   /** What else was set: another choice here is worth a new run, and no obstacle. */
-  conditions: z.object({ sequencesMax: z.int(), kvLayout: z.string(), context: z.int() }),
+  conditions: z.object({
+    sequencesMax: z.int(),
+    kvLayout: z.string(),
+    context: z.int(),
+    /** Absent in results of versions that did not keep it. */
+    drawing: z.string().optional(),
+  }),
   report: reportSchema,
 });
 export type KeptTuning = Readonly<z.infer<typeof keptSchema>>;
+type Conditions = KeptTuning['conditions'];
+
+export function conditionsOf({ sequencesMax, kvLayout, context, drawing }: Settings): Conditions {
+  return { sequencesMax, kvLayout, context, drawing };
+}
+
+/** What was set otherwise than now, each in words; the layout is no part of it, which a tuning run chooses. */
+export function otherConditions(kept: Conditions, here: Conditions): readonly string[] {
+  const { drawing = here.drawing } = kept;
+  const contextText = ({ context }: Conditions): string => (context === 0 ? 'no context set' : `context ${context}`);
+  return [
+    ...(kept.sequencesMax === here.sequencesMax
+      ? []
+      : [`tuned for ${kept.sequencesMax} sequences at once, and this server runs ${here.sequencesMax}`]),
+    ...(kept.context === here.context
+      ? []
+      : [`tuned with ${contextText(kept)}, and this server has ${contextText(here)}`]),
+    ...(drawing === here.drawing ? [] : [`tuned with drawing ${drawing}, and this server has drawing ${here.drawing}`]),
+  ];
+}
 
 export function keptPath(folder: string, identity: Identity): string {
   const entries = Object.entries(identity).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -48,6 +75,11 @@ export async function listTunings(folder: string): Promise<readonly KeptTuning[]
     names.filter((name) => name.endsWith('.json')).map((name) => readKept(join(folder, tuningFolder, name))),
   );
   return found.filter((kept) => kept !== undefined).sort((a, b) => (a.at < b.at ? 1 : -1));
+}
+
+/** What is kept for this identity; undefined where nothing is that can be read. */
+export function readTuning(folder: string, identity: Identity): Promise<KeptTuning | undefined> {
+  return readKept(keptPath(folder, identity));
 }
 
 async function readKept(path: string): Promise<KeptTuning | undefined> {

@@ -37,6 +37,8 @@ export const layoutReportSchema = z.discriminatedUnion('kind', [
     /** What they come to with the caches that were planned here: the layout, and why. */
     layout: z.enum(['pooled', 'per-sequence']),
     text: z.string(),
+    /** ISO 8601: when an earlier run measured it; absent where this one did. */
+    at: z.string().optional(),
   }),
   z.object({ kind: z.literal('not-measured'), reason: z.string() }),
 ]);

@@ -9,27 +9,34 @@ import type { Opened, TuningMachine } from './race.ts';
 import { createRunner, type VisitSizes } from './runner.ts';
 import { type SpeedValues, withSpeedValues } from './speed-values.ts';
 
-export interface MachineParts {
+/** What plans are made of. */
+export interface PlanningParts {
   readonly configuration: EngineConfiguration;
-  readonly defaults: SpeedValues;
-  readonly model: LlamaModel;
-  /** The same, loaded to `measure`. */
+  /** Loaded to `measure`. */
   readonly measured: LlamaModel;
   /** Memory for weights and cache, as it was before the weights were loaded; undefined where the engine would not go by it. */
   readonly availableBytes: number | undefined;
 }
 
+export interface MachineParts extends PlanningParts {
+  readonly defaults: SpeedValues;
+  /** With the defaults. */
+  readonly planned: Sizes;
+  /** The same as `measured`, with its weights. */
+  readonly model: LlamaModel;
+}
+
 export interface NativeMachine extends TuningMachine {
   /** Cells of one sequence in the caches that are timed. */
   readonly slabTokens: number;
-  /** Longest sequence of an engine of the defaults. */
-  readonly contextTokensMax: number;
   /** Rows that the timed sequences may be. */
   readonly sequencesMax: number;
   /** A kernel of the defaults, to find visit sizes with; the caller disposes of it. */
   openKernel(): Promise<NativeKernel>;
   /** To be called before anything is opened. */
   useSizes(sizes: VisitSizes): void;
+  /** Why a candidate is not to be had here, as far as planning tells. */
+  obstacleFor(values: SpeedValues): Promise<string | undefined>;
 }
 
 /** Cells of a slab: enough for a short context and the steps of a visit, or for a share of the prompts. */
@@ -39,18 +46,33 @@ const cellsWanted = 4096;
 /** Of the blocks that the defaults get: what is faster at the price of a smaller cache is not what was asked for. */
 const blocksShareMin = 0.98;
 
-/** Throws what planning throws: no memory for the defaults, for example. */
-export async function createNativeMachine(parts: MachineParts): Promise<NativeMachine> {
-  const { model, configuration, defaults } = parts;
+/** Sizes of an engine of these values. Throws what planning throws: no memory, for example. */
+export function planWith(
+  { configuration, measured, availableBytes }: PlanningParts,
+  values: SpeedValues,
+): Promise<Sizes> {
+  const given = availableBytes === undefined ? {} : { availableBytes };
+  return planSizes(withSpeedValues(configuration, values), measured, given);
+}
+
+export function createNativeMachine(parts: MachineParts): NativeMachine {
+  const { model, configuration, planned } = parts;
   const planOf = createPlans(parts);
-  const planned = await planOf(defaults);
   const { sequencesMax } = configuration;
   const slabTokens = slabFor(planned, sequencesMax);
+  const consider = async (values: SpeedValues): Promise<Considered> => {
+    try {
+      const sized = await planOf(values);
+      const reason = obstacleOf(planned, sized);
+      return reason === undefined ? { kind: 'possible', sized } : { kind: 'refused', reason };
+    } catch (error) {
+      return { kind: 'refused', reason: reasonOf(error) };
+    }
+  };
   const kernelOf = ({ kernel }: Sizes) => createKernel({ ...kernel, model, cellCount: slabTokens * sequencesMax });
   let sizes: VisitSizes | undefined;
   return {
     slabTokens,
-    contextTokensMax: planned.plan.contextTokensMax,
     sequencesMax,
     now: () => performance.now(),
     openKernel: () => kernelOf(planned),
@@ -59,26 +81,36 @@ export async function createNativeMachine(parts: MachineParts): Promise<NativeMa
     },
     async open(values): Promise<Opened> {
       if (sizes === undefined) throw new Error('visit sizes must be known before a runner is opened');
+      const candidate = await consider(values);
+      if (candidate.kind === 'refused') return candidate;
       try {
-        const candidate = await planOf(values);
-        const obstacle = obstacleOf(planned, candidate);
-        if (obstacle !== undefined) return { kind: 'refused', reason: obstacle };
-        return { kind: 'opened', runner: createRunner(await kernelOf(candidate), sizes) };
+        return { kind: 'opened', runner: createRunner(await kernelOf(candidate.sized), sizes) };
       } catch (error) {
-        return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
+        return { kind: 'refused', reason: reasonOf(error) };
       }
+    },
+    async obstacleFor(values) {
+      const candidate = await consider(values);
+      return candidate.kind === 'refused' ? candidate.reason : undefined;
     },
   };
 }
 
+type Considered =
+  | { readonly kind: 'possible'; readonly sized: Sizes }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Plans, each made once: threads take no memory that is planned. */
-function createPlans({ configuration, measured, availableBytes }: MachineParts) {
-  const given = availableBytes === undefined ? {} : { availableBytes };
+function createPlans(parts: MachineParts) {
   const plans = new Map<string, Promise<Sizes>>();
   return async (values: SpeedValues): Promise<Sizes> => {
     const { threads, batchThreads, samplingThreads, ...sized } = values;
     const key = JSON.stringify(sized);
-    const plan = plans.get(key) ?? planSizes(withSpeedValues(configuration, values), measured, given);
+    const plan = plans.get(key) ?? planWith(parts, values);
     plans.set(key, plan);
     const sizes = await plan;
     return { ...sizes, kernel: { ...sizes.kernel, threads, batchThreads, samplingThreads: samplingThreads - 1 } };

@@ -1,18 +1,19 @@
 // A tuning run from a configuration to a report: loads the model as the engine does, sizes the timings, searches.
 
 import { availableParallelism } from 'node:os';
+import type { ExpectedLoad } from '../../kv/layout-model/types.ts';
 import { parseKvTypes } from '../../kv-types.ts';
-import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
-import { memoryRoom } from '../../llama/memory.ts';
+import { loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import type { EngineConfiguration } from '../engine/engine-configuration.ts';
+import { availableBytes } from '../engine/plan-sizes.ts';
 import { candidatesFor } from './candidates.ts';
 import { type Device, deviceOf } from './device.ts';
 import { expectedLoad } from './expected-load.ts';
 import { findLayout, layoutQuestionText } from './find-layout.ts';
 import { type Load, loadName, loadsFor } from './loads.ts';
 import { planLayouts } from './native-layouts.ts';
-import { createNativeMachine, type MachineParts, type NativeMachine } from './native-machine.ts';
+import { createNativeMachine, type MachineParts, type NativeMachine, planWith } from './native-machine.ts';
 import { reportOf, type TuningReport } from './report.ts';
 import { type KnobSteps, search } from './search.ts';
 import { type SpeedValues, speedValuesOf } from './speed-values.ts';
@@ -26,39 +27,44 @@ export type TuningOutcome =
   | { readonly kind: 'tuned'; readonly device: Device; readonly report: TuningReport }
   | { readonly kind: 'rehearsed'; readonly device: Device; readonly rehearsal: Rehearsal };
 
-/** Throws an Error for the operator where the model cannot be served as configured. */
+/** Throws an Error for the operator where the model cannot be served as configured, or not the load that it is asked for. */
 export async function runTuning(wish: TuningWish, onProgress: OnProgress): Promise<TuningOutcome> {
-  const { configuration } = wish;
-  const libraries = loadLibraries({ gpu: configuration.gpu, log: () => undefined });
-  onProgress('loading the model', 0);
-  const { model, measured, availableBytes } = await loadBoth(configuration, libraries);
+  const { gpu, gpuLayers, modelPath: path } = wish.configuration;
+  const libraries = loadLibraries({ gpu, log: () => undefined });
+  onProgress('planning', 0);
+  const file = { libraries, path, gpuLayers };
+  const measured = await loadModel({ ...file, load: 'measure' });
   try {
-    const defaults = speedValuesOf(configuration, availableParallelism());
-    const parts = { configuration, defaults, model, measured, availableBytes };
-    const machine = await createNativeMachine(parts);
-    return await tune(machine, { parts, wish, defaults, device: deviceOf(libraries), onProgress });
+    // Before the weights are loaded: what is refused is refused at once, and free memory is what an engine finds.
+    const { parts, load } = await planTuning(wish, measured);
+    onProgress('loading the model', 0);
+    const model = await loadModel({ ...file, load: 'weights' });
+    try {
+      const machine = createNativeMachine({ ...parts, model });
+      const device = deviceOf(libraries);
+      return await tune(machine, { parts: { ...parts, model }, wish, load, device, onProgress });
+    } finally {
+      model.dispose();
+    }
   } finally {
-    model.dispose();
     measured.dispose();
   }
 }
 
-async function loadBoth(
-  { modelPath, gpuLayers }: EngineConfiguration,
-  libraries: Libraries,
-): Promise<{ readonly model: LlamaModel; readonly measured: LlamaModel; readonly availableBytes: number | undefined }> {
-  // With some layers on the GPU alone nobody knows which memory the cache will take.
-  const isSplit = libraries.gpu !== 'off' && gpuLayers >= 0;
-  const availableBytes = isSplit ? undefined : memoryRoom(libraries).freeBytes;
-  const file = { libraries, path: modelPath, gpuLayers };
-  const measured = await loadModel({ ...file, load: 'measure' });
-  return { measured, availableBytes, model: await loadModel({ ...file, load: 'weights' }) };
+/** What the weights are not needed for. */
+async function planTuning({ configuration, load }: TuningWish, measured: LlamaModel) {
+  const defaults = speedValuesOf(configuration, availableParallelism());
+  const planning = { configuration, measured, availableBytes: availableBytes(configuration, measured.libraries) };
+  const planned = await planWith(planning, defaults);
+  const { sequencesMax } = configuration;
+  const { contextTokensMax } = planned.plan;
+  return { parts: { ...planning, defaults, planned }, load: expectedLoad(load, { sequencesMax, contextTokensMax }) };
 }
 
 interface TuneParts {
   readonly parts: MachineParts;
   readonly wish: TuningWish;
-  readonly defaults: SpeedValues;
+  readonly load: ExpectedLoad;
   readonly device: Device;
   readonly onProgress: OnProgress;
 }
@@ -67,9 +73,9 @@ interface TuneParts {
 const layoutShare = 0.35;
 
 async function tune(machine: NativeMachine, tuning: TuneParts): Promise<TuningOutcome> {
-  const { parts, wish, defaults, device, onProgress } = tuning;
-  const { contextTokensMax, sequencesMax } = machine;
-  const load = expectedLoad(wish.load, { sequencesMax, contextTokensMax });
+  const { parts, wish, load, device, onProgress } = tuning;
+  const { defaults } = parts;
+  const { sequencesMax } = machine;
   const planned = await planLayouts(parts, defaults);
   const startedMs = machine.now();
   const seconds = (): number => (machine.now() - startedMs) / 1000;
@@ -80,20 +86,24 @@ async function tune(machine: NativeMachine, tuning: TuneParts): Promise<TuningOu
   const look = await lookAt(machine, loads, searchMsMax);
   const { costs, promptMsPerToken } = look;
   const knobs = knobsToTry(machine, tuning, look);
+  const asked = { load, stepMs: costs.get(`decode-${sequencesMax}`) ?? 1, promptMsPerToken };
   if (wish.isRehearsal) {
     const looked = loads.map((one) => ({ name: loadName(one), cost: costs.get(loadName(one)) ?? 0 }));
-    const rehearsal = { candidates: candidatesAsData(knobs), loads: looked };
-    return { kind: 'rehearsed', device, rehearsal: { ...rehearsal, layouts: layoutQuestionText(planned, load) } };
+    const deadlineMs = machine.now() + layoutShare * msMax;
+    const layouts = layoutQuestionText(parts.configuration, { ...asked, planned, values: defaults, deadlineMs });
+    return {
+      kind: 'rehearsed',
+      device,
+      rehearsal: { ...(await rehearse(machine, defaults, knobs)), loads: looked, layouts },
+    };
   }
   const limits = { startedMs, msMax: searchMsMax, onProgress: (label: string) => onProgress(label, seconds()) };
   const result = await search(machine, { defaults, loads, knobs }, limits);
   const layouts = await findLayout(parts, {
     planned: result.tuned === defaults ? planned : await planLayouts(parts, result.tuned),
-    load,
+    ...asked,
     values: result.tuned,
     noise: [...result.noise.values()],
-    stepMs: costs.get(`decode-${sequencesMax}`) ?? 1,
-    promptMsPerToken,
     deadlineMs: startedMs + msMax,
     onRound: () => onProgress('the KV layouts', seconds()),
   });
@@ -111,7 +121,7 @@ async function lookAt(machine: NativeMachine, loads: readonly Load[], msMax: num
 
 function knobsToTry(
   { sequencesMax }: NativeMachine,
-  { wish, defaults }: TuneParts,
+  { wish, parts: { defaults } }: TuneParts,
   { sizes, promptMsPerToken }: FoundSizes,
 ): readonly KnobSteps[] {
   return candidatesFor({
@@ -132,9 +142,20 @@ function kvTypesOf({ kvTypes }: EngineConfiguration) {
   return parsed.types;
 }
 
-function candidatesAsData(steps: readonly KnobSteps[]): Rehearsal['candidates'] {
-  return steps.map(({ knob, directions }) => ({
-    knob,
-    values: directions.flat().flatMap((change) => change[knob] ?? []),
-  }));
+/** Every candidate, those that planning refuses apart from the others. */
+async function rehearse(machine: NativeMachine, defaults: SpeedValues, steps: readonly KnobSteps[]) {
+  const candidates: Rehearsal['candidates'] = [];
+  const refused: Rehearsal['refused'] = [];
+  for (const { knob, directions } of steps) {
+    const values: (number | string)[] = [];
+    for (const change of directions.flat()) {
+      const value = change[knob];
+      if (value === undefined) continue;
+      const reason = await machine.obstacleFor({ ...defaults, ...change });
+      if (reason === undefined) values.push(value);
+      else refused.push({ knob, value, reason });
+    }
+    candidates.push({ knob, values });
+  }
+  return { candidates: candidates.filter(({ values }) => values.length > 0), refused };
 }

@@ -26,6 +26,8 @@ export type TuneRequest =
 
 const rehearsalSchema = z.object({
   candidates: z.array(z.object({ knob: z.string(), values: z.array(z.union([z.number(), z.string()])) })),
+  /** Candidates that planning refuses already. */
+  refused: z.array(z.object({ knob: z.string(), value: z.union([z.number(), z.string()]), reason: z.string() })),
   loads: z.array(z.object({ name: z.string(), cost: z.number() })),
   /** Whether the KV layouts would be timed, for which load, or why not. */
   layouts: z.string(),

@@ -117,11 +117,12 @@ function flagText(name: string, value: string | number): string {
 }
 
 /** What a run would try. */
-export function formatRehearsal({ candidates, loads, layouts }: Rehearsal): string {
+export function formatRehearsal({ candidates, refused, loads, layouts }: Rehearsal): string {
   const tries = candidates.map(({ knob, values }) => [knob, values.join(', ')]);
   const timed = loads.map(({ name, cost }) => [loadText(name), `${cost.toFixed(2)} ms`]);
   const lines = [
     ...formatColumns([['would try', ''], ...tries]),
+    ...refused.map(({ knob, value, reason }) => `not possible: ${flagText(knob, value)}: ${reason}`),
     '',
     ...formatColumns([['would time', 'at a first look'], ...timed], [1]),
     '',

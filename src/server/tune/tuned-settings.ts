@@ -12,7 +12,7 @@ import { settingList } from '../settings-list.ts';
 import { defaultModel, type Settings } from '../settings-schema.ts';
 import type { Device } from './device.ts';
 import { identityOf } from './identity.ts';
-import { findTuning, type KeptTuning, listTunings } from './kept-results.ts';
+import { conditionsOf, findTuning, type KeptTuning, listTunings, otherConditions } from './kept-results.ts';
 import { changedKnobs, type SpeedValues, speedValuesOf } from './speed-values.ts';
 import { tuneSettingNames } from './tune-settings.ts';
 
@@ -50,11 +50,8 @@ export async function applyTuned(
   if (found.kind === 'none') throw new Error(`${nothing}. Run: ${command}`);
   if (found.kind === 'other')
     throw new Error(`${nothing} as it is served here (${found.differences.join('; ')}). Run: ${command}`);
-  const { conditions } = found.result;
-  if (conditions.sequencesMax !== settings.sequencesMax)
-    parts.warn(
-      `tuned for ${conditions.sequencesMax} sequences at once, and this server runs ${settings.sequencesMax}: ${command} would measure these`,
-    );
+  for (const other of otherConditions(found.result.conditions, conditionsOf(settings)))
+    parts.warn(`${other}: ${command} would measure these`);
   const { cores } = device;
   const outcome = overlay(settings, sources, found.result);
   const differing = notAsTuned(outcome.settings, found.result.report.tuned, Number(cores));

@@ -55,6 +55,23 @@ test('with slabs fewer at once never serve more, and in a pool what is kept neve
   );
 });
 
+test('with slabs a chunk that no row stands beside is no second pass; beside rows it is one', () => {
+  const costs: StepCosts = { ...cpuSlabs, ownCell: 0, sharedCell: 0, promptCell: 0, pass: 10, row: 1, chunk: 10 };
+  const load = { streams: 1, promptTokens: 4, outputTokens: 8, sharedTokens: 0 };
+  // One chunk of 4 tokens and 8 rows, each a pass.
+  expect(loadSpeed(costs, load, { atOnce: 1, keptCells: 0 }).outputTokensPerSecond).toBeCloseTo(
+    (1000 * 8) / (9 * 10 + 8 + 4 * 1.5),
+  );
+  expect(loadSpeed(costs, load, { atOnce: 2, keptCells: 0 }).outputTokensPerSecond).toBeCloseTo(
+    (1000 * 16) / (9 * 10 + 2 * (8 + 10 + 4 * 1.5)),
+  );
+  // Long prompts with an answer of one token: of all chunks of a prompt one has a row beside it.
+  const reading = { ...load, promptTokens: 4000, outputTokens: 1 };
+  const { chunkTokens, outputTokensPerSecond } = loadSpeed(costs, reading, { atOnce: 2, keptCells: 0 });
+  const chunkCount = 4000 / chunkTokens;
+  expect(outputTokensPerSecond).toBeCloseTo((1000 * 2) / (2 * (chunkCount * 10 + 1 + 10 + 4000 * 1.5)));
+});
+
 const size: CacheSize = {
   layout: 'pooled',
   cellCount: 32_768,
@@ -105,11 +122,11 @@ test('a worked example: a turn is its passes, its rows, its chunks and their tok
     promptCell: 0,
   };
   const one = { streams: 1, promptTokens: 100, outputTokens: 10, sharedTokens: 0 };
-  // 11 passes, 10 rows, and one chunk, because smaller ones would be mostly fixed part.
+  // 11 passes, 10 rows, and one chunk, because smaller ones would be mostly fixed part; alone it is no second pass.
   const alone = loadSpeed(costs, one, { atOnce: 1, keptCells: 0 });
   expect(alone).toMatchObject({ stepMs: 12, chunkTokens: 100 });
   expect(alone.chunkMs).toBeCloseTo(30, 6);
-  expect(alone.outputTokensPerSecond).toBeCloseTo(10_000 / (11 * 10 + 10 * 2 + 20 + 10), 6);
+  expect(alone.outputTokensPerSecond).toBeCloseTo(10_000 / (11 * 10 + 10 * 2 + 10 + 10), 6);
   // Twenty prompts have as many chunks, each in a step of its own: more than there are tokens to decode.
   const many = loadSpeed(costs, { ...one, streams: 20 }, { atOnce: 20, keptCells: 0 });
   expect(many.outputTokensPerSecond).toBeCloseTo(200_000 / (20 * 10 + 20 * (20 + 20 + 10)), 6);

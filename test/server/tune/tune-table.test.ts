@@ -79,7 +79,8 @@ test('layouts are told with what each thing costs in microseconds, what that may
 test('what is absent of a device is not told, and a rehearsal names every candidate', () => {
   expect(formatIdentity({ CPU: 'a', GPU: 'none' })).toBe('CPU a');
   const candidates = [{ knob: 'threads', values: [4, 2] }];
+  const refused = [{ knob: 'microBatch', value: 4096, reason: 'no room' }];
   expect(
-    formatRehearsal({ candidates, loads: [{ name: 'decode-1', cost: 8 }], layouts: 'both, for 2 streams' }),
-  ).toMatch(/threads +4, 2(.|\n)*KV layouts: both, for 2 streams/);
+    formatRehearsal({ candidates, refused, loads: [{ name: 'decode-1', cost: 8 }], layouts: 'both, for 2 streams' }),
+  ).toMatch(/threads +4, 2\nnot possible: --micro-batch 4096: no room\n(.|\n)*KV layouts: both, for 2 streams/);
 });

@@ -123,6 +123,14 @@ test('without a result the server is told what to run, and with another one what
       /^tuned with microBatch 1024, and this server has microBatch 256: octet tune .*--micro-batch 256 would/,
     ),
   ]);
+  const known = await resultFor(device);
+  await keepTuning(folder, { ...known, conditions: { ...known.conditions, drawing: 'host' } });
+  warnings.length = 0;
+  await apply('--kv', 'f16', '--tuned', '--context', '256', '--drawing', 'graph');
+  expect(warnings).toEqual([
+    expect.stringMatching(/^tuned with no context set, and this server has context 256: octet tune .*would measure/),
+    expect.stringMatching(/^tuned with drawing host, and this server has drawing graph: octet tune/),
+  ]);
   await expect(apply('--kv', 'bf16', '--tuned')).rejects.toThrow(/KV type: tuned with f16, here bf16/);
 });
 
