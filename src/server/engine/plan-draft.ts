@@ -9,7 +9,7 @@ import { measureBuffers, measureCacheCost } from '../../llama/memory.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { generationObstacle, prefixSharing } from '../../llama/model-shape.ts';
 import { vocabularyFaults } from '../../llama/same-vocabulary.ts';
-import type { DraftConfiguration, EngineConfiguration } from './engine-configuration.ts';
+import type { DraftConfiguration, DraftingConfiguration, EngineConfiguration } from './engine-configuration.ts';
 
 export interface DraftPlan {
   readonly kernel: Omit<KernelOptions, 'model'>;
@@ -19,17 +19,17 @@ export interface DraftPlan {
 }
 
 /** Without a wish its cache holds no more, and is halved until it takes no more than this share of the memory there is. */
-export const cacheTokensDefaultMax = 32_768;
+const cacheTokensDefaultMax = 32_768;
 const cacheTokensHalvedMin = 2048;
-export const memoryShareMax = 0.1;
+const memoryShareMax = 0.1;
 export const kvTypes = { k: 'f16', v: 'f16' } as const;
 /** Sequences that are guessed for at once: with more in a step guesses hardly ever pay. */
-export const sequencesAtOnce = 64;
-export const batchTokens = 256;
+const sequencesAtOnce = 64;
+const batchTokens = 256;
 /** However large its file: what is not known is tried, and then known. */
 export const costShareMax = 0.25;
 /** Rows with logits beyond one for each sequence: tokens of a trial (plan-round.ts). */
-export const trialRows = 32;
+const trialRows = 32;
 
 /**
  * `target` is the model loaded to `measure`, `memoryBytes` what there is for everything where that is to be spared. Undefined where no
@@ -71,12 +71,41 @@ async function sizeDraft(
   wish: DraftConfiguration,
   { target, draft, memoryBytes }: Sizing,
 ): Promise<DraftPlan> {
+  const kernel = guesserKernel(configuration, wish, {
+    perTokenBytes: bytesPerToken(await measureCacheCost(draft), kvTypes),
+    contextTokensTrained: target.shape.contextTokensTrained,
+    memoryBytes,
+  });
+  const buffers = await measureBuffers({ model: draft, ...kernel });
+  const { computeBytes, outputBytes, cacheBytes } = buffers;
+  const detail =
+    `weights ${formatBytes(draft.weightBytes)}, f16 KV of ${formatCount(kernel.cellCount)} tokens ${formatBytes(cacheBytes)}, ` +
+    `buffers ${formatBytes(computeBytes + outputBytes)}`;
+  const costShare = Math.min(draft.weightBytes / target.weightBytes, costShareMax);
+  const bytes = draft.weightBytes + computeBytes + outputBytes + cacheBytes;
+  return { kernel, row: { part: 'draft model', bytes, detail }, costShare };
+}
+
+export interface GuesserSizes {
+  /** Of its own cache. */
+  readonly perTokenBytes: number;
+  /** Of the model that is served. */
+  readonly contextTokensTrained: number;
+  /** What there is for everything. */
+  readonly memoryBytes: number;
+}
+
+/** The kernel of whatever guesses beside the model, a draft model or a head: a pool of its own for a part of the sequences. */
+export function guesserKernel(
+  configuration: EngineConfiguration,
+  wish: DraftingConfiguration,
+  { perTokenBytes, contextTokensTrained, memoryBytes }: GuesserSizes,
+): DraftPlan['kernel'] {
   const { sequencesMax } = configuration;
-  const perTokenBytes = bytesPerToken(await measureCacheCost(draft), kvTypes);
-  const tokensMax = sequencesMax * (configuration.contextTokens || target.shape.contextTokensTrained);
+  const tokensMax = sequencesMax * (configuration.contextTokens || contextTokensTrained);
   const cellCount = wish.cacheTokens || cellsWithin(tokensMax, perTokenBytes, memoryShareMax * memoryBytes);
   const cacheSeqCount = Math.min(sequencesMax, sequencesAtOnce);
-  const kernel: DraftPlan['kernel'] = {
+  return {
     layout: 'pooled',
     cellCount,
     sequencesMax: cacheSeqCount,
@@ -88,14 +117,6 @@ async function sizeDraft(
     kvTypes,
     threads: wish.threads || configuration.threads || availableParallelism(),
   };
-  const buffers = await measureBuffers({ model: draft, ...kernel });
-  const { computeBytes, outputBytes, cacheBytes } = buffers;
-  const detail =
-    `weights ${formatBytes(draft.weightBytes)}, f16 KV of ${formatCount(cellCount)} tokens ${formatBytes(cacheBytes)}, ` +
-    `buffers ${formatBytes(computeBytes + outputBytes)}`;
-  const costShare = Math.min(draft.weightBytes / target.weightBytes, costShareMax);
-  const bytes = draft.weightBytes + computeBytes + outputBytes + cacheBytes;
-  return { kernel, row: { part: 'draft model', bytes, detail }, costShare };
 }
 
 function faultsOf(target: LlamaModel, draft: LlamaModel): readonly string[] {
@@ -108,7 +129,7 @@ function faultsOf(target: LlamaModel, draft: LlamaModel): readonly string[] {
   ];
 }
 
-export function cellsWithin(tokensMax: number, perTokenBytes: number, bytesMax: number): number {
+function cellsWithin(tokensMax: number, perTokenBytes: number, bytesMax: number): number {
   let cellCount = Math.min(tokensMax, cacheTokensDefaultMax);
   while (cellCount * perTokenBytes > bytesMax && cellCount / 2 >= cacheTokensHalvedMin)
     cellCount = Math.floor(cellCount / 2);

@@ -1,7 +1,6 @@
 // How a model's own multi-token head is served: the size of its cache, and the memory that it takes beside its weights, which are
 // among the model's.
 
-import { availableParallelism } from 'node:os';
 import { formatBytes, formatCount } from '../../format.ts';
 import { bytesPerToken } from '../../kv/capacity.ts';
 import { headObstacle } from '../../llama/heads/head-obstacle.ts';
@@ -9,17 +8,8 @@ import { measureBuffers, measureCacheCost } from '../../llama/memory.ts';
 import type { LlamaModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
 import { statesKeptMax } from '../../scheduler/speculation/head-inputs.ts';
-import type { DraftingConfiguration, EngineConfiguration } from './engine-configuration.ts';
-import {
-  batchTokens,
-  cellsWithin,
-  costShareMax,
-  type DraftPlan,
-  kvTypes,
-  memoryShareMax,
-  sequencesAtOnce,
-  trialRows,
-} from './plan-draft.ts';
+import type { EngineConfiguration } from './engine-configuration.ts';
+import { costShareMax, type DraftPlan, guesserKernel, kvTypes } from './plan-draft.ts';
 
 /**
  * `measured` is the model loaded to `measure` with its heads. Undefined where no head is wished for, or where its guesses could not be
@@ -34,7 +24,12 @@ export async function planHead(
   if (wish === undefined || prefixSharing(measured.shape).kind === 'none') return undefined;
   const obstacle = headObstacle(measured);
   if (obstacle !== undefined) throw new Error(`the model has no multi-token head to guess with: ${obstacle}`);
-  const kernel = await sizeKernel(configuration, wish, { measured, memoryBytes });
+  const sizes = guesserKernel(configuration, wish, {
+    perTokenBytes: bytesPerToken(await measureCacheCost(measured, 'head'), kvTypes),
+    contextTokensTrained: measured.shape.contextTokensTrained,
+    memoryBytes,
+  });
+  const kernel = { ...sizes, multiToken: 'head' as const };
   const { computeBytes, outputBytes, cacheBytes } = await measureBuffers({ model: measured, ...kernel });
   const stateBytes = stateBytesOf(configuration, measured);
   const detail =
@@ -44,31 +39,6 @@ export async function planHead(
   // One layer of them all, and the matrix that makes logits.
   const costShare = Math.min(2 / measured.shape.layerCount, costShareMax);
   return { kernel, row: { part: 'multi-token head', bytes, detail }, costShare };
-}
-
-async function sizeKernel(
-  configuration: EngineConfiguration,
-  wish: DraftingConfiguration,
-  { measured, memoryBytes }: { readonly measured: LlamaModel; readonly memoryBytes: number },
-): Promise<DraftPlan['kernel']> {
-  const { sequencesMax } = configuration;
-  const perTokenBytes = bytesPerToken(await measureCacheCost(measured, 'head'), kvTypes);
-  const tokensMax = sequencesMax * (configuration.contextTokens || measured.shape.contextTokensTrained);
-  const cellCount = wish.cacheTokens || cellsWithin(tokensMax, perTokenBytes, memoryShareMax * memoryBytes);
-  const cacheSeqCount = Math.min(sequencesMax, sequencesAtOnce);
-  return {
-    multiToken: 'head',
-    layout: 'pooled',
-    cellCount,
-    sequencesMax: cacheSeqCount,
-    cacheSeqCount,
-    batchTokensMax: Math.min(batchTokens, cellCount),
-    microBatchTokens: batchTokens,
-    outputsMax: Math.min(cacheSeqCount + trialRows, cellCount),
-    drawing: configuration.drawing,
-    kvTypes,
-    threads: wish.threads || configuration.threads || availableParallelism(),
-  };
 }
 
 /** What is kept of each sequence, and twice the rows of a step: where llama.cpp leaves them, and their copy. All of it on the host. */

@@ -11,6 +11,7 @@ import { layoutSizes, plannedSteps } from '../../../src/server/tune/layout-point
 import { cpuPool, cpuSlabs } from '../../kv/layout-model/costs.ts';
 import { loadForTests } from '../../llama/loaded.ts';
 import { demoModelPath } from '../../precision/models.ts';
+import { plainConfiguration } from './plain-configuration.ts';
 
 let measured: LlamaModel;
 beforeAll(async () => {
@@ -18,28 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => measured.dispose());
 
-const configuration: EngineConfiguration = {
-  modelPath: demoModelPath,
-  gpu: 'off',
-  gpuLayers: -1,
-  threads: 1,
-  kvTypes: 'q8_0',
-  kvLayout: 'auto',
-  kvBlocks: 0,
-  kvMemoryBytes: 0,
-  blockTokens: 16,
-  contextTokens: 512,
-  sequencesMax: 8,
-  stepTokensMax: 512,
-  microBatchTokens: 256,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'auto',
-  parkBytesMax: 0,
-  prefixBytesMax: 0,
-  nice: 0,
-  grammarTimeoutMs: 1000,
-};
+const configuration: EngineConfiguration = { ...plainConfiguration, contextTokens: 512, sequencesMax: 8 };
 
 const load: ExpectedLoad = { streams: 8, promptTokens: 100, outputTokens: 100, sharedTokens: 0 };
 

@@ -2,12 +2,12 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LlamaModel, loadModel } from '../../../src/llama/model.ts';
-import type { EngineConfiguration } from '../../../src/server/engine/engine-configuration.ts';
 import { planLayouts } from '../../../src/server/tune/native-layouts.ts';
 import { runTuning } from '../../../src/server/tune/run-tuning.ts';
 import { speedValuesOf } from '../../../src/server/tune/speed-values.ts';
 import { loadForTests } from '../../llama/loaded.ts';
 import { demoModelPath } from '../../precision/models.ts';
+import { plainConfiguration } from '../engine/plain-configuration.ts';
 
 let measured: LlamaModel;
 beforeAll(async () => {
@@ -15,28 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => measured.dispose());
 
-const configuration: EngineConfiguration = {
-  modelPath: demoModelPath,
-  gpu: 'off',
-  gpuLayers: -1,
-  threads: 1,
-  kvTypes: 'q8_0',
-  kvLayout: 'auto',
-  kvBlocks: 0,
-  kvMemoryBytes: 0,
-  blockTokens: 16,
-  contextTokens: 0,
-  sequencesMax: 2,
-  stepTokensMax: 512,
-  microBatchTokens: 256,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'auto',
-  parkBytesMax: 0,
-  prefixBytesMax: 0,
-  nice: 0,
-  grammarTimeoutMs: 1000,
-};
+const configuration = plainConfiguration;
 
 test('a load that is too long for the longest sequence is refused before the weights are loaded', async () => {
   const said: string[] = [];
