@@ -14,6 +14,7 @@ import { planSizes } from '../../../src/server/engine/plan-sizes.ts';
 import { archModelPath } from '../../arch-models.ts';
 import { loadForTests } from '../../llama/loaded.ts';
 import { demoModelPath } from '../../precision/models.ts';
+import { plainConfiguration } from '../engine/plain-configuration.ts';
 
 const libraries = loadForTests();
 let folder: string;
@@ -22,22 +23,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const engine: PlanWish['engine'] = {
-  gpu: 'off',
-  gpuLayers: -1,
-  threads: 1,
-  kvLayout: 'auto',
-  blockTokens: 16,
-  stepTokensMax: 512,
-  microBatchTokens: 256,
-  itlTargetMs: 0,
-  policy: 'fcfs',
-  preemption: 'auto',
-  parkBytesMax: 0,
-  prefixBytesMax: 0,
-  nice: 0,
-  grammarTimeoutMs: 1000,
-};
+const { modelPath, kvTypes, kvBlocks, kvMemoryBytes, contextTokens, sequencesMax, ...engine } = plainConfiguration;
 
 function kvOf(text: string) {
   const parsed = parseKvTypes(text);
