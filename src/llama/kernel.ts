@@ -25,7 +25,7 @@ import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts'
 import { spareSeq } from './sequence-state.ts';
 import { createStateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
-import { warmUp } from './warm-up.ts';
+import { fewRows, warmUp, warmUpSizes } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
@@ -93,8 +93,9 @@ async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<N
   const kernel = assembleKernel(parts);
   try {
     // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
-    for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, adapter);
-    parts.rows.check(await warmUp(kernel, undefined));
+    for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, { adapter, rowCount: fewRows });
+    parts.rows.check(await warmUp(kernel, { adapter: undefined, rowCount: fewRows }));
+    if (options.model.libraries.gpu !== 'off') await warmUpSizes(kernel, options.microBatchTokens);
   } catch (error) {
     kernel.dispose();
     throw error;

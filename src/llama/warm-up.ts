@@ -1,25 +1,54 @@
-// A kernel's first step: so that the first request does not pay for page faults, kernel loading and buffers.
+// A kernel's first steps: so that the first requests do not pay for page faults, kernel loading and buffers.
+// Why a GPU is shown steps of many sizes: it loads a function when it is first called, and other sizes are computed by other
+// functions. A first step of one more size took up to 0.1 s where the next took 1 ms, and whoever learns costs from steps, as
+// speculation does, would have learned the wrong ones.
 
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel, SampleRow } from '../kernel-port.ts';
 import { greedySampling } from '../sampling-params.ts';
 
-/** Computes a few tokens anew; answers a random draw that was announced with them. */
-export async function warmUp(kernel: Kernel, adapter: string | undefined): Promise<SampleRow> {
+export interface WarmUp {
+  readonly adapter: string | undefined;
+  /** Rows of one step, all of one sequence; as many as fit where these are too many. */
+  readonly rowCount: number;
+}
+
+/** Rows of a step that shows little but that everything works. */
+export const fewRows = 2;
+
+/** Computes rows of a sequence anew; answers a random draw that was announced with them. */
+export async function warmUp(kernel: Kernel, { adapter, rowCount }: WarmUp): Promise<SampleRow> {
   kernel.useAdapter(adapter);
   kernel.truncate(cacheSeqId(0), 0);
-  const { batch, limits } = kernel;
-  const tokenCount = Math.min(2, limits.batchTokensMax);
+  const tokenCount = Math.min(rowCount, roomOf(kernel));
   const outputRow = tokenCount - 1;
-  batch.tokens.fill(0, 0, tokenCount);
-  batch.cacheSeqs.fill(0, 0, tokenCount);
-  batch.outputs.fill(0, 0, tokenCount);
-  for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
-  batch.outputs[outputRow] = 1;
+  writeRows(kernel, tokenCount);
+  kernel.batch.outputs[outputRow] = 1;
   const draw = { ...plainDraw, batchIndex: outputRow, tokenCount };
   const outcome = await kernel.decode(tokenCount, () => [draw]);
   if (outcome.kind !== 'done') throw new Error(`the warm-up step failed: ${JSON.stringify(outcome)}`);
   return draw;
+}
+
+/** Steps of 1, 2, 4 and so on rows up to `rowsMax`, each drawn from. */
+export async function warmUpSizes(kernel: Kernel, rowsMax: number): Promise<void> {
+  const most = Math.min(rowsMax, roomOf(kernel));
+  for (let rowCount = 1; rowCount < 2 * most; rowCount *= 2) {
+    await kernel.sample([await warmUp(kernel, { adapter: undefined, rowCount: Math.min(rowCount, most) })]);
+  }
+}
+
+/** Rows that a step of one sequence may have. */
+function roomOf({ limits }: Kernel): number {
+  const { layout, cellCount, cacheSeqCount, batchTokensMax } = limits;
+  return Math.min(batchTokensMax, layout === 'per-sequence' ? Math.floor(cellCount / cacheSeqCount) : cellCount);
+}
+
+function writeRows({ batch }: Kernel, tokenCount: number): void {
+  batch.tokens.fill(0, 0, tokenCount);
+  batch.cacheSeqs.fill(0, 0, tokenCount);
+  batch.outputs.fill(0, 0, tokenCount);
+  for (let row = 0; row < tokenCount; row++) batch.positions[row] = row;
 }
 
 const plainDraw: Omit<SampleRow, 'batchIndex'> = {

@@ -1,5 +1,7 @@
 // What a draft model's work costs, learned while it works: a further guess by the number of sequences, and a token that is read.
 // Why a share to begin with: before it has guessed it is taken to be as much cheaper than the target as its file is smaller.
+// Why a read that was quick takes back at once what slow calls said, of guesses too: a call can be held up but not sped up, the first
+// of its kind most of all. And what is thought dear is not done, so that nothing else would show the mistake.
 
 import { createFadingLine } from '../fading-line.ts';
 import type { DraftCosts } from './types.ts';
@@ -14,6 +16,7 @@ export interface LearnedDraftCosts extends DraftCosts {
 /** A call that took far longer than expected was held up by something else. */
 const surpriseMax = 3;
 const newestWeight = 0.2;
+const guessDecay = 0.95;
 /** Tokens from which a call tells what reading costs. */
 const readTokensMin = 8;
 /** What a token that is read costs of one that is guessed, before it was measured. */
@@ -21,7 +24,7 @@ const readShare = 0.5;
 
 /** `share`: what a step of the draft model is thought to cost of a step of the target. */
 export function createDraftCosts(share: number): LearnedDraftCosts {
-  const guessLine = createFadingLine(0.95);
+  let guessLine = createFadingLine(guessDecay);
   let perTokenMs: number | undefined;
   let isKnown = false;
   return {
@@ -34,11 +37,16 @@ export function createDraftCosts(share: number): LearnedDraftCosts {
     },
     observeRead(tokenCount, ms) {
       if (tokenCount < readTokensMin) return;
-      const newest = ms / tokenCount;
-      perTokenMs =
-        perTokenMs === undefined
-          ? newest
-          : perTokenMs + newestWeight * (Math.min(newest, surpriseMax * perTokenMs) - perTokenMs);
+      perTokenMs = nextMean(perTokenMs, ms / tokenCount);
+      // One guess is computed as one row is, and takes no longer than so many rows did.
+      if (surpriseMax * ms >= (guessLine.at(1) ?? 0)) return;
+      guessLine = createFadingLine(guessDecay);
+      guessLine.add(1, ms);
     },
   };
+}
+
+function nextMean(mean: number | undefined, newest: number): number {
+  if (mean === undefined || surpriseMax * newest < mean) return newest;
+  return mean + newestWeight * (Math.min(newest, surpriseMax * mean) - mean);
 }

@@ -1,0 +1,55 @@
+// The first steps of a kernel, with the embedded model.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Kernel } from '../../src/kernel-port.ts';
+import type { LlamaModel } from '../../src/llama/model.ts';
+import { warmUpSizes } from '../../src/llama/warm-up.ts';
+import { loadTestModel, makeKernel } from './loaded.ts';
+
+let model: LlamaModel;
+
+beforeAll(async () => {
+  model = await loadTestModel();
+});
+afterAll(() => model.dispose());
+
+/** Rows of each step, and draws. */
+function watch(kernel: Kernel) {
+  const rowCounts: number[] = [];
+  let drawCount = 0;
+  const watched: Kernel = {
+    ...kernel,
+    decode: (rowCount, draws) => {
+      rowCounts.push(rowCount);
+      return kernel.decode(rowCount, draws);
+    },
+    sample: (rows) => {
+      drawCount += rows.length;
+      return kernel.sample(rows);
+    },
+  };
+  return { watched, rowCounts, drawn: () => drawCount };
+}
+
+test.each([
+  { what: 'a micro-batch', rowsMax: 64, options: {}, expected: [1, 2, 4, 8, 16, 32, 64] },
+  { what: 'no power of two', rowsMax: 48, options: {}, expected: [1, 2, 4, 8, 16, 32, 48] },
+  { what: 'one row', rowsMax: 1, options: {}, expected: [1] },
+  { what: 'the step', rowsMax: 512, options: { batchTokensMax: 8 }, expected: [1, 2, 4, 8] },
+  {
+    what: 'a slab',
+    rowsMax: 512,
+    options: { layout: 'per-sequence', cellCount: 1024, batchTokensMax: 512, cacheSeqCount: 4 } as const,
+    expected: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+  },
+])('steps of every size up to $what are computed and drawn from', async ({ rowsMax, options, expected }) => {
+  const kernel = await makeKernel(model, options);
+  try {
+    const { watched, rowCounts, drawn } = watch(kernel);
+    await warmUpSizes(watched, rowsMax);
+    expect(rowCounts).toEqual(expected);
+    expect(drawn()).toBe(expected.length);
+  } finally {
+    kernel.dispose();
+  }
+});

@@ -1,0 +1,59 @@
+// What a draft model's work is thought to cost, from the calls that were made.
+
+import { describe, expect, it } from 'vitest';
+import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs.ts';
+
+const plainMs = 2;
+
+describe('what drafting costs', () => {
+  it('is a share of a plain step until it was measured', () => {
+    const costs = createDraftCosts(0.1);
+    expect(costs.guessMs(1, plainMs)).toBeCloseTo(0.2);
+    expect(costs.readMs(plainMs)).toBeCloseTo(0.1);
+    expect(costs.isKnown()).toBe(false);
+  });
+
+  it('of a guess is what guesses took, by the number of sequences', () => {
+    const costs = createDraftCosts(0.1);
+    for (const count of [1, 4, 8, 1, 4, 8]) costs.observeGuess(count, 0.5 + 0.25 * count);
+    expect(costs.guessMs(2, plainMs)).toBeCloseTo(1);
+    expect(costs.guessMs(6, plainMs)).toBeCloseTo(2);
+  });
+
+  it('of guesses is not what the first one took while its functions were loaded, once a read has shown it', () => {
+    const costs = createDraftCosts(0.1);
+    costs.observeGuess(1, 90);
+    expect(costs.guessMs(1, plainMs)).toBe(90);
+    costs.observeRead(16, 0.8);
+    expect(costs.guessMs(1, plainMs)).toBeCloseTo(0.8);
+    costs.observeGuess(1, 0.4);
+    expect(costs.guessMs(1, plainMs)).toBeLessThan(0.7);
+  });
+
+  it('of reading is not what the first read took', () => {
+    const costs = createDraftCosts(0.1);
+    costs.observeRead(32, 96);
+    expect(costs.readMs(plainMs)).toBeCloseTo(3);
+    costs.observeRead(32, 0.64);
+    expect(costs.readMs(plainMs)).toBeCloseTo(0.02);
+  });
+
+  it('of guesses stays what it is while reads take what they should', () => {
+    const costs = createDraftCosts(0.1);
+    for (let round = 0; round < 5; round++) costs.observeGuess(8, 8);
+    costs.observeRead(12, 9);
+    expect(costs.guessMs(8, plainMs)).toBe(8);
+  });
+
+  it('hardly grows by one call that was held up', () => {
+    const costs = createDraftCosts(0.1);
+    for (let round = 0; round < 20; round++) {
+      costs.observeGuess(1, 1);
+      costs.observeRead(10, 5);
+    }
+    costs.observeGuess(1, 500);
+    costs.observeRead(10, 5000);
+    expect(costs.guessMs(1, plainMs)).toBeLessThan(1.2);
+    expect(costs.readMs(plainMs)).toBeLessThan(0.8);
+  });
+});
