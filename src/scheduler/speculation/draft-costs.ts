@@ -1,7 +1,8 @@
 // What a draft model's work costs, learned while it works: a further guess by the number of sequences, and a token that is read.
 // Why a share to begin with: before it has guessed it is taken to be as much cheaper than the target as its file is smaller.
-// Why a read that was quick takes back at once what slow calls said, of guesses too: a call can be held up but not sped up, the first
-// of its kind most of all. And what is thought dear is not done, so that nothing else would show the mistake.
+// Why the first guess and the first read tell nothing: what they call is loaded by it, on a GPU a hundred times as long as it takes.
+// Why a read that was quick takes back at once what slow calls said, of guesses too: a call can be held up but not sped up, and
+// what is thought dear is not done, so that nothing else would show the mistake.
 
 import { createFadingLine } from '../fading-line.ts';
 import type { DraftCosts } from './types.ts';
@@ -26,17 +27,22 @@ const readShare = 0.5;
 export function createDraftCosts(share: number): LearnedDraftCosts {
   let guessLine = createFadingLine(guessDecay);
   let perTokenMs: number | undefined;
-  let isKnown = false;
+  let hasGuessed = false;
+  let hasRead = false;
   return {
     guessMs: (sequenceCount, plainMs) => guessLine.at(sequenceCount) ?? share * plainMs,
     readMs: (plainMs) => perTokenMs ?? readShare * share * plainMs,
-    isKnown: () => isKnown,
+    isKnown: () => guessLine.at(1) !== undefined,
     observeGuess(sequenceCount, ms) {
-      isKnown = true;
+      const isFirst = !hasGuessed;
+      hasGuessed = true;
+      if (isFirst) return;
       guessLine.add(sequenceCount, Math.min(ms, surpriseMax * (guessLine.at(sequenceCount) ?? ms)));
     },
     observeRead(tokenCount, ms) {
-      if (tokenCount < readTokensMin) return;
+      const isFirst = !hasRead;
+      hasRead = true;
+      if (isFirst || tokenCount < readTokensMin) return;
       perTokenMs = nextMean(perTokenMs, ms / tokenCount);
       // One guess is computed as one row is, and takes no longer than so many rows did.
       if (surpriseMax * ms >= (guessLine.at(1) ?? 0)) return;

@@ -5,23 +5,30 @@ import { createDraftCosts } from '../../../src/scheduler/speculation/draft-costs
 
 const plainMs = 2;
 
+/** After the first calls, which load what they call. */
+function warmCosts() {
+  const costs = createDraftCosts(0.1);
+  costs.observeGuess(1, 90);
+  costs.observeRead(32, 90);
+  return costs;
+}
+
 describe('what drafting costs', () => {
-  it('is a share of a plain step until it was measured', () => {
-    const costs = createDraftCosts(0.1);
+  it.each([createDraftCosts(0.1), warmCosts()])('is a share of a plain step until it was measured twice', (costs) => {
     expect(costs.guessMs(1, plainMs)).toBeCloseTo(0.2);
     expect(costs.readMs(plainMs)).toBeCloseTo(0.1);
     expect(costs.isKnown()).toBe(false);
   });
 
   it('of a guess is what guesses took, by the number of sequences', () => {
-    const costs = createDraftCosts(0.1);
+    const costs = warmCosts();
     for (const count of [1, 4, 8, 1, 4, 8]) costs.observeGuess(count, 0.5 + 0.25 * count);
     expect(costs.guessMs(2, plainMs)).toBeCloseTo(1);
     expect(costs.guessMs(6, plainMs)).toBeCloseTo(2);
   });
 
-  it('of guesses is not what the first one took while its functions were loaded, once a read has shown it', () => {
-    const costs = createDraftCosts(0.1);
+  it('of guesses is not what a slow one took, once a read has shown it', () => {
+    const costs = warmCosts();
     costs.observeGuess(1, 90);
     expect(costs.guessMs(1, plainMs)).toBe(90);
     costs.observeRead(16, 0.8);
@@ -30,8 +37,8 @@ describe('what drafting costs', () => {
     expect(costs.guessMs(1, plainMs)).toBeLessThan(0.7);
   });
 
-  it('of reading is not what the first read took', () => {
-    const costs = createDraftCosts(0.1);
+  it('of reading is not what a slow read took', () => {
+    const costs = warmCosts();
     costs.observeRead(32, 96);
     expect(costs.readMs(plainMs)).toBeCloseTo(3);
     costs.observeRead(32, 0.64);
@@ -39,14 +46,14 @@ describe('what drafting costs', () => {
   });
 
   it('of guesses stays what it is while reads take what they should', () => {
-    const costs = createDraftCosts(0.1);
+    const costs = warmCosts();
     for (let round = 0; round < 5; round++) costs.observeGuess(8, 8);
     costs.observeRead(12, 9);
     expect(costs.guessMs(8, plainMs)).toBe(8);
   });
 
   it('hardly grows by one call that was held up', () => {
-    const costs = createDraftCosts(0.1);
+    const costs = warmCosts();
     for (let round = 0; round < 20; round++) {
       costs.observeGuess(1, 1);
       costs.observeRead(10, 5);

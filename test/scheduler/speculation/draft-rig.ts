@@ -20,6 +20,8 @@ export interface DraftRigOptions {
   readonly rowMs?: number;
   /** Milliseconds of a call of the draft model, and of each of its rows; undefined: none guesses. */
   readonly draft?: { readonly callMs: number; readonly rowMs: number } | undefined;
+  /** Milliseconds more for the first calls of the draft model, to so many of them. */
+  readonly heldUp?: { readonly calls: number; readonly ms: number };
   /** What the draft model is thought to cost before it was measured. */
   readonly costShare?: number;
   readonly cellCount?: number;
@@ -129,7 +131,8 @@ interface LaneParts {
 }
 
 function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts) {
-  const { draft = { callMs: 0, rowMs: 0 }, vocabularySize = 50, misguess, drawDraft } = options;
+  const { draft = { callMs: 0, rowMs: 0 }, heldUp = { calls: 0, ms: 0 }, vocabularySize = 50 } = options;
+  const { misguess, drawDraft } = options;
   let callsInRound = 0;
   const real = createFakeKernel({
     cellCount: options.cellCount ?? 2000,
@@ -137,7 +140,7 @@ function openLane(options: DraftRigOptions, { clock, warnings, loop }: LaneParts
     vocabularySize,
     batchTokensMax: 64,
     onDecode: (rows) => {
-      clock.nowMs += draft.callMs + draft.rowMs * rows;
+      clock.nowMs += draft.callMs + draft.rowMs * rows + (real.steps < heldUp.calls ? heldUp.ms : 0);
       callsInRound += 1;
       options.onDraft?.(loop(), real);
     },

@@ -109,6 +109,14 @@ describe('a draft model', () => {
     expect(gain).toBeGreaterThan(1.3);
   });
 
+  it('is found out to be of use where its first calls took as long as fifty steps', async () => {
+    const commands = commandsFor(1, { promptTokens: 100, outputTokensMax: 1200 });
+    const quick = { stepMs: 1.7, rowMs: 0.02, draft: { callMs: 0.4, rowMs: 0.002 } };
+    const { gain } = await compare({ commands, ...quick, by: 'mtp', costShare: 0.15 });
+    const slowFirst = await compare({ commands, ...quick, by: 'mtp', costShare: 0.15, heldUp: { calls: 2, ms: 90 } });
+    expect(slowFirst.gain).toBeGreaterThan(0.6 * gain);
+  });
+
   it('reads long prompts in pieces that let streams go on', async () => {
     const commands = commandsFor(2, { promptTokens: 240, outputTokensMax: 150 });
     const { gain, longestDraftMs } = await compare({ commands, draft: { callMs: 0.5, rowMs: 0.2 } });
