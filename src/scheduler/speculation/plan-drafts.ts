@@ -41,7 +41,9 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   if (candidates.length === 0) return;
   const isPlain =
     question === undefined || speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(plan.chunks.length);
-  const worthwhile = isPlain ? [] : chooseRows({ ...question, candidates });
+  const asked = speculation.trials.isOfRows && question !== undefined ? inHope(speculation, question) : question;
+  speculation.trials.isOfRows = false;
+  const worthwhile = isPlain || asked === undefined ? [] : chooseRows({ ...asked, candidates });
   const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;
   for (const [order, candidate] of candidates.entries()) {
@@ -89,6 +91,15 @@ export function questionOf(
     ),
     equalRows: options.equalRows,
   };
+}
+
+/** The same question where rows cost as little as they could, while nobody knows what they cost. */
+export function inHope<Question extends Omit<RowQuestion, 'candidates'>>(
+  { rowCost }: Speculation,
+  question: Question,
+): Question {
+  const extraMs = rowCost.hopedMs(question.decodeCount);
+  return extraMs === undefined ? question : { ...question, extraMs };
 }
 
 /** Its guess and what it is worth; none for a sequence that may not have any, rests, or has no idea. */

@@ -10,8 +10,9 @@ import type { SchedulerState } from '../state.ts';
 import { acceptanceRate, chancesAlong, learnFrom, tallyAt } from './acceptance.ts';
 import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './choose-rows.ts';
 import { trustIn } from './outcomes.ts';
-import { allRows, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
-import { createFollower, isResting, type Speculation, type Trials } from './speculation.ts';
+import { allRows, inHope, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
+import { createFollower, isResting, type Speculation } from './speculation.ts';
+import { noteWorthwhile, saveForTrials, spend, type Trials } from './trials.ts';
 import { type Drafter, drafterEvidence } from './types.ts';
 
 export interface DraftWish {
@@ -30,14 +31,6 @@ export interface Trial {
   readonly hits: readonly boolean[];
 }
 
-/** Share of the time that trials take: at first, and after many that changed nothing. */
-const trialShareMax = 0.03;
-const trialShareMin = 0.005;
-/** Trials in vain after which the share has halved. */
-const trialsPatience = 3;
-/** How many plain steps' worth of time there is for trials at first, and may be saved. */
-const trialStepsFirst = 16;
-const trialStepsMax = 32;
 /** Tokens of output from which a trial is worth it, and that one takes at most. */
 const trialTokensMin = 12;
 const trialTokensMax = 32;
@@ -63,22 +56,30 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const question = withDrafting(target, drafter);
   const { computes, draftTokensMax } = speculation.options;
   const grown = { ...question, extraRowsMax: step.decodeCount * allRows(state, step) };
-  if (computes !== 'all' && !couldPay(grown, draftTokensMax)) return rest(speculation);
+  const hoped = inHope(speculation, grown);
+  if (computes !== 'all' && !couldPay(hoped, draftTokensMax)) return rest(speculation);
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
   const asked = candidates.filter(({ isCopied }) => !isCopied);
   const counts = computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked });
   const wishes = wishesFor(asked, counts, { drafter, question });
   if (wishes.length > 0) {
-    speculation.trials.inVain = 0;
-    speculation.trials.refusals = 0;
+    noteWorthwhile(speculation.trials);
     return wishes;
   }
-  saveForTrials(speculation.trials, question);
-  const rowTrial = tryRows(asked, { drafter, question, grown, trials: speculation.trials });
-  if (rowTrial.length > 0) return rowTrial;
+  saveForRest(speculation.trials, question);
+  const rowTrial = tryRows(asked, { drafter, question, hoped, trials: speculation.trials });
+  if (rowTrial.length > 0) {
+    speculation.trials.isOfRows = true;
+    return rowTrial;
+  }
   const sequences = candidates.map(({ sequence }) => sequence);
   const trial = planTrial(speculation.trials, { drafter, question, sequences });
   return trial.length > 0 ? trial : rest(speculation);
+}
+
+/** Of the step to come, and of those for which the question rested. */
+function saveForRest(trials: Trials, { plainMs }: Question): void {
+  saveForTrials(trials, { plainMs, stepCount: Math.min(2 ** trials.refusals, restStepsMax) });
 }
 
 /** It does not pay now, and most likely will not in the next step. */
@@ -187,39 +188,23 @@ function isWorthReading(sequence: Sequence, { drafter, question }: RoundQuestion
   return drafter.missingCount(sequence) * drafter.costs.readMs(plainMs) < savedMs;
 }
 
-/** Of the step to come, and of those for which the question rested. */
-function saveForTrials(trials: Trials, { plainMs }: Question): void {
-  const share = Math.max(trialShareMax / (1 + trials.inVain / trialsPatience), trialShareMin);
-  const stepCount = Math.min(2 ** trials.refusals, restStepsMax);
-  const savedMs = (trials.savedMs ?? trialStepsFirst * plainMs) + share * stepCount * plainMs;
-  trials.savedMs = Math.min(savedMs, trialStepsMax * plainMs);
-}
-
-/** What was saved suffices for `ms`, and is spent. */
-function spend(trials: Trials, ms: number): boolean {
-  if (ms > (trials.savedMs ?? 0)) return false;
-  trials.savedMs = (trials.savedMs ?? 0) - ms;
-  trials.inVain += 1;
-  return true;
-}
-
 interface RowTrialQuestion extends RoundQuestion {
-  /** With all the rows that there is room for. */
-  readonly grown: Question;
+  /** With all the rows that there is room for, at the least that they could cost while nobody knows. */
+  readonly hoped: Question;
   readonly trials: Trials;
 }
 
 /**
- * Guesses for the few rows that may be tried (row-cost.ts), where they do not pay but more of them would: once they were seen, more
- * may be tried. Lookup needs none of this, for its guesses cost nothing and few of them pay sooner.
+ * Guesses for the few rows that may be tried (row-cost.ts), where they do not pay but more of them would, or these if they were cheap: once
+ * they were seen, that is known, and more may be tried. Lookup needs none of this, for its guesses cost nothing and few of them pay sooner.
  */
 function tryRows(
   candidates: readonly Candidate[],
-  { drafter, question, grown, trials }: RowTrialQuestion,
+  { drafter, question, hoped, trials }: RowTrialQuestion,
 ): readonly DraftWish[] {
   const { decodeCount, extraRowsMax, plainMs } = question;
   const rowsEach = Math.floor(extraRowsMax / decodeCount);
-  const counts = chooseRows({ ...grown, candidates }).map((count) => Math.min(count, rowsEach));
+  const counts = chooseRows({ ...hoped, candidates }).map((count) => Math.min(count, rowsEach));
   const wishes = wishesFor(candidates, counts, { drafter, question });
   if (wishes.length === 0) return [];
   const guessMs = Math.max(...wishes.map(({ guessCount }) => guessCount)) * question.guessMs;

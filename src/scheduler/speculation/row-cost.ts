@@ -36,6 +36,11 @@ export interface RowCost {
   extraMs(rows: StepRowCounts): number | undefined;
   /** The same for all numbers of extra rows beside so many sequences. */
   extraMsBeside(decodeCount: number): ((extraRows: number) => number) | undefined;
+  /**
+   * The least that extra rows can cost, as tokens of a large chunk of a prompt do; undefined once steps with some were seen often enough
+   * to say what they do cost.
+   */
+  hopedMs(decodeCount: number): ((extraRows: number) => number) | undefined;
   /** Extra rows that a step beside so many sequences may have. */
   extraRowsMax(decodeCount: number): number;
   observe(rows: StepRowCounts, stepMs: number): void;
@@ -75,6 +80,8 @@ const firstWeight = 0.2;
 /** Steps that must have been seen for the line through them; before that, and long after, the jump is hoped to be small. */
 const triedMin = 0.5;
 const untriedJumpShare = 0.5;
+/** Steps that must have been seen to give up hope: a single one may have been held up. */
+const hopeMin = 2.5;
 /** The least that a row is first taken to cost: this share of what the step costs for each sequence. */
 const rowShareMin = 0.25;
 /** Extra rows of each sequence that count as tried from the start. */
@@ -119,6 +126,11 @@ export function createRowCost(costs: StepCosts): RowCost {
     plainMs: plainLine.at,
     extraMs,
     extraMsBeside,
+    hopedMs(decodeCount) {
+      if (sumsAt(decodeCount).count >= hopeMin) return undefined;
+      const rowMs = costs.promptTokenMs() ?? 0;
+      return (extraRows) => rowMs * extraRows;
+    },
     extraRowsMax: (decodeCount) => Math.max(2 * sumsAt(decodeCount).rowsMost, firstRows * decodeCount) + decodeCount,
     observe(rows, stepMs) {
       const { decodeCount, extraRows } = rows;

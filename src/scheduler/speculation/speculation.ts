@@ -13,6 +13,7 @@ import {
 } from './acceptance.ts';
 import { createOutcomes, forgetOutcomes, type Outcomes } from './outcomes.ts';
 import { createRowCost, type RowCost, type StepCosts } from './row-cost.ts';
+import { createTrials, type Trials } from './trials.ts';
 import {
   type Drafter,
   drafterEvidence,
@@ -51,18 +52,6 @@ export interface Speculation {
   stepsSincePlain: number;
 }
 
-/** While a drafter's guesses do not pay: what is done to find out whether they would, and how seldom (plan-round.ts). */
-export interface Trials {
-  /** Milliseconds that may be spent; undefined before the first. */
-  savedMs: number | undefined;
-  /** Trials since the drafter was last asked for guesses. */
-  inVain: number;
-  /** Times in a row that it was not worth asking for any. */
-  refusals: number;
-  /** Steps for which nobody asks. */
-  restSteps: number;
-}
-
 /** What speculation knows of one sequence. */
 export interface Follower {
   readonly proposer: SequenceProposer;
@@ -86,7 +75,7 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     rowCost: createRowCost(costs),
     totals: forEachProposer(() => createTotals(options)),
     outcomes: forEachProposer(createOutcomes),
-    trials: { savedMs: undefined, inVain: 0, refusals: 0, restSteps: 0 },
+    trials: createTrials(),
     stepsSincePlain: 0,
   };
 }

@@ -83,6 +83,19 @@ describe('a draft model', () => {
     }
   });
 
+  it.each([
+    { wrong: 3, gainMin: 1.6 },
+    { wrong: 5, gainMin: 1.25 },
+  ])('is of use where $wrong of ten guesses are wrong and rows are cheap', async ({ wrong, gainMin }) => {
+    const commands = commandsFor(1, { outputTokensMax: 800 });
+    const misguess = (row: SampleRow, token: number) =>
+      (Math.imul(row.tokenCount, 0x9e3779b1) >>> 7) % 10 < wrong ? (token + 1) % 50 : token;
+    for (const by of ['draft', 'mtp'] as const) {
+      const { gain } = await compare({ commands, draft: cheap, misguess, by });
+      expect(gain).toBeGreaterThan(gainMin);
+    }
+  });
+
   it('as a head is trusted with as many guesses as come true of it', async () => {
     const misguess = (_row: SampleRow, token: number, place: number) => (place === 0 ? token : (token + 1) % 50);
     const wish = { commands: commandsFor(2, { outputTokensMax: 200 }), draft: cheap, misguess };
