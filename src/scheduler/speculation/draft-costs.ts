@@ -1,6 +1,7 @@
 // What a draft model's work costs, learned while it works: a further guess by the number of sequences, and a token that is read.
 // Why a share to begin with: before it has guessed it is taken to be as much cheaper than the target as its file is smaller.
-// Why the first guess and the first read tell nothing: what they call is loaded by it, on a GPU a hundred times as long as it takes.
+// Why the first guess and the first read only ever say that it is cheaper than was thought: what they call is loaded by them, which on
+// a GPU can take a hundred times as long as the call.
 // Why a read that was quick takes back at once what slow calls said, of guesses too: a call can be held up but not sped up, and
 // what is thought dear is not done, so that nothing else would show the mistake.
 
@@ -27,29 +28,34 @@ const readShare = 0.5;
 export function createDraftCosts(share: number): LearnedDraftCosts {
   let guessLine = createFadingLine(guessDecay);
   let perTokenMs: number | undefined;
-  let hasGuessed = false;
-  let hasRead = false;
+  let guessCount = 0;
+  let readCount = 0;
   return {
-    guessMs: (sequenceCount, plainMs) => guessLine.at(sequenceCount) ?? share * plainMs,
-    readMs: (plainMs) => perTokenMs ?? readShare * share * plainMs,
-    isKnown: () => guessLine.at(1) !== undefined,
+    guessMs: (sequenceCount, plainMs) => learned(guessLine.at(sequenceCount), guessCount, share * plainMs),
+    readMs: (plainMs) => learned(perTokenMs, readCount, readShare * share * plainMs),
+    isKnown: () => guessCount > 1,
     observeGuess(sequenceCount, ms) {
-      const isFirst = !hasGuessed;
-      hasGuessed = true;
-      if (isFirst) return;
+      guessCount += 1;
+      // The second one counts as if it were the first.
+      if (guessCount === 2) guessLine = createFadingLine(guessDecay);
       guessLine.add(sequenceCount, Math.min(ms, surpriseMax * (guessLine.at(sequenceCount) ?? ms)));
     },
     observeRead(tokenCount, ms) {
-      const isFirst = !hasRead;
-      hasRead = true;
-      if (isFirst || tokenCount < readTokensMin) return;
-      perTokenMs = nextMean(perTokenMs, ms / tokenCount);
+      if (tokenCount < readTokensMin) return;
+      readCount += 1;
+      perTokenMs = readCount === 2 ? ms / tokenCount : nextMean(perTokenMs, ms / tokenCount);
       // One guess is computed as one row is, and takes no longer than so many rows did.
       if (surpriseMax * ms >= (guessLine.at(1) ?? 0)) return;
       guessLine = createFadingLine(guessDecay);
       guessLine.add(1, ms);
     },
   };
+}
+
+/** Of one call no more is believed than was thought before. */
+function learned(ms: number | undefined, callCount: number, thoughtMs: number): number {
+  if (ms === undefined) return thoughtMs;
+  return callCount > 1 ? ms : Math.min(ms, thoughtMs);
 }
 
 function nextMean(mean: number | undefined, newest: number): number {

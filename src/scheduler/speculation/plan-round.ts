@@ -68,6 +68,8 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   }
   saveForRest(speculation.trials, question);
   const rowTrial = tryRows(asked, { drafter, question, hoped, trials: speculation.trials });
+  // Trials of reading cost less, and would spend again and again what one of rows needs.
+  if (rowTrial === 'too dear now') return rest(speculation);
   if (rowTrial.length > 0) {
     speculation.trials.isOfRows = true;
     return rowTrial;
@@ -201,7 +203,7 @@ interface RowTrialQuestion extends RoundQuestion {
 function tryRows(
   candidates: readonly Candidate[],
   { drafter, question, hoped, trials }: RowTrialQuestion,
-): readonly DraftWish[] {
+): readonly DraftWish[] | 'too dear now' {
   const { decodeCount, extraRowsMax, plainMs } = question;
   const rowsEach = Math.floor(extraRowsMax / decodeCount);
   const counts = chooseRows({ ...hoped, candidates }).map((count) => Math.min(count, rowsEach));
@@ -213,7 +215,7 @@ function tryRows(
     (sum, wish) => sum + Math.min(drafter.missingCount(wish.sequence), wish.readCount),
     0,
   );
-  return spend(trials, guessMs + rowsMs + readCount * drafter.costs.readMs(plainMs)) ? wishes : [];
+  return spend(trials, guessMs + rowsMs + readCount * drafter.costs.readMs(plainMs)) ? wishes : 'too dear now';
 }
 
 interface TrialQuestion {

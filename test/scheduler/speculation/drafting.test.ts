@@ -122,6 +122,14 @@ describe('a draft model', () => {
     expect(gain).toBeGreaterThan(1.3);
   });
 
+  it('is found out to be of use where it was thought to cost half as much as the model', async () => {
+    // Reading for a trial costs less than computing rows for one, and must not spend what that needs.
+    const commands = commandsFor(1, { promptTokens: 60, outputTokensMax: 900 });
+    const quick = { stepMs: 1.7, rowMs: 0.02, draft: { callMs: 0.4, rowMs: 0.002 } };
+    const { gain } = await compare({ commands, ...quick, by: 'mtp', costShare: 0.5 });
+    expect(gain).toBeGreaterThan(1.8);
+  });
+
   it('is found out to be of use where its first calls took as long as fifty steps', async () => {
     const commands = commandsFor(1, { promptTokens: 100, outputTokensMax: 1200 });
     const quick = { stepMs: 1.7, rowMs: 0.02, draft: { callMs: 0.4, rowMs: 0.002 } };
