@@ -12,7 +12,7 @@ import { chooseRows, couldPay, type RowCandidate, type RowQuestion } from './cho
 import { trustIn } from './outcomes.ts';
 import { allRows, inHope, type PlainRows, plainEvery, questionOf, roomOf } from './plan-drafts.ts';
 import { createFollower, isResting, type Speculation } from './speculation.ts';
-import { noteWorthwhile, saveForTrials, spend, type Trials } from './trials.ts';
+import { noteWorthwhile, savedMsMax, saveForTrials, spend, type Trials } from './trials.ts';
 import { type Drafter, drafterEvidence } from './types.ts';
 
 export interface DraftWish {
@@ -215,7 +215,9 @@ function tryRows(
     (sum, wish) => sum + Math.min(drafter.missingCount(wish.sequence), wish.readCount),
     0,
   );
-  return spend(trials, guessMs + rowsMs + readCount * drafter.costs.readMs(plainMs)) ? wishes : 'too dear now';
+  const ms = guessMs + rowsMs + readCount * drafter.costs.readMs(plainMs);
+  if (spend(trials, ms)) return wishes;
+  return ms > savedMsMax(plainMs) ? [] : 'too dear now';
 }
 
 interface TrialQuestion {

@@ -31,7 +31,12 @@ export function createTrials(): Trials {
 export function saveForTrials(trials: Trials, { plainMs, stepCount }: { plainMs: number; stepCount: number }): void {
   const share = Math.max(trialShareMax / (1 + trials.inVain / trialsPatience), trialShareMin);
   const savedMs = (trials.savedMs ?? trialStepsFirst * plainMs) + share * stepCount * plainMs;
-  trials.savedMs = Math.min(savedMs, trialStepsMax * plainMs);
+  trials.savedMs = Math.min(savedMs, savedMsMax(plainMs));
+}
+
+/** The most that is ever saved, in milliseconds. */
+export function savedMsMax(plainMs: number): number {
+  return trialStepsMax * plainMs;
 }
 
 /** What was saved suffices for `ms`, and is spent. */
