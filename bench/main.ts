@@ -45,6 +45,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: "the kernels' own limit: a bare decode loop, and what memory bandwidth allows",
       run: async (argv) => (await import('./ceiling/command.ts')).ceilingCommand(argv),
     },
+    'guess-costs': {
+      meaning: 'what guesses cost by the bare kernels: rows of a step, calls of the guesser, both by turns',
+      run: async (argv) => (await import('./guess-costs/command.ts')).guessCostsCommand(argv),
+    },
     http: {
       meaning: 'latency of /health and others while thousands of streams wait',
       run: async (argv) => (await import('./waiting.ts')).httpCommand(argv),
