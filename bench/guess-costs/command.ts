@@ -19,6 +19,7 @@ const flags = {
   sequences: textFlag('1,4', 'comma list of how many sequences are in a step'),
   rows: textFlag('1,2,4,8,15', 'comma list of guesses for each sequence'),
   promptTokens: countFlag(128, { min: 2, max: 1_000_000 }, 'tokens in each sequence'),
+  sequencesMax: countFlag(0, { min: 0, max: 256 }, 'sequences that the caches are made for; 0: those of the step'),
   steps: countFlag(12, { min: 1, max: 1000 }, 'steps of one shape in a row that settled figures are medians of'),
   repeats: countFlag(3, { min: 1, max: 100 }, 'changes from plain steps to each number of guesses and back'),
   layout: choiceFlag(['per-sequence', 'pooled'], 'slabs of their own, or one pool'),
@@ -45,7 +46,7 @@ export async function guessCostsCommand(argv: readonly string[]): Promise<number
   return 0;
 }
 
-function findFaults({ model, mtp, draft, kv, sequences, rows, promptTokens }: Flags): string[] {
+function findFaults({ model, mtp, draft, kv, sequences, rows, promptTokens, sequencesMax }: Flags): string[] {
   const types = parseKvTypes(kv);
   const countFaults = [
     ...faultsOfList('--sequences', sequences, { min: 1, max: 256 }),
@@ -53,6 +54,7 @@ function findFaults({ model, mtp, draft, kv, sequences, rows, promptTokens }: Fl
   ];
   // What a head reads behind its guesses must be in the sequences.
   const promptMin = countFaults.length > 0 ? 0 : Math.max(...countsOf(rows)) + 2;
+  const sequencesMin = countFaults.length > 0 || sequencesMax === 0 ? 0 : Math.max(...countsOf(sequences));
   return [
     ...(model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
     ...(mtp && draft !== '' ? [`--mtp and --draft are two ways to guess, of which one is measured. Given: both`] : []),
@@ -60,6 +62,9 @@ function findFaults({ model, mtp, draft, kv, sequences, rows, promptTokens }: Fl
     ...countFaults,
     ...(promptTokens < promptMin
       ? [`--prompt-tokens must be >= ${promptMin} with --rows ${rows}. Given: ${promptTokens}`]
+      : []),
+    ...(sequencesMax < sequencesMin
+      ? [`--sequences-max must be 0 or >= ${sequencesMin} with --sequences ${sequences}. Given: ${sequencesMax}`]
       : []),
   ];
 }

@@ -16,6 +16,8 @@ import { measureTarget, type StepShape } from './target.ts';
 export interface CostsWish {
   readonly promptTokens: number;
   readonly extraRows: readonly number[];
+  /** That the caches are made for; 0: those of the step. */
+  readonly sequencesMax: number;
   readonly steps: number;
   readonly repeats: number;
   readonly layout: KernelOptions['layout'];
@@ -107,31 +109,32 @@ export async function measureCosts(
 
 function targetOptions(
   { sequenceCount, promptTokens }: StepShape,
-  { extraRows, layout, types, threads, drawing }: CostsWish,
+  { extraRows, sequencesMax, layout, types, threads, drawing }: CostsWish,
   by: Guesser['by'] | undefined,
 ): Omit<KernelOptions, 'model'> {
   const rowsMax = Math.max(...extraRows) + 1;
+  const cacheSequences = sequencesMax || sequenceCount;
   return {
     layout,
     threads,
     drawing,
     kvTypes: types,
-    cellCount: sequenceCount * wholeCells(promptTokens + rowsMax),
-    sequencesMax: sequenceCount,
+    cellCount: cacheSequences * wholeCells(promptTokens + rowsMax),
+    sequencesMax: cacheSequences,
     batchTokensMax: Math.max(microBatchTokens, sequenceCount * rowsMax),
     microBatchTokens,
-    outputsMax: sequenceCount * rowsMax,
+    outputsMax: Math.max(cacheSequences, sequenceCount * rowsMax),
     multiToken: by === 'mtp' ? 'model' : undefined,
   };
 }
 
 function guesserOptions(
   { sequenceCount, promptTokens }: StepShape,
-  { extraRows, threads, drawing }: CostsWish,
+  { extraRows, sequencesMax, threads, drawing }: CostsWish,
   by: Guesser['by'],
 ): Omit<KernelOptions, 'model'> {
   const cacheTokens = sequenceCount * wholeCells(promptTokens + Math.max(...extraRows, ...readCounts));
-  const engine = { ...plainEngine, modelPath: '', sequencesMax: sequenceCount, threads, drawing };
+  const engine = { ...plainEngine, modelPath: '', sequencesMax: sequencesMax || sequenceCount, threads, drawing };
   // The cache's size is asked for, so that what it might be is never looked at.
   const sizes = { perTokenBytes: 0, contextTokensTrained: 0, memoryBytes: 0 };
   const options = guesserKernel(engine, { threads, cacheTokens }, sizes);
