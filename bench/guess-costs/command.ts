@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
 import { parseKvTypes } from '../../src/kv-types.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
+import { batchTokens, sequencesAtOnce } from '../../src/server/engine/plan-draft.ts';
 import { startCommand } from '../command.ts';
 import { choiceFlag, countFlag, resultsFlags, switchFlag, textFlag } from '../flags.ts';
 import { describeCircumstances, writeResults } from '../results.ts';
@@ -46,27 +47,43 @@ export async function guessCostsCommand(argv: readonly string[]): Promise<number
   return 0;
 }
 
-function findFaults({ model, mtp, draft, kv, sequences, rows, promptTokens, sequencesMax }: Flags): string[] {
+function findFaults(given: Flags): string[] {
+  const { model, mtp, draft, kv, sequences, rows } = given;
   const types = parseKvTypes(kv);
   const countFaults = [
     ...faultsOfList('--sequences', sequences, { min: 1, max: 256 }),
     ...faultsOfList('--rows', rows, { min: 1, max: 256 }),
   ];
-  // What a head reads behind its guesses must be in the sequences.
-  const promptMin = countFaults.length > 0 ? 0 : Math.max(...countsOf(rows)) + 2;
-  const sequencesMin = countFaults.length > 0 || sequencesMax === 0 ? 0 : Math.max(...countsOf(sequences));
   return [
     ...(model === '' ? ['--model must name a GGUF file. Given: nothing'] : []),
     ...(mtp && draft !== '' ? [`--mtp and --draft are two ways to guess, of which one is measured. Given: both`] : []),
     ...(types.kind === 'refused' ? [types.message] : []),
-    ...countFaults,
-    ...(promptTokens < promptMin
-      ? [`--prompt-tokens must be >= ${promptMin} with --rows ${rows}. Given: ${promptTokens}`]
-      : []),
-    ...(sequencesMax < sequencesMin
-      ? [`--sequences-max must be 0 or >= ${sequencesMin} with --sequences ${sequences}. Given: ${sequencesMax}`]
-      : []),
+    ...(countFaults.length > 0 ? countFaults : faultsOfSizes(given)),
   ];
+}
+
+/** Of lists that are right. */
+function faultsOfSizes({ mtp, draft, sequences, sequencesMax, rows, promptTokens }: Flags): string[] {
+  const sequencesMost = Math.max(...countsOf(sequences));
+  const rowsMost = Math.max(...countsOf(rows));
+  const faults: string[] = [];
+  // What a head reads behind its guesses must be in the sequences.
+  if (promptTokens < rowsMost + 2)
+    faults.push(`--prompt-tokens must be >= ${rowsMost + 2} with --rows ${rows}. Given: ${promptTokens}`);
+  if (sequencesMax > 0 && sequencesMax < sequencesMost)
+    faults.push(
+      `--sequences-max must be 0 or >= ${sequencesMost} with --sequences ${sequences}. Given: ${sequencesMax}`,
+    );
+  if ((mtp || draft !== '') && sequencesMost > sequencesAtOnce)
+    faults.push(
+      `--sequences must be <= ${sequencesAtOnce}, the most that are guessed for at once. Given: ${sequencesMost}`,
+    );
+  const readRows = sequencesMost * (rowsMost + 1);
+  if (mtp && readRows > batchTokens)
+    faults.push(
+      `a head reads at most ${batchTokens} tokens at once: --sequences times (--rows + 1) must be no more. Given: ${readRows}`,
+    );
+  return faults;
 }
 
 function faultsOfList(flag: string, list: string, { min, max }: { min: number; max: number }): string[] {

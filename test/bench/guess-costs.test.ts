@@ -132,4 +132,12 @@ test('the command prints its tables and keeps every call, and says what is wrong
   const faults = printError.mock.calls.join('\n');
   expect(faults).toContain('--rows must list whole numbers from 1 to 256. Given: 0');
   expect(faults).toContain('--mtp and --draft');
+  const large = ['--sequences', '2,65', '--sequences-max', '4', '--prompt-tokens', '16'];
+  expect(await guessCostsCommand([...model, ...large])).toBe(2);
+  expect(must(printError.mock.calls.at(-1), 'faults').join().split('\n')).toEqual([
+    '--prompt-tokens must be >= 17 with --rows 1,2,4,8,15. Given: 16',
+    '--sequences-max must be 0 or >= 65 with --sequences 2,65. Given: 4',
+    '--sequences must be <= 64, the most that are guessed for at once. Given: 65',
+    expect.stringMatching(/^a head reads at most 256 tokens at once.* Given: 1040$/),
+  ]);
 });

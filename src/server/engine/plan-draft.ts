@@ -24,8 +24,8 @@ const cacheTokensHalvedMin = 2048;
 const memoryShareMax = 0.1;
 export const kvTypes = { k: 'f16', v: 'f16' } as const;
 /** Sequences that are guessed for at once: with more in a step guesses hardly ever pay. */
-const sequencesAtOnce = 64;
-const batchTokens = 256;
+export const sequencesAtOnce = 64;
+export const batchTokens = 256;
 /** However large its file: what is not known is tried, and then known. */
 export const costShareMax = 0.25;
 /** Rows with logits beyond one for each sequence: tokens of a trial (plan-round.ts). */
