@@ -74,6 +74,20 @@ interface Parts {
 /** Makes a context with an empty cache, warmed up; throws with llama.cpp's own words when it cannot. */
 export async function createKernel(options: KernelOptions): Promise<NativeKernel> {
   checkOptions(options);
+  const kernel = await openWithDrawing(options);
+  const { model, microBatchTokens } = options;
+  if (model.libraries.gpu === 'off') return kernel;
+  try {
+    // Positions beyond those it was trained for may have no place in the model.
+    await warmUpSizes(kernel, Math.min(microBatchTokens, model.shape.contextTokensTrained));
+    return kernel;
+  } catch (error) {
+    kernel.dispose();
+    throw error;
+  }
+}
+
+async function openWithDrawing(options: KernelOptions): Promise<NativeKernel> {
   const choice = chooseDrawing(options);
   if (choice.graphDraw === undefined) return openKernel(options, choice);
   try {
@@ -95,7 +109,6 @@ async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<N
     // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
     for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, { adapter, rowCount: fewRows });
     parts.rows.check(await warmUp(kernel, { adapter: undefined, rowCount: fewRows }));
-    if (options.model.libraries.gpu !== 'off') await warmUpSizes(kernel, options.microBatchTokens);
   } catch (error) {
     kernel.dispose();
     throw error;

@@ -30,12 +30,22 @@ export async function warmUp(kernel: Kernel, { adapter, rowCount }: WarmUp): Pro
   return draw;
 }
 
-/** Steps of 1, 2, 4 and so on rows up to `rowsMax`, each drawn from. */
+/** Steps of 1 to 8 rows, of 16, 32 and so on up to `rowsMax`, each drawn from; the cache is empty afterwards. */
 export async function warmUpSizes(kernel: Kernel, rowsMax: number): Promise<void> {
   const most = Math.min(rowsMax, roomOf(kernel));
-  for (let rowCount = 1; rowCount < 2 * most; rowCount *= 2) {
-    await kernel.sample([await warmUp(kernel, { adapter: undefined, rowCount: Math.min(rowCount, most) })]);
+  for (const rowCount of sizesUpTo(most)) {
+    await kernel.sample([await warmUp(kernel, { adapter: undefined, rowCount })]);
   }
+  kernel.truncate(cacheSeqId(0), 0);
+}
+
+/** CUDA has a function for each of the first eight, and for larger ones a few. */
+const singleSizesMax = 8;
+
+function sizesUpTo(most: number): readonly number[] {
+  const sizes = Array.from({ length: Math.min(most, singleSizesMax) }, (_, index) => index + 1);
+  for (let size = 2 * singleSizesMax; size < 2 * most; size *= 2) sizes.push(Math.min(size, most));
+  return sizes;
 }
 
 /** Rows that a step of one sequence may have. */

@@ -1,6 +1,7 @@
 // The first steps of a kernel, with the embedded model.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cacheSeqId } from '../../src/ids.ts';
 import type { Kernel } from '../../src/kernel-port.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { warmUpSizes } from '../../src/llama/warm-up.ts';
@@ -32,15 +33,15 @@ function watch(kernel: Kernel) {
 }
 
 test.each([
-  { what: 'a micro-batch', rowsMax: 64, options: {}, expected: [1, 2, 4, 8, 16, 32, 64] },
-  { what: 'no power of two', rowsMax: 48, options: {}, expected: [1, 2, 4, 8, 16, 32, 48] },
+  { what: 'a micro-batch', rowsMax: 64, options: {}, expected: [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64] },
+  { what: 'no power of two', rowsMax: 48, options: {}, expected: [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 48] },
   { what: 'one row', rowsMax: 1, options: {}, expected: [1] },
-  { what: 'the step', rowsMax: 512, options: { batchTokensMax: 8 }, expected: [1, 2, 4, 8] },
+  { what: 'the step', rowsMax: 512, options: { batchTokensMax: 6 }, expected: [1, 2, 3, 4, 5, 6] },
   {
     what: 'a slab',
     rowsMax: 512,
     options: { layout: 'per-sequence', cellCount: 1024, batchTokensMax: 512, cacheSeqCount: 4 } as const,
-    expected: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    expected: [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128, 256],
   },
 ])('steps of every size up to $what are computed and drawn from', async ({ rowsMax, options, expected }) => {
   const kernel = await makeKernel(model, options);
@@ -49,6 +50,7 @@ test.each([
     await warmUpSizes(watched, rowsMax);
     expect(rowCounts).toEqual(expected);
     expect(drawn()).toBe(expected.length);
+    expect(kernel.positions(cacheSeqId(0))).toBeUndefined();
   } finally {
     kernel.dispose();
   }

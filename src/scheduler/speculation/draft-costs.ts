@@ -11,8 +11,8 @@ import type { DraftCosts } from './types.ts';
 export interface LearnedDraftCosts extends DraftCosts {
   /** One guess for each of `sequenceCount` sequences took `ms`. */
   observeGuess(sequenceCount: number, ms: number): void;
-  /** So many tokens were read in `ms`. */
-  observeRead(tokenCount: number, ms: number): void;
+  /** So many tokens were read in `ms`, and after so many of them one was drawn. */
+  observeRead(tokenCount: number, ms: number, drawnCount: number): void;
 }
 
 /** A call that took far longer than expected was held up by something else. */
@@ -21,6 +21,8 @@ const newestWeight = 0.2;
 const guessDecay = 0.95;
 /** Tokens from which a call tells what reading costs. */
 const readTokensMin = 8;
+/** What remains of what a guess is thought to cost, each time that it is too dear to be tried. */
+const doubtedShare = 0.999;
 /** What a token that is read costs of one that is guessed, before it was measured. */
 const readShare = 0.5;
 
@@ -30,22 +32,27 @@ export function createDraftCosts(share: number): LearnedDraftCosts {
   let perTokenMs: number | undefined;
   let guessCount = 0;
   let readCount = 0;
+  let doubt = 1;
   return {
-    guessMs: (sequenceCount, plainMs) => learned(guessLine.at(sequenceCount), guessCount, share * plainMs),
+    guessMs: (sequenceCount, plainMs) => doubt * learned(guessLine.at(sequenceCount), guessCount, share * plainMs),
     readMs: (plainMs) => learned(perTokenMs, readCount, readShare * share * plainMs),
     isKnown: () => guessCount > 1,
+    noteRefusal() {
+      doubt *= doubtedShare;
+    },
     observeGuess(sequenceCount, ms) {
       guessCount += 1;
+      doubt = 1;
       // The second one counts as if it were the first.
       if (guessCount === 2) guessLine = createFadingLine(guessDecay);
       guessLine.add(sequenceCount, Math.min(ms, surpriseMax * (guessLine.at(sequenceCount) ?? ms)));
     },
-    observeRead(tokenCount, ms) {
+    observeRead(tokenCount, ms, drawnCount) {
       if (tokenCount < readTokensMin) return;
       readCount += 1;
       perTokenMs = readCount === 2 ? ms / tokenCount : nextMean(perTokenMs, ms / tokenCount);
-      // One guess is computed as one row is, and takes no longer than so many rows did.
-      if (surpriseMax * ms >= (guessLine.at(1) ?? 0)) return;
+      // One guess is computed as one row with a draw is, and takes no longer than so many rows with draws did.
+      if (drawnCount === 0 || surpriseMax * ms >= (guessLine.at(1) ?? 0)) return;
       guessLine = createFadingLine(guessDecay);
       guessLine.add(1, ms);
     },

@@ -167,7 +167,7 @@ async function read(
   if (rowCount === 0 || !(await decode(lane, rowCount, draws))) return { guessing: [], trials: [] };
   const tokens = await kernel.sample(draws);
   // One or two tokens of each sequence are no more than a guess is.
-  if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs);
+  if (rowCount > 2 * parts.length) costs.observeRead(rowCount, now() - startedMs, draws.length);
   else costs.observeGuess(parts.length, now() - startedMs);
   const guessing: Part[] = [];
   const hits = new Map<Sequence, boolean[]>();

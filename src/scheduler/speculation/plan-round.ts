@@ -46,7 +46,10 @@ const restStepsMax = 16;
 export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const { speculation } = state;
   const drafter = speculation?.options.drafter;
-  if (speculation === undefined || drafter === undefined || drafter.isOff() || isResting(speculation.trials)) return [];
+  if (speculation === undefined || drafter === undefined) return [];
+  // Meant for the one step that it was planned for, which may have read a prompt instead.
+  speculation.trials.isOfRows = false;
+  if (drafter.isOff() || isResting(speculation.trials)) return [];
   const decoding = decodersOfNextStep(state);
   const isPlain = speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(decoding.length);
   if (decoding.length === 0 || isPlain) return [];
@@ -57,7 +60,10 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const { computes, draftTokensMax } = speculation.options;
   const grown = { ...question, extraRowsMax: step.decodeCount * allRows(state, step) };
   const hoped = inHope(speculation, grown);
-  if (computes !== 'all' && !couldPay(hoped, draftTokensMax)) return rest(speculation);
+  if (computes !== 'all' && !couldPay(hoped, draftTokensMax)) {
+    drafter.costs.noteRefusal();
+    return rest(speculation);
+  }
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
   const asked = candidates.filter(({ isCopied }) => !isCopied);
   const counts = computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked });

@@ -112,6 +112,8 @@ export interface DraftEntry {
 export interface DraftCosts {
   /** Milliseconds of one more guess for each of so many sequences. */
   guessMs(sequenceCount: number, plainMs: number): number;
+  /** Guesses were too dear to be tried: what was learned of them is believed a little less. */
+  noteRefusal(): void;
   /** Milliseconds of a token that is read. */
   readMs(plainMs: number): number;
   /** Whether any guess was measured. */
