@@ -42,7 +42,6 @@ export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const isPlain =
     question === undefined || speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(plan.chunks.length);
   const asked = speculation.trials.isOfRows && question !== undefined ? inHope(speculation, question) : question;
-  speculation.trials.isOfRows = false;
   const worthwhile = isPlain || asked === undefined ? [] : chooseRows({ ...asked, candidates });
   const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;

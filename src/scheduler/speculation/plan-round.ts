@@ -2,7 +2,7 @@
 // Why only where the next step reads no prompt: then no guesses are computed (plan-drafts.ts), and drafting would be wasted.
 // Why trials: what guesses would come to is known only of those that were made. Where they do not pay, a small share of the time goes
 // into reading what the sequences wrote since, each token held against the draft model's own guess of it: many answers at once,
-// for the price of reading.
+// for the price of reading. And what rows cost is known only of steps that had some: while it is not, a few are computed in hope.
 
 import { adapterOfStep } from '../plan-step.ts';
 import { type Sequence, uncomputedCount } from '../sequence.ts';
