@@ -25,7 +25,7 @@ import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts'
 import { spareSeq } from './sequence-state.ts';
 import { createStateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
-import { fewRows, warmUp, warmUpSizes } from './warm-up.ts';
+import { fewRows, warmUp, warmUpOutputs, warmUpSizes } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
@@ -79,6 +79,7 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
   if (model.libraries.gpu === 'off') return kernel;
   try {
     // Positions beyond those it was trained for may have no place in the model.
+    await warmUpOutputs(kernel);
     await warmUpSizes(kernel, Math.min(microBatchTokens, model.shape.contextTokensTrained));
     return kernel;
   } catch (error) {

@@ -2,6 +2,8 @@
 // Why a GPU is shown steps of many sizes: it loads a function when it is first called, and other sizes are computed by other
 // functions. A first step of one more size took up to 0.1 s where the next took 1 ms, and whoever learns costs from steps, as
 // speculation does, would have learned the wrong ones.
+// Why one step of as many outputs as there may be: llama.cpp makes the buffer for them anew whenever a step has more than any before it,
+// and where tokens are drawn in the graph that is four vocabularies a row of memory that the device can read: 256 rows took 0.34 s.
 
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel, SampleRow } from '../kernel-port.ts';
@@ -37,6 +39,29 @@ export async function warmUpSizes(kernel: Kernel, rowsMax: number): Promise<void
     await kernel.sample([await warmUp(kernel, { adapter: undefined, rowCount })]);
   }
   kernel.truncate(cacheSeqId(0), 0);
+}
+
+/** A step in which as many rows are outputs as ever may be; nothing is drawn, and the cache is empty afterwards. */
+export async function warmUpOutputs(kernel: Kernel): Promise<void> {
+  const { batch, limits } = kernel;
+  const { outputRowsMax, batchTokensMax, cacheSeqCount, cellCount, layout } = limits;
+  const most = Math.min(outputRowsMax, batchTokensMax, cellCount);
+  const eachMost = layout === 'per-sequence' ? Math.min(roomOf(kernel), Math.ceil(most / cacheSeqCount)) : most;
+  let row = 0;
+  for (let seq = 0; seq < cacheSeqCount && row < most; seq++) {
+    for (let position = 0; position < eachMost && row < most; position++) {
+      batch.tokens[row] = 0;
+      batch.cacheSeqs[row] = seq;
+      batch.positions[row] = position;
+      batch.outputs[row] = 1;
+      row += 1;
+    }
+  }
+  // States of all rows lie in that buffer, too.
+  kernel.hidden?.takeAll();
+  const outcome = await kernel.decode(row);
+  if (outcome.kind !== 'done') throw new Error(`a step of ${row} outputs failed: ${JSON.stringify(outcome)}`);
+  for (let seq = 0; seq < Math.ceil(row / eachMost); seq++) kernel.truncate(cacheSeqId(seq), 0);
 }
 
 /** CUDA has a function for each of the first eight, and for larger ones a few. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cacheSeqId } from '../../src/ids.ts';
 import type { Kernel } from '../../src/kernel-port.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
-import { warmUpSizes } from '../../src/llama/warm-up.ts';
+import { warmUpOutputs, warmUpSizes } from '../../src/llama/warm-up.ts';
 import { loadTestModel, makeKernel } from './loaded.ts';
 
 let model: LlamaModel;
@@ -51,6 +51,30 @@ test.each([
     expect(rowCounts).toEqual(expected);
     expect(drawn()).toBe(expected.length);
     expect(kernel.positions(cacheSeqId(0))).toBeUndefined();
+  } finally {
+    kernel.dispose();
+  }
+});
+
+test.each([
+  { what: 'a pool', options: { cacheSeqCount: 4, outputsMax: 40 }, rows: 40, sequences: 'one' },
+  {
+    what: 'slabs',
+    options: { layout: 'per-sequence', cellCount: 1024, cacheSeqCount: 4, outputsMax: 42 } as const,
+    rows: 42,
+    sequences: 'all',
+  },
+  { what: 'a step', options: { batchTokensMax: 6, outputsMax: 40 }, rows: 6, sequences: 'one' },
+])('a step of all outputs that $what may have leaves nothing behind', async ({ options, rows, sequences }) => {
+  const kernel = await makeKernel(model, options);
+  try {
+    const { watched, rowCounts } = watch(kernel);
+    await warmUpOutputs(watched);
+    expect(rowCounts).toEqual([rows]);
+    expect(kernel.batch.outputs.subarray(0, rows).every((mark) => mark === 1)).toBe(true);
+    const { cacheSeqCount } = kernel.limits;
+    expect(new Set(kernel.batch.cacheSeqs.subarray(0, rows)).size).toBe(sequences === 'all' ? cacheSeqCount : 1);
+    for (let seq = 0; seq < cacheSeqCount; seq++) expect(kernel.positions(cacheSeqId(seq))).toBeUndefined();
   } finally {
     kernel.dispose();
   }
