@@ -60,8 +60,8 @@ test.each([
   { what: 'a pool', options: { cacheSeqCount: 4, outputsMax: 40 }, rows: 40, sequences: 'one' },
   {
     what: 'slabs',
-    options: { layout: 'per-sequence', cellCount: 1024, cacheSeqCount: 4, outputsMax: 42 } as const,
-    rows: 42,
+    options: { layout: 'per-sequence', cellCount: 1024, cacheSeqCount: 4, outputsMax: 48 } as const,
+    rows: 48,
     sequences: 'all',
   },
   { what: 'a step', options: { batchTokensMax: 6, outputsMax: 40 }, rows: 6, sequences: 'one' },
