@@ -23,7 +23,6 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
     restores: [],
     tokenCount: 0,
     extraRows: 0,
-    rowsEach: 0,
   };
   const budget = planRunning(state, plan, nowMs);
   admitWaiting(state, plan, { budget, nowMs });

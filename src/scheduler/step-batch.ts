@@ -4,8 +4,6 @@
 // step in two passes over all weights. A filler row costs its own arithmetic alone (measured on two cores, 135M shape:
 // 31 sequences with one gap 99 ms, without 77). It is computed for the idle id behind whatever that holds, and removed again.
 // Why equally long: it computes as many rows of each id together as the shortest has, and what is left in further passes.
-// Why rows that make a step like the last one are outputs: kernels that must build a graph anew for another shape do so for other
-// outputs, too.
 
 import { must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
@@ -32,7 +30,6 @@ export interface Filler {
   /** Of the first row. */
   readonly position: number;
   readonly count: number;
-  readonly isOutput: boolean;
 }
 
 export interface StepRows {
@@ -77,12 +74,7 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
     lastRows[index] = row - 1;
     previousSeq = chunk.seq;
     if (chunk.count < evenCount) {
-      const short = {
-        seq: chunk.seq,
-        position: chunk.from + chunk.count,
-        count: evenCount - chunk.count,
-        isOutput: plan.rowsEach > 0,
-      };
+      const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: evenCount - chunk.count };
       if (short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
     }
   }
@@ -122,17 +114,17 @@ export function removeFillers(kernel: Kernel, fillers: readonly Filler[]): void 
   for (const { seq, position } of fillers) kernel.truncate(seq, position);
 }
 
-function writeFiller({ batch }: Kernel, row: number, { seq, position, count, isOutput }: Filler): void {
+function writeFiller({ batch }: Kernel, row: number, { seq, position, count }: Filler): void {
   batch.tokens.fill(0, row, row + count);
   batch.cacheSeqs.fill(seq, row, row + count);
-  batch.outputs.fill(isOutput ? 1 : 0, row, row + count);
+  batch.outputs.fill(0, row, row + count);
   for (let offset = 0; offset < count; offset++) batch.positions[row + offset] = position + offset;
 }
 
 /** Rows that each sequence of a step with guesses gets; 1 where there are none, or where lengths may differ. */
-function evenCountOf({ limits }: Kernel, { chunks, extraRows, rowsEach }: StepPlan): number {
+function evenCountOf({ limits }: Kernel, { chunks, extraRows }: StepPlan): number {
   if (limits.layout !== 'per-sequence' || extraRows === 0) return 1;
-  return chunks.reduce((longest, { count }) => Math.max(longest, count), 1 + rowsEach);
+  return chunks.reduce((longest, { count }) => Math.max(longest, count), 1);
 }
 
 function fitsSlab({ limits }: Kernel, { position, count }: Filler): boolean {
@@ -151,7 +143,7 @@ function bridgeBetween(
   if (idleCount <= 0 || idleCount > idleMax || idleCount * count > spareRows) return [];
   const fillers = Array.from({ length: idleCount }, (_, index): Filler => {
     const seq = cacheSeqId(from + 1 + index);
-    return { seq, position: (positions(seq)?.max ?? -1) + 1, count, isOutput: false };
+    return { seq, position: (positions(seq)?.max ?? -1) + 1, count };
   });
   return fillers.every((filler) => fitsSlab(kernel, filler)) ? fillers : [];
 }

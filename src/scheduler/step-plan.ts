@@ -39,8 +39,6 @@ export interface StepPlan {
   tokenCount: number;
   /** Rows that are computed for guesses alone. */
   extraRows: number;
-  /** Those that each sequence gets, its guesses or not, where steps are kept alike; else 0. */
-  rowsEach: number;
 }
 
 /** Adds the next `count` tokens of a running sequence. */
@@ -61,7 +59,7 @@ export function removeChunk(plan: StepPlan, sequence: Sequence): void {
   const index = plan.chunks.findIndex((chunk) => chunk.sequence === sequence);
   const [removed] = index < 0 ? [] : plan.chunks.splice(index, 1);
   plan.tokenCount -= removed?.count ?? 0;
-  if (removed !== undefined) plan.extraRows -= Math.max(removed.draft?.rowCount ?? 0, plan.rowsEach);
+  plan.extraRows -= removed?.draft?.rowCount ?? 0;
   const restoreIndex = plan.restores.findIndex((restore) => restore.sequence === sequence);
   if (restoreIndex >= 0) plan.restores.splice(restoreIndex, 1);
 }

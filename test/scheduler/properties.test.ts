@@ -202,8 +202,6 @@ function speculationOf(shape: Shape, drafts: DraftLane | undefined) {
     draftTokensMax: 4,
     extraRowsMax: scoredRowsMax,
     equalRows: layout === 'per-sequence',
-    // Half of the engines keep steps alike.
-    changeMs: shape.sequencesMax % 2,
     computes: 'all' as const,
   };
 }

@@ -24,7 +24,6 @@ function planFor(seqs: readonly number[]): StepPlan {
     restores: [],
     tokenCount: chunks.length * promptTokens.length,
     extraRows: 0,
-    rowsEach: 0,
   };
 }
 
@@ -67,9 +66,9 @@ describe('writeBatch', () => {
     const rows = writeBatch(kernel, planFor([0, 1, 3, 6]));
     // Id 2 holds three positions already; 4 and 5 are empty.
     expect(rows.fillers).toEqual([
-      { seq: 2, position: 3, count: 1, isOutput: false },
-      { seq: 4, position: 0, count: 1, isOutput: false },
-      { seq: 5, position: 0, count: 1, isOutput: false },
+      { seq: 2, position: 3, count: 1 },
+      { seq: 4, position: 0, count: 1 },
+      { seq: 5, position: 0, count: 1 },
     ]);
     expect(rows.rowCount).toBe(4 * 3 + 3);
     expect(rows.lastRows).toEqual([2, 5, 9, 14]);
@@ -97,9 +96,9 @@ describe('writeBatch', () => {
     ]);
     const rows = writeBatch(kernel, plan);
     expect(rows.fillers).toEqual([
-      { seq: 1, position: 0, count: 3, isOutput: false },
-      { seq: 2, position: 5, count: 1, isOutput: false },
-      { seq: 3, position: 4, count: 2, isOutput: false },
+      { seq: 1, position: 0, count: 3 },
+      { seq: 2, position: 5, count: 1 },
+      { seq: 3, position: 4, count: 2 },
     ]);
     expect([...kernel.batch.cacheSeqs.subarray(0, rows.rowCount)]).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
     expect([...kernel.batch.outputs.subarray(0, rows.rowCount)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0]);
@@ -108,21 +107,6 @@ describe('writeBatch', () => {
     expect(await kernel.decode(rows.rowCount)).toEqual({ kind: 'done' });
     removeFillers(kernel, rows.fillers);
     expect([0, 1, 2, 3].map((seq) => kernel.positions(cacheSeqId(seq))?.max)).toEqual([5, undefined, 4, 3]);
-  });
-
-  it('gives every sequence as many rows as a step that is kept alike has, and marks those without a guess as outputs, too', async () => {
-    const kernel = kernelOf('per-sequence');
-    const plan = guessingPlan([
-      { seq: 0, guesses: [5, 6] },
-      { seq: 1, guesses: [] },
-    ]);
-    const rows = writeBatch(kernel, { ...plan, extraRows: 6, rowsEach: 3 });
-    expect(rows.fillers).toEqual([
-      { seq: 0, position: 6, count: 1, isOutput: true },
-      { seq: 1, position: 4, count: 3, isOutput: true },
-    ]);
-    expect([...kernel.batch.outputs.subarray(0, rows.rowCount)]).toEqual(new Array(8).fill(1));
-    expect(rows.lastRows).toEqual([2, 4]);
   });
 
   it('leaves guesses of different length as they are in a pool', () => {
@@ -187,15 +171,4 @@ it('a sequence that is taken out of a plan takes its guesses along', () => {
   const [first] = plan.chunks;
   if (first !== undefined) removeChunk(plan, first.sequence);
   expect(plan).toMatchObject({ tokenCount: 2, extraRows: 1 });
-});
-
-it('a sequence that is taken out of a plan of equally many rows takes as many along', () => {
-  const wishes = [
-    { seq: 0, guesses: [5] },
-    { seq: 1, guesses: [7] },
-  ];
-  const plan = { ...guessingPlan(wishes), extraRows: 6, rowsEach: 3 };
-  const [first] = plan.chunks;
-  if (first !== undefined) removeChunk(plan, first.sequence);
-  expect(plan).toMatchObject({ tokenCount: 2, extraRows: 3 });
 });

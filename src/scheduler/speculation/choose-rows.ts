@@ -23,35 +23,16 @@ export interface RowQuestion {
   readonly extraRowsMax: number;
   /** Whether the kernels compute as many rows of each sequence as of any, so that all of them cost. */
   readonly equalRows: boolean;
-  /**
-   * Where all have equally many rows: how many guesses of each the last step had, if it was one of as many sequences; undefined
-   * where this step has another shape in any case.
-   */
-  readonly keptRows?: number | undefined;
-  /** Milliseconds that a step takes longer if the one before it had another shape. */
-  readonly changeMs?: number | undefined;
-}
-
-/** How many guesses are computed. */
-export interface RowChoice {
-  /** Of each candidate, in their order; all 0 where nothing pays. */
-  readonly counts: readonly number[];
-  /** Where all have equally many rows, those that each sequence gets for it, whether it has guesses for them or not; else 0. */
-  readonly rowsEach: number;
 }
 
 /** A gain below this is noise. */
 export const gainMin = 1.1;
 
-/** O(rows * log rows). */
-export function chooseRows(question: RowQuestion): RowChoice {
-  if (question.equalRows) return chooseEqualRows(question);
+/** Rows for each candidate, in their order; all 0 where nothing pays. O(rows * log rows). */
+export function chooseRows(question: RowQuestion): readonly number[] {
   // Of one candidate beside nobody both say the same, and equal rows are chosen without sorting.
   const isAlone = question.candidates.length === 1 && question.decodeCount === 1;
-  const { counts } = isAlone
-    ? chooseEqualRows({ ...question, keptRows: undefined })
-    : { counts: chooseRowsFreely(question) };
-  return { counts, rowsEach: 0 };
+  return question.equalRows || isAlone ? chooseEqualRows(question) : chooseRowsFreely(question);
 }
 
 type Stakes = Pick<RowQuestion, 'decodeCount' | 'plainMs' | 'extraMs' | 'guessMs'>;
@@ -63,32 +44,24 @@ interface Choice {
   readonly longest: number;
 }
 
-function gainOf(stakes: Stakes, choice: Choice): number {
-  return ((1 + choice.extraTokens / stakes.decodeCount) * stakes.plainMs) / stepMsOf(stakes, choice);
+function gainOf(
+  { decodeCount, plainMs, extraMs, guessMs }: Stakes,
+  { extraRows, extraTokens, longest }: Choice,
+): number {
+  return ((1 + extraTokens / decodeCount) * plainMs) / (plainMs + extraMs(extraRows) + longest * guessMs);
 }
 
-function stepMsOf({ plainMs, extraMs, guessMs }: Stakes, { extraRows, longest }: Omit<Choice, 'extraTokens'>): number {
-  return plainMs + extraMs(extraRows) + longest * guessMs;
-}
-
-/** More rows than there are guesses are looked at where the last step had them: beside a change of shape they may be cheap. */
-function chooseEqualRows(question: RowQuestion): RowChoice {
-  const { candidates, decodeCount, extraRowsMax, plainMs, keptRows } = question;
-  const changeMs = keptRows === undefined ? 0 : (question.changeMs ?? 0);
+function chooseEqualRows(question: RowQuestion): readonly number[] {
+  const { candidates, decodeCount, extraRowsMax } = question;
   const longest = candidates.reduce((most, { chances }) => Math.max(most, chances.length), 0);
-  const most = changeMs > 0 ? Math.max(longest, keptRows ?? 0) : longest;
-  const plainStepMs = keptRows === 0 ? plainMs : plainMs + changeMs;
   let best = { gain: gainMin, count: 0 };
   let extraTokens = 0;
-  for (let count = 1; count <= most && count * decodeCount <= extraRowsMax; count++) {
+  for (let count = 1; count <= longest && count * decodeCount <= extraRowsMax; count++) {
     for (const { chances, trust } of candidates) extraTokens += trust * (chances[count - 1] ?? 0);
-    const change = count === keptRows ? 0 : changeMs;
-    const stepMs = stepMsOf(question, { extraRows: count * decodeCount, longest: Math.min(count, longest) }) + change;
-    const gain = ((1 + extraTokens / decodeCount) * plainStepMs) / stepMs;
+    const gain = gainOf(question, { extraRows: count * decodeCount, extraTokens, longest: count });
     if (gain > best.gain) best = { gain, count };
   }
-  const counts = candidates.map(({ chances }) => Math.min(best.count, chances.length));
-  return { counts, rowsEach: best.count };
+  return candidates.map(({ chances }) => Math.min(best.count, chances.length));
 }
 
 function chooseRowsFreely(question: RowQuestion): readonly number[] {

@@ -10,15 +10,13 @@ import { type Sequence, writeAhead } from '../sequence.ts';
 import type { SchedulerState } from '../state.ts';
 import type { PlannedChunk, StepPlan } from '../step-plan.ts';
 import { acceptanceRate, chancesAlong, tallyAt } from './acceptance.ts';
-import { chooseRows, couldPay, type RowChoice, type RowQuestion } from './choose-rows.ts';
+import { chooseRows, couldPay, type RowQuestion } from './choose-rows.ts';
 import { trustIn } from './outcomes.ts';
-import { createFollower, type Follower, isResting, type Speculation, type SpeculationOptions } from './speculation.ts';
+import { createFollower, type Follower, isResting, type Speculation } from './speculation.ts';
 import type { Proposal, SequenceProposer } from './types.ts';
 
 /** Of so many steps with guesses in a row one goes without. */
 export const plainEvery = 32;
-
-const noRows: RowChoice = { counts: [], rowsEach: 0 };
 
 interface Candidate {
   readonly index: number;
@@ -34,13 +32,7 @@ interface Candidate {
 /** Adds drafts to a plan of decoding sequences alone; does nothing to any other. O(sequences + rows). */
 export function planDrafts(state: SchedulerState, plan: StepPlan): void {
   const { speculation } = state;
-  if (speculation === undefined) return;
-  const isOfDecoding = plan.chunks.length > 0 && plan.chunks.every(isDecoding);
-  if (isOfDecoding) addDrafts(state, speculation, plan);
-  speculation.lastShape = isOfDecoding ? { decodeCount: plan.chunks.length, rowsEach: plan.rowsEach } : undefined;
-}
-
-function addDrafts(state: SchedulerState, speculation: Speculation, plan: StepPlan): void {
+  if (speculation === undefined || plan.chunks.length === 0 || !plan.chunks.every(isDecoding)) return;
   const question = questionOf(state, speculation, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
   const { draftTokensMax, computes } = speculation.options;
   // Where not even sure guesses would pay, the batch is large enough: nobody is asked for any.
@@ -50,14 +42,13 @@ function addDrafts(state: SchedulerState, speculation: Speculation, plan: StepPl
   const isPlain =
     question === undefined || speculation.stepsSincePlain >= plainEvery || state.quietSteps.isDue(plan.chunks.length);
   const asked = speculation.trials.isOfRows && question !== undefined ? inHope(speculation, question) : question;
-  const worthwhile = isPlain || asked === undefined ? noRows : chooseRows({ ...asked, candidates });
+  const worthwhile = isPlain || asked === undefined ? [] : chooseRows({ ...asked, candidates });
   const rowsEach = allRows(state, { decodeCount: plan.chunks.length, tokenCount: plan.tokenCount });
-  const rowCounts =
-    computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile.counts;
+  const rowCounts = computes === 'all' ? candidates.map(({ rowsMax }) => Math.min(rowsMax, rowsEach)) : worthwhile;
   for (const [order, candidate] of candidates.entries()) {
     addDraft(state, plan, { candidate, wantedCount: rowCounts[order] ?? 0 });
   }
-  countRows(plan, speculation.options, worthwhile.rowsEach);
+  plan.extraRows = extraRowsOf(plan, speculation.options.equalRows);
 }
 
 /** The rows of a step without guesses. */
@@ -80,7 +71,7 @@ function isDecoding({ count, draws, sequence, scored }: PlannedChunk): boolean {
 /** What guesses of a step of decoding sequences cost; undefined before anything comparable was seen. */
 export function questionOf(
   state: SchedulerState,
-  { options, rowCost, lastShape }: Speculation,
+  { options, rowCost }: Speculation,
   { decodeCount, tokenCount }: PlainRows,
 ): Omit<RowQuestion, 'candidates'> | undefined {
   const plainMs = rowCost.plainMs(decodeCount);
@@ -98,8 +89,6 @@ export function questionOf(
       rowCost.extraRowsMax(decodeCount),
     ),
     equalRows: options.equalRows,
-    keptRows: lastShape?.decodeCount === decodeCount ? lastShape.rowsEach : undefined,
-    changeMs: options.changeMs,
   };
 }
 
@@ -173,15 +162,9 @@ function reserve({ cache }: SchedulerState, sequence: Sequence, rowCount: number
   return Math.min(rowCount, lease.blocks.length * cache.blockTokens - sequence.tokenCount);
 }
 
-/**
- * Rows beyond one a sequence, with those that only make all sequences equally long; and where steps are kept alike as many as were
- * chosen, though there be no guesses for them.
- */
-function countRows(plan: StepPlan, { equalRows, changeMs = 0 }: SpeculationOptions, chosenEach: number): void {
-  const rowCounts = plan.chunks.map(({ draft }) => draft?.rowCount ?? 0);
-  const longest = Math.max(...rowCounts);
-  plan.rowsEach = equalRows && changeMs > 0 && longest > 0 ? Math.max(longest, chosenEach) : 0;
-  plan.extraRows = equalRows
-    ? Math.max(longest, plan.rowsEach) * plan.chunks.length
-    : rowCounts.reduce((sum, count) => sum + count, 0);
+/** Rows beyond one a sequence, with those that only make all sequences equally long. */
+function extraRowsOf({ chunks }: StepPlan, equalRows: boolean): number {
+  const rowCounts = chunks.map(({ draft }) => draft?.rowCount ?? 0);
+  if (!equalRows) return rowCounts.reduce((sum, count) => sum + count, 0);
+  return Math.max(...rowCounts) * chunks.length;
 }

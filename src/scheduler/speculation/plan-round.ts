@@ -66,8 +66,7 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   }
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
   const asked = candidates.filter(({ isCopied }) => !isCopied);
-  const counts =
-    computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked }).counts;
+  const counts = computes === 'all' ? allGuesses(state, asked, step) : chooseRows({ ...question, candidates: asked });
   const wishes = wishesFor(asked, counts, { drafter, question });
   if (wishes.length > 0) {
     noteWorthwhile(speculation.trials);
@@ -213,7 +212,7 @@ function tryRows(
 ): readonly DraftWish[] | 'too dear now' {
   const { decodeCount, extraRowsMax, plainMs } = question;
   const rowsEach = Math.floor(extraRowsMax / decodeCount);
-  const counts = chooseRows({ ...hoped, candidates }).counts.map((count) => Math.min(count, rowsEach));
+  const counts = chooseRows({ ...hoped, candidates }).map((count) => Math.min(count, rowsEach));
   const wishes = wishesFor(candidates, counts, { drafter, question });
   if (wishes.length === 0) return [];
   const guessMs = Math.max(...wishes.map(({ guessCount }) => guessCount)) * question.guessMs;

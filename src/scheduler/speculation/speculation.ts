@@ -36,8 +36,6 @@ export interface SpeculationOptions {
   readonly extraRowsMax: number;
   /** Whether the kernels compute as many rows of each sequence as of any (a slab for each). */
   readonly equalRows: boolean;
-  /** Milliseconds that a step takes longer if the one before it had another shape; steps are then kept alike. Default: 0. */
-  readonly changeMs?: number | undefined;
   /** `all` computes whatever is guessed, so that tests of texts have many guesses. */
   readonly computes?: 'worthwhile' | 'all' | undefined;
 }
@@ -52,8 +50,6 @@ export interface Speculation {
   readonly trials: Trials;
   /** Steps with guesses since the last one without. */
   stepsSincePlain: number;
-  /** Of the last step, where it was of decoding sequences alone. */
-  lastShape: { readonly decodeCount: number; readonly rowsEach: number } | undefined;
 }
 
 /** What speculation knows of one sequence. */
@@ -81,7 +77,6 @@ export function createSpeculation(options: SpeculationOptions, costs: StepCosts)
     outcomes: forEachProposer(createOutcomes),
     trials: createTrials(),
     stepsSincePlain: 0,
-    lastShape: undefined,
   };
 }
 

@@ -13,7 +13,6 @@ import { createKernel, type NativeKernel } from '../../llama/kernel.ts';
 import { type Libraries, loadLibraries } from '../../llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../llama/model.ts';
 import { prefixSharing } from '../../llama/model-shape.ts';
-import { measureShapeChange } from '../../llama/shape-change.ts';
 import { createTokenizer } from '../../llama/tokenizer.ts';
 import type { EngineMessage } from '../../ports.ts';
 import type { EmbeddingLane } from '../../scheduler/embedding-lane.ts';
@@ -84,7 +83,6 @@ export async function assembleEngine(
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     hostStates: sizes.hostStates,
     drafts,
-    changeMs: await shapeChangeMs(configuration, kernel, { libraries, ports }),
   });
   const scheduler = createScheduler(options, cache);
   const tokenizer = createTokenizer(model);
@@ -114,18 +112,6 @@ export async function assembleEngine(
       model.dispose();
     },
   };
-}
-
-/** Asked where guesses change the shape of steps; a processor computes a step of any shape as soon as of the last one's. */
-async function shapeChangeMs(
-  { speculation }: EngineConfiguration,
-  kernel: Kernel,
-  { libraries, ports }: { readonly libraries: Libraries; readonly ports: AssemblyPorts },
-): Promise<number> {
-  if (speculation === undefined || libraries.gpu === 'off') return 0;
-  const changeMs = await measureShapeChange(kernel, ports.now ?? (() => performance.now()));
-  ports.log('debug', `a step of another shape than the last one takes ${changeMs.toFixed(1)} ms longer`);
-  return changeMs;
 }
 
 interface Loaded {
@@ -205,12 +191,10 @@ function schedulerOptions(
   {
     drafts,
     hostStates,
-    changeMs,
     ...sizes
   }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'> & {
     readonly hostStates: HostStates;
     readonly drafts: DraftLane | undefined;
-    readonly changeMs: number;
   },
 ): SchedulerOptions {
   const sequencesMax = Math.min(configuration.sequencesMax, limits.cacheSeqCount);
@@ -230,7 +214,7 @@ function schedulerOptions(
       ? { bytesMax: hostStates.prefixBytesMax, hashSeed: randomInt(2 ** 32) }
       : undefined,
     endTokenIds: limits.endTokenIds,
-    speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax, changeMs }),
+    speculation: speculationOf(configuration, limits, { drafts, extraRowsMax: scoredRowsMax }),
   };
 }
 

@@ -11,16 +11,13 @@ import type { EngineConfiguration, SpeculationConfiguration } from './engine-con
 export function speculationOf(
   { speculation }: EngineConfiguration,
   limits: KernelLimits,
-  {
-    drafts,
-    ...kernel
-  }: { readonly drafts: DraftLane | undefined } & Pick<SpeculationOptions, 'extraRowsMax' | 'changeMs'>,
+  { drafts, extraRowsMax }: { readonly drafts: DraftLane | undefined; readonly extraRowsMax: number },
 ): SpeculationOptions | undefined {
   if (speculation === undefined || !limits.sharesPrefixes) return undefined;
   const proposers = proposersOf(speculation, drafts);
   if (proposers === undefined) return undefined;
   const { draftTokensMax, computes } = speculation;
-  return { ...proposers, ...kernel, draftTokensMax, equalRows: limits.layout === 'per-sequence', computes };
+  return { ...proposers, draftTokensMax, extraRowsMax, equalRows: limits.layout === 'per-sequence', computes };
 }
 
 /** Longer matches than the shortest that are told apart. */

@@ -3,12 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chancesAlong } from '../../../src/scheduler/speculation/acceptance.ts';
-import {
-  chooseRows as choose,
-  couldPay,
-  gainMin,
-  type RowQuestion,
-} from '../../../src/scheduler/speculation/choose-rows.ts';
+import { chooseRows, couldPay, gainMin, type RowQuestion } from '../../../src/scheduler/speculation/choose-rows.ts';
 
 /** One core pair, 135M parameters, one sequence: the second row costs more than a step, the sixteenth next to nothing. */
 const cpuExtraMs = (rows: number): number => (rows === 0 ? 0 : 8 + 1.4 * rows);
@@ -28,8 +23,6 @@ function question(overrides: Partial<RowQuestion>): RowQuestion {
     ...overrides,
   };
 }
-
-const chooseRows = (asked: RowQuestion): readonly number[] => choose(asked).counts;
 
 function gainOf(
   { decodeCount, plainMs, extraMs, candidates, equalRows }: RowQuestion,
@@ -69,26 +62,6 @@ const questions: fc.Arbitrary<RowQuestion> = fc
   }));
 
 describe('rows of a step', () => {
-  it('keeps the shape of the last step where a change costs more than what another would bring', () => {
-    const gpu = { plainMs: 2, extraMs: (rows: number) => 0.1 * rows, equalRows: true, candidates: [steady(0.95, 5)] };
-    const free = choose(question(gpu));
-    expect(free).toEqual({ counts: [5], rowsEach: 5 });
-    expect(choose(question({ ...gpu, keptRows: 8, changeMs: 0 }))).toEqual(free);
-    // Three rows that nobody guessed for, instead of a graph that is built anew.
-    expect(choose(question({ ...gpu, keptRows: 8, changeMs: 2 }))).toEqual({ counts: [5], rowsEach: 8 });
-    expect(choose(question({ ...gpu, keptRows: 4, changeMs: 2 }))).toEqual({ counts: [4], rowsEach: 4 });
-    expect(choose(question({ ...gpu, keptRows: 8, changeMs: 0.2 }))).toEqual(free);
-    expect(choose(question({ ...gpu, keptRows: 8, changeMs: 2, extraRowsMax: 7 }))).toEqual(free);
-    // Where the step has another shape in any case a change is no reason for anything.
-    expect(choose(question({ ...gpu, keptRows: undefined, changeMs: 2 }))).toEqual(free);
-  });
-
-  it('does not leave plain steps for a gain that the change would eat up', () => {
-    const asked = { plainMs: 2, extraMs: (rows: number) => 0.1 * rows, equalRows: true, candidates: [steady(0.6, 2)] };
-    expect(choose(question({ ...asked, keptRows: 0, changeMs: 0 })).rowsEach).toBe(2);
-    expect(choose(question({ ...asked, keptRows: 0, changeMs: 2 }))).toEqual({ counts: [0], rowsEach: 0 });
-  });
-
   it('looks beyond a second row that does not pay', () => {
     expect(chooseRows(question({ candidates: [steady(0.95, 1)] }))).toEqual([0]);
     expect(chooseRows(question({}))).toEqual([15]);
