@@ -52,6 +52,8 @@ export function createEngineRecord() {
     pastAcceptedByPosition,
     /** And guessed tokens by who guessed them. */
     pastDraftsBy,
+    /** And prompt tokens that were looked up in host memory. */
+    pastHostQueryTokenCount: 0,
     /** The engine that runs now. */
     present,
     restartCount: 0,
@@ -91,6 +93,13 @@ export function draftsBy({ pastDraftsBy, present }: EngineRecord): readonly Prop
     });
   }
   return [...sums.values()];
+}
+
+/** Prompt tokens looked up in host memory, over all restarts: whether an engine keeps prefixes there is its own plan's outcome. */
+export function hostQueryTokens({ pastHostQueryTokenCount: past, present: { stats, capacity } }: EngineRecord): number {
+  const looksThere = (capacity?.hostStates?.prefixBytesMax ?? 0) > 0;
+  if (stats === undefined || !looksThere) return past;
+  return past + stats.prefixQueryTokenCount - stats.prefixHitTokenCount;
 }
 
 const noCopies: EngineStats['copies'] = {
@@ -140,6 +149,7 @@ function keepTotals(engine: EngineRecord): void {
   for (const counter of engineCounters) engine.past.set(counter, engineTotal(engine, counter));
   engine.pastAcceptedByPosition = acceptedByPosition(engine);
   engine.pastDraftsBy = draftsBy(engine);
+  engine.pastHostQueryTokenCount = hostQueryTokens(engine);
   engine.pastCopies = {
     park: copiesOf(engine, 'park'),
     restore: copiesOf(engine, 'restore'),

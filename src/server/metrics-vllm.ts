@@ -4,7 +4,7 @@
 
 import type { ServedAdapter } from '../routes/dependencies.ts';
 import { embeddedTokens } from './metrics-embeddings.ts';
-import { acceptedByPosition, copiesOf, engineTotal, totalOf } from './metrics-engine.ts';
+import { acceptedByPosition, copiesOf, engineTotal, hostQueryTokens, totalOf } from './metrics-engine.ts';
 import { kvUsage } from './metrics-octet.ts';
 import type { MetricsRecord } from './metrics-record.ts';
 import { counter, gauge, histogram, one, type Sample, type Series } from './metrics-series.ts';
@@ -134,7 +134,6 @@ function tokenSeries(record: MetricsRecord): Series[] {
   const computed = (): number => engineTotal(record.engine, 'promptTokenCount') + embeddedTokens(record.embeddings);
   const hits = (): number => engineTotal(record.engine, 'prefixHitTokenCount');
   const promoted = (): number => copiesOf(record.engine, 'promote').tokenCount;
-  const looksInto = (): boolean => (record.engine.present.capacity?.hostStates?.prefixBytesMax ?? 0) > 0;
   const preemptions = (): number =>
     engineTotal(record.engine, 'preemptionsPark') + engineTotal(record.engine, 'preemptionsRecompute');
   return [
@@ -165,8 +164,8 @@ function tokenSeries(record: MetricsRecord): Series[] {
     counter('vllm:prefix_cache_hits_total', 'Prompt tokens found in the prefix cache.', () => one(hits())),
     counter(
       'vllm:external_prefix_cache_queries_total',
-      'Prompt tokens looked up in host memory: those not found in the prefix cache. 0 where no prefixes are kept there.',
-      () => one(looksInto() ? engineTotal(record.engine, 'prefixQueryTokenCount') - hits() : 0),
+      'Prompt tokens looked up in host memory: those not found in the prefix cache, of engines that keep prefixes there.',
+      () => one(hostQueryTokens(record.engine)),
     ),
     counter('vllm:external_prefix_cache_hits_total', 'Prompt tokens that came back from host memory.', () =>
       one(promoted()),

@@ -306,11 +306,37 @@ describe('counts', () => {
     expect(await seriesValue(metrics, 'octet_prefix_query_tokens_total')).toBe(1000);
     expect(await seriesValue(metrics, 'octet_prefix_hit_tokens_total')).toBe(390);
     expect(await seriesValue(metrics, 'vllm:prefix_cache_hits_total')).toBe(80);
-    expect(await seriesValue(metrics, 'vllm:external_prefix_cache_queries_total')).toBe(920);
     expect(await seriesValue(metrics, 'vllm:external_prefix_cache_hits_total')).toBe(310);
-    // What is not there is not looked into.
-    metrics.onEngineReady({ ...capacity, hostStates: { parkBytesMax: 500, prefixBytesMax: 0 } });
-    expect(await seriesValue(metrics, 'vllm:external_prefix_cache_queries_total')).toBe(0);
+  });
+
+  test('tokens looked up in host memory are counted of engines that keep prefixes there, over restarts', async () => {
+    const metrics = create();
+    const start = (prefixBytesMax: number) =>
+      metrics.onEngineReady({ ...capacity, hostStates: { parkBytesMax: 500, prefixBytesMax } });
+    const step = (prefixQueryTokenCount: number, prefixHitTokenCount: number) =>
+      metrics.onStep({
+        stats: { ...quietStats, stepCount: 1, prefixQueryTokenCount, prefixHitTokenCount },
+        timing: undefined,
+        compiles: [],
+      });
+    const counted = () => seriesValue(metrics, 'vllm:external_prefix_cache_queries_total');
+    start(0);
+    step(1000, 0);
+    expect(await counted()).toBe(0);
+    metrics.onEngineRestart();
+    start(700);
+    expect(await counted()).toBe(0);
+    step(500, 40);
+    expect(await counted()).toBe(460);
+    metrics.onEngineRestart();
+    expect(await counted()).toBe(460);
+    start(0);
+    step(300, 20);
+    expect(await counted()).toBe(460);
+    metrics.onEngineRestart();
+    start(700);
+    step(10, 3);
+    expect(await counted()).toBe(467);
   });
 
   test('counters go on after a restart, gauges fall to zero', async () => {
