@@ -18,7 +18,7 @@ import { createKeptStates, type KeptStates } from './kept-states.ts';
 import type { RowInputs } from './row-inputs.ts';
 import type { DraftEntry, GrowingTokens } from './types.ts';
 
-/** States that are kept of each sequence: what a head reads of a prompt, and of output that nobody guessed in. */
+/** States that are kept of each sequence that runs: what a head reads of a prompt, and of output that nobody guessed in. */
 export const statesKeptMax = 64;
 
 /** `kernel`: the head's. */
@@ -37,8 +37,9 @@ export function createHeadInputs(kernel: Kernel): RowInputs {
     return states;
   }
 
+  /** Those that wait again go, too: there may be any number of them, and memory was set aside for those that run. */
   function sweep(): void {
-    for (const [key, { sequence }] of kept) if (sequence.state === 'finished') kept.delete(key);
+    for (const [key, { sequence }] of kept) if (sequence.state !== 'running') kept.delete(key);
   }
 
   return {

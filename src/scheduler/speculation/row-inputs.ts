@@ -37,7 +37,7 @@ export interface RowInputs {
   wantsAll(plan: StepPlan): boolean;
   /** After each step of the served model that succeeded. */
   observe(plan: StepPlan, step: StepSeen): void;
-  /** Lets go of sequences that have ended. */
+  /** Lets go of what is kept of sequences that do not run. */
   sweep(): void;
 }
 

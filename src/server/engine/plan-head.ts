@@ -41,7 +41,7 @@ export async function planHead(
   return { kernel, row: { part: 'multi-token head', bytes, detail }, costShare };
 }
 
-/** What is kept of each sequence, and twice the rows of a step: where llama.cpp leaves them, and their copy. All of it on the host. */
+/** What is kept of each sequence that runs, and twice the rows of a step: where llama.cpp leaves them, and their copy. All of it on the host. */
 function stateBytesOf(
   { sequencesMax, stepTokensMax }: EngineConfiguration,
   { libraries, pointer }: LlamaModel,

@@ -112,6 +112,25 @@ describe('what a head reads', () => {
     compute(inputs, sequenceOf(5), [0, 5]);
     expect(inputs.firstReadable(sequence)).toBeUndefined();
   });
+
+  it('is let go of with a sequence that waits again, and begins anew where that is computed from', () => {
+    const inputs = openInputs();
+    const [recomputed, restored, other] = [sequenceOf(30), sequenceOf(30), sequenceOf(5)];
+    for (const sequence of [recomputed, restored]) {
+      compute(inputs, sequence, [0, 30]);
+      sequence.state = 'waiting';
+    }
+    compute(inputs, other, [0, 5]);
+    for (const sequence of [recomputed, restored]) {
+      expect(inputs.firstReadable(sequence)).toBeUndefined();
+      sequence.state = 'running';
+    }
+    compute(inputs, recomputed, [16, 15]);
+    compute(inputs, restored, [30, 1]);
+    expect(inputs.firstReadable(recomputed)).toBe(17);
+    expect(inputs.firstReadable(restored)).toBe(31);
+    expect(inputs.firstReadable(other)).toBe(1);
+  });
 });
 
 it('is no longer asked for, nor kept, once the head has given up', async () => {
