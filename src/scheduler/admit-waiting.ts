@@ -6,7 +6,7 @@ import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
 import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf, stateBytes } from './host-copies.ts';
 import { start, unpark } from './lifecycle.ts';
-import { chunkOf, hasTurn } from './plan-prompts.ts';
+import { chunkOf, hasTurn, waitsForRows } from './plan-prompts.ts';
 import { preemptInto, victimOf } from './preempt.ts';
 import { hasUnscoredPrompt } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
@@ -49,8 +49,8 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
       left = copies.leave(left, sequence.computedCount);
       const count = chunkOf(state, plan, { sequence, left });
       if (count > 0) addChunk(plan, sequence, count);
-      // What is left is too little for its beginning: those behind it wait, too.
-      left = count === 0 && !hasUnscoredPrompt(sequence) ? 0 : left - count;
+      // What is left is too little for its beginning: those behind it wait, too. Not where rows are short: few of them want any.
+      left = count === 0 && !waitsForRows(state, plan, sequence) ? 0 : left - count;
       continue;
     }
     passedOver.push(sequence);

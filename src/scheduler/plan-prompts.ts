@@ -64,11 +64,24 @@ export function chunkOf(
   const missing = uncomputedCount(sequence);
   const roomTokens = state.options.stepTokensMax - plan.tokenCount;
   const share = state.options.itlTargetMs > 0 ? 1 : finishingShare;
-  const count = missing <= Math.min(left * share, roomTokens) ? missing : Math.min(missing, left, roomTokens);
+  const withinRows = hasUnscoredPrompt(sequence)
+    ? countWithinRows(sequence, missing, scoredRowsLeft(state, plan))
+    : missing;
+  // Short of rows for log-probabilities it is not finished, whatever the budget.
+  const isFinished = withinRows === missing && missing <= Math.min(left * share, roomTokens);
+  const count = isFinished ? missing : Math.min(missing, left, roomTokens);
   if (count < missing && isCrumb(state, plan, { count, depth: sequence.computedCount })) return 0;
-  if (!hasUnscoredPrompt(sequence)) return count;
-  const scoredCount = plan.chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
-  return countWithinRows(sequence, count, (state.options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - scoredCount);
+  return Math.min(count, withinRows);
+}
+
+/** Whether the prompt is not read further because the step's rows for log-probabilities are taken, whatever is left of the budget. */
+export function waitsForRows(state: SchedulerState, plan: StepPlan, sequence: Sequence): boolean {
+  return hasUnscoredPrompt(sequence) && scoredRowsLeft(state, plan) <= 0;
+}
+
+function scoredRowsLeft({ options }: SchedulerState, { chunks }: StepPlan): number {
+  const takenCount = chunks.reduce((sum, { scored }) => sum + (scored?.count ?? 0), 0);
+  return (options.scoredRowsMax ?? Number.POSITIVE_INFINITY) - takenCount;
 }
 
 /**
