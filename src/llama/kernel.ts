@@ -9,6 +9,7 @@ import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
+import { openCudaGraphs, recording } from './cuda-graphs.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
@@ -34,6 +35,8 @@ export interface KernelOptions extends ContextOptions {
   readonly spareStateBytesMax?: number;
   /** Of the same model. */
   readonly adapters?: LoadedAdapters;
+  /** With CUDA only steps whose shape stays are recorded as graphs: where sequences come and go while it computes. Default: all. */
+  readonly recordsSteadyAlone?: boolean;
 }
 
 /** The kernel of a real model: what evaluation and tests need besides the port. */
@@ -81,7 +84,8 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
     // Positions beyond those it was trained for may have no place in the model.
     await warmUpOutputs(kernel);
     await warmUpSizes(kernel, Math.min(microBatchTokens, model.shape.contextTokensTrained));
-    return kernel;
+    const graphs = model.libraries.gpu === 'cuda' ? openCudaGraphs() : undefined;
+    return graphs === undefined ? kernel : recording(kernel, graphs, options.recordsSteadyAlone === true);
   } catch (error) {
     kernel.dispose();
     throw error;
