@@ -9,7 +9,7 @@ import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
 import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
-import { openCudaGraphs, recording } from './cuda-graphs.ts';
+import { openCudaGraphs, withRecording } from './cuda-graphs.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
@@ -26,7 +26,7 @@ import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts'
 import { spareSeq } from './sequence-state.ts';
 import { createStateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
-import { fewRows, warmUp, warmUpOutputs, warmUpSizes } from './warm-up.ts';
+import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
@@ -35,8 +35,8 @@ export interface KernelOptions extends ContextOptions {
   readonly spareStateBytesMax?: number;
   /** Of the same model. */
   readonly adapters?: LoadedAdapters;
-  /** With CUDA only steps whose shape stays are recorded as graphs: where sequences come and go while it computes. Default: all. */
-  readonly recordsSteadyAlone?: boolean;
+  /** Which steps CUDA records as graphs: `steady` for a kernel that serves many streams, where few shapes stay. Default: all. */
+  readonly records?: 'steady' | 'all';
 }
 
 /** The kernel of a real model: what evaluation and tests need besides the port. */
@@ -81,11 +81,9 @@ export async function createKernel(options: KernelOptions): Promise<NativeKernel
   const { model, microBatchTokens } = options;
   if (model.libraries.gpu === 'off') return kernel;
   try {
-    // Positions beyond those it was trained for may have no place in the model.
-    await warmUpOutputs(kernel);
-    await warmUpSizes(kernel, Math.min(microBatchTokens, model.shape.contextTokensTrained));
+    await warmUpDevice(kernel, { microBatchTokens, positionsMax: model.shape.contextTokensTrained });
     const graphs = model.libraries.gpu === 'cuda' ? openCudaGraphs() : undefined;
-    return graphs === undefined ? kernel : recording(kernel, graphs, options.recordsSteadyAlone === true);
+    return graphs === undefined ? kernel : withRecording(kernel, graphs, options.records ?? 'all');
   } catch (error) {
     kernel.dispose();
     throw error;

@@ -4,7 +4,7 @@
 
 import type { StepBatch } from '../kernel-port.ts';
 
-/** Steps of one shape for which playing again saves about what recording takes. */
+/** Steps of one shape for which playing again saves about what recording takes. It is the step after the next that is recorded. */
 const stepsToWait = 12;
 /** A shape that lasted so long is taken to last again, and recorded at once. */
 const longRun = 2 * stepsToWait;
@@ -14,7 +14,10 @@ export interface SteadySteps {
   isSteady(batch: Pick<StepBatch, 'cacheSeqs' | 'outputs'>, rowCount: number): boolean;
 }
 
-/** Shapes are alike where the graph is: as many rows of the same sequences, and the same outputs among them. */
+/**
+ * Shapes are alike where as many rows are of the same sequences, with the same outputs among them. That the view of the cache grew, every
+ * 256 cells, is not seen: a step that is taken to be steady is then recorded anew, as any would be by ggml itself.
+ */
 export function createSteadySteps(rowsMax: number): SteadySteps {
   const seqs = new Int32Array(rowsMax);
   const marks = new Int8Array(rowsMax);

@@ -32,6 +32,18 @@ export async function warmUp(kernel: Kernel, { adapter, rowCount }: WarmUp): Pro
   return draw;
 }
 
+export interface DeviceWarmUp {
+  readonly microBatchTokens: number;
+  /** Positions beyond those that a model was trained for may have no place in it. */
+  readonly positionsMax: number;
+}
+
+/** What a GPU is shown before the first request; the cache is empty afterwards. */
+export async function warmUpDevice(kernel: Kernel, { microBatchTokens, positionsMax }: DeviceWarmUp): Promise<void> {
+  await warmUpOutputs(kernel, positionsMax);
+  await warmUpSizes(kernel, Math.min(microBatchTokens, positionsMax));
+}
+
 /** Steps of 1 to 8 rows, of 16, 32 and so on up to `rowsMax`, each drawn from; the cache is empty afterwards. */
 export async function warmUpSizes(kernel: Kernel, rowsMax: number): Promise<void> {
   const most = Math.min(rowsMax, roomOf(kernel));
@@ -41,27 +53,29 @@ export async function warmUpSizes(kernel: Kernel, rowsMax: number): Promise<void
   kernel.truncate(cacheSeqId(0), 0);
 }
 
-/** A step in which as many rows are outputs as ever may be; nothing is drawn, and the cache is empty afterwards. */
-export async function warmUpOutputs(kernel: Kernel): Promise<void> {
+/**
+ * A step in which as many rows are outputs as ever may be, of as few sequences as have room for them, each of at most `positionsMax`; nothing
+ * is drawn, and the cache is empty afterwards. All sequences get equally many: else slabs would be computed in several native calls,
+ * each with a part of the outputs.
+ */
+export async function warmUpOutputs(kernel: Kernel, positionsMax: number): Promise<void> {
   const { batch, limits } = kernel;
-  const { outputRowsMax, batchTokensMax, cacheSeqCount, cellCount, layout } = limits;
-  const most = Math.min(outputRowsMax, batchTokensMax, cellCount);
-  const eachMost = layout === 'per-sequence' ? Math.min(roomOf(kernel), Math.ceil(most / cacheSeqCount)) : most;
-  let row = 0;
-  for (let seq = 0; seq < cacheSeqCount && row < most; seq++) {
-    for (let position = 0; position < eachMost && row < most; position++) {
-      batch.tokens[row] = 0;
-      batch.cacheSeqs[row] = seq;
-      batch.positions[row] = position;
-      batch.outputs[row] = 1;
-      row += 1;
-    }
+  const most = Math.min(limits.outputRowsMax, limits.batchTokensMax, limits.cellCount);
+  const room = Math.min(roomOf(kernel), positionsMax);
+  const sequenceCount = Math.min(Math.ceil(most / room), limits.cacheSeqCount);
+  const eachCount = Math.min(Math.floor(most / sequenceCount), room);
+  const rowCount = sequenceCount * eachCount;
+  for (let row = 0; row < rowCount; row++) {
+    batch.cacheSeqs[row] = Math.floor(row / eachCount);
+    batch.positions[row] = row % eachCount;
   }
+  batch.tokens.fill(0, 0, rowCount);
+  batch.outputs.fill(1, 0, rowCount);
   // States of all rows lie in that buffer, too.
   kernel.hidden?.takeAll();
-  const outcome = await kernel.decode(row);
-  if (outcome.kind !== 'done') throw new Error(`a step of ${row} outputs failed: ${JSON.stringify(outcome)}`);
-  for (let seq = 0; seq < Math.ceil(row / eachMost); seq++) kernel.truncate(cacheSeqId(seq), 0);
+  const outcome = await kernel.decode(rowCount);
+  if (outcome.kind !== 'done') throw new Error(`a step of ${rowCount} outputs failed: ${JSON.stringify(outcome)}`);
+  for (let seq = 0; seq < sequenceCount; seq++) kernel.truncate(cacheSeqId(seq), 0);
 }
 
 /** CUDA has a function for each of the first eight, and for larger ones a few. */

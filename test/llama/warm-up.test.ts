@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cacheSeqId } from '../../src/ids.ts';
 import type { Kernel } from '../../src/kernel-port.ts';
+import { passesOf } from '../../src/llama/graph-draw/passes.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { warmUpOutputs, warmUpSizes } from '../../src/llama/warm-up.ts';
 import { loadTestModel, makeKernel } from './loaded.ts';
@@ -56,26 +57,29 @@ test.each([
   }
 });
 
+const slabs = { layout: 'per-sequence', cellCount: 1024, cacheSeqCount: 4 } as const;
+
 test.each([
-  { what: 'a pool', options: { cacheSeqCount: 4, outputsMax: 40 }, rows: 40, sequences: 'one' },
-  {
-    what: 'slabs',
-    options: { layout: 'per-sequence', cellCount: 1024, cacheSeqCount: 4, outputsMax: 48 } as const,
-    rows: 48,
-    sequences: 'all',
+  { what: 'a pool', options: { cacheSeqCount: 4, outputsMax: 41 }, rows: 41, sequences: 1 },
+  { what: 'a slab', options: { ...slabs, outputsMax: 41 }, rows: 41, sequences: 1 },
+  { what: 'two slabs', options: { ...slabs, batchTokensMax: 512, outputsMax: 301 }, rows: 300, sequences: 2 },
+  { what: 'short sequences', options: { ...slabs, outputsMax: 41 }, positionsMax: 20, rows: 39, sequences: 3 },
+  { what: 'a step', options: { batchTokensMax: 6, outputsMax: 40 }, rows: 6, sequences: 1 },
+])(
+  'a step of all outputs that $what may have leaves nothing behind',
+  async ({ options, rows, sequences, positionsMax }) => {
+    const kernel = await makeKernel(model, options);
+    try {
+      const { watched, rowCounts } = watch(kernel);
+      await warmUpOutputs(watched, positionsMax ?? Number.POSITIVE_INFINITY);
+      expect(rowCounts).toEqual([rows]);
+      expect(kernel.batch.outputs.subarray(0, rows).every((mark) => mark === 1)).toBe(true);
+      expect(new Set(kernel.batch.cacheSeqs.subarray(0, rows)).size).toBe(sequences);
+      const { layout } = kernel.limits;
+      expect(passesOf(kernel.batch, rows, { layout, microBatchTokens: 512 })).toHaveLength(1);
+      for (let seq = 0; seq < sequences; seq++) expect(kernel.positions(cacheSeqId(seq))).toBeUndefined();
+    } finally {
+      kernel.dispose();
+    }
   },
-  { what: 'a step', options: { batchTokensMax: 6, outputsMax: 40 }, rows: 6, sequences: 'one' },
-])('a step of all outputs that $what may have leaves nothing behind', async ({ options, rows, sequences }) => {
-  const kernel = await makeKernel(model, options);
-  try {
-    const { watched, rowCounts } = watch(kernel);
-    await warmUpOutputs(watched);
-    expect(rowCounts).toEqual([rows]);
-    expect(kernel.batch.outputs.subarray(0, rows).every((mark) => mark === 1)).toBe(true);
-    const { cacheSeqCount } = kernel.limits;
-    expect(new Set(kernel.batch.cacheSeqs.subarray(0, rows)).size).toBe(sequences === 'all' ? cacheSeqCount : 1);
-    for (let seq = 0; seq < cacheSeqCount; seq++) expect(kernel.positions(cacheSeqId(seq))).toBeUndefined();
-  } finally {
-    kernel.dispose();
-  }
-});
+);

@@ -66,7 +66,7 @@ export async function assembleEngine(
     spareStateBytesMax,
     ...sizes.kernel,
     multiToken: leavesStates ? 'model' : undefined,
-    recordsSteadyAlone: true,
+    records: 'steady',
   });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
