@@ -4,7 +4,7 @@
 
 import type { StepBatch } from '../kernel-port.ts';
 
-/** Steps of one shape for which playing again saves about what recording takes. It is the step after the next that is recorded. */
+/** Steps of one shape for which playing again saves about what recording takes. The next one may be recorded: ggml records the one after. */
 const stepsToWait = 12;
 /** A shape that lasted so long is taken to last again, and recorded at once. */
 const longRun = 2 * stepsToWait;
