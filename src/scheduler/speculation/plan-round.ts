@@ -62,6 +62,7 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   const hoped = inHope(speculation, grown);
   if (computes !== 'all' && !couldPay(hoped, draftTokensMax)) {
     drafter.costs.noteRefusal();
+    speculation.rowCost.noteRefusal();
     return rest(speculation);
   }
   const candidates = decoding.flatMap((sequence) => candidateOf(state, { speculation, drafter, sequence }));
@@ -74,6 +75,7 @@ export function planDraftRound(state: SchedulerState): readonly DraftWish[] {
   }
   saveForRest(speculation.trials, question);
   const rowTrial = tryRows(asked, { drafter, question, hoped, trials: speculation.trials });
+  if (rowTrial.length === 0) speculation.rowCost.noteRefusal();
   // Trials of reading cost less, and would spend again and again what one of rows needs.
   if (rowTrial === 'too dear now') return rest(speculation);
   if (rowTrial.length > 0) {

@@ -41,6 +41,8 @@ export interface RowCost {
    * to say what they do cost.
    */
   hopedMs(decodeCount: number): ((extraRows: number) => number) | undefined;
+  /** Rows were hoped for in vain to be cheap enough to try: what prompts say of them is believed a little less. */
+  noteRefusal(): void;
   /** Extra rows that a step beside so many sequences may have. */
   extraRowsMax(decodeCount: number): number;
   observe(rows: StepRowCounts, stepMs: number): void;
@@ -82,6 +84,8 @@ const triedMin = 0.5;
 const untriedJumpShare = 0.5;
 /** Steps that must have been seen to give up hope: a single one may have been held up. */
 const hopeMin = 2.5;
+/** What remains of what prompts say of rows each time that these were too dear to be tried: one slow prompt may be all that is known. */
+const doubtedShare = 0.97;
 /** The least that a row is first taken to cost: this share of what the step costs for each sequence. */
 const rowShareMin = 0.25;
 /** Extra rows of each sequence that count as tried from the start. */
@@ -92,13 +96,15 @@ export function createRowCost(costs: StepCosts): RowCost {
   const plainLine = createFadingLine(plainDecay);
   /** Shape (doublings,). */
   const seen = Array.from({ length: doublings }, createSums);
+  let doubt = 1;
+  const asPromptMs = (): number => doubt * (costs.promptTokenMs() ?? 0);
   const sumsAt = (decodeCount: number): Sums =>
     must(seen[doublingOf(decodeCount, doublings)], 'sums for each doubling');
 
   function lineAt(decodeCount: number): RowLine | undefined {
     const plainMs = plainLine.at(decodeCount);
     if (plainMs === undefined) return undefined;
-    const rowMs = Math.max(costs.promptTokenMs() ?? 0, (rowShareMin * plainMs) / decodeCount);
+    const rowMs = Math.max(asPromptMs(), (rowShareMin * plainMs) / decodeCount);
     const sums = sumsAt(decodeCount);
     if (sums.count < triedMin) return { jumpMs: untriedJumpShare * plainMs, rowMs };
     return lineThrough(sums, { jumpMs: plainMs, rowMs });
@@ -128,8 +134,11 @@ export function createRowCost(costs: StepCosts): RowCost {
     extraMsBeside,
     hopedMs(decodeCount) {
       if (sumsAt(decodeCount).count >= hopeMin) return undefined;
-      const rowMs = costs.promptTokenMs() ?? 0;
+      const rowMs = asPromptMs();
       return (extraRows) => rowMs * extraRows;
+    },
+    noteRefusal() {
+      doubt *= doubtedShare;
     },
     extraRowsMax: (decodeCount) => Math.max(2 * sumsAt(decodeCount).rowsMost, firstRows * decodeCount) + decodeCount,
     observe(rows, stepMs) {
@@ -138,6 +147,7 @@ export function createRowCost(costs: StepCosts): RowCost {
         observePlain(decodeCount, stepMs);
         return;
       }
+      doubt = 1;
       const plainMs = plainLine.at(decodeCount);
       const expectedMs = extraMs(rows);
       if (plainMs === undefined || expectedMs === undefined) return;

@@ -14,6 +14,8 @@ import { type CommandWish, generateCommand, Journal } from '../driver.ts';
 import { plainOptions } from '../pooled-rig.ts';
 
 export interface DraftRigOptions {
+  /** By which the first step, which reads prompts, is held up. */
+  readonly firstStepMs?: number;
   readonly commands: readonly CommandWish[];
   /** Milliseconds of a step of the target, and of each row beyond its sequences. */
   readonly stepMs?: number;
@@ -68,6 +70,7 @@ export async function runDrafting(options: DraftRigOptions): Promise<DraftRun> {
     onDecode: (rows) => {
       clock.longestDraftMs = Math.max(clock.longestDraftMs, clock.nowMs - clock.stepEndedMs);
       clock.nowMs += stepMs + rowMs * Math.max(rows - sequencesMax, 0);
+      if (clock.stepEndedMs === 0) clock.nowMs += options.firstStepMs ?? 0;
       clock.stepEndedMs = clock.nowMs;
     },
   });

@@ -138,6 +138,14 @@ describe('a draft model', () => {
     expect(slowFirst.gain).toBeGreaterThan(0.6 * gain);
   });
 
+  it('is asked again where the only prompt was read so slowly that rows seem dear', async () => {
+    const commands = commandsFor(1, { promptTokens: 48, outputTokensMax: 900 });
+    const quick = { stepMs: 1.7, rowMs: 0.02, draft: { callMs: 0.4, rowMs: 0.002 } };
+    const { gain, stats } = await compare({ commands, ...quick, by: 'mtp', firstStepMs: 200 });
+    expect(stats.draftMs).toBeGreaterThan(0);
+    expect(gain).toBeGreaterThan(0.98);
+  });
+
   it('reads long prompts in pieces that let streams go on', async () => {
     const commands = commandsFor(2, { promptTokens: 240, outputTokensMax: 150 });
     const { gain, longestDraftMs } = await compare({ commands, draft: { callMs: 0.5, rowMs: 0.2 } });

@@ -108,6 +108,17 @@ describe('cost of rows', () => {
     }
   });
 
+  it('hopes for less the longer rows are too dear to be tried, until some were', () => {
+    const rowCost = createRowCost(costs);
+    for (let step = 0; step < 20; step++) rowCost.observe({ decodeCount: 1, extraRows: 0 }, 10);
+    const hoped = () => rowCost.hopedMs(1)?.(10) ?? Number.NaN;
+    expect(hoped()).toBe(15);
+    for (let refusal = 0; refusal < 100; refusal++) rowCost.noteRefusal();
+    expect(hoped()).toBeLessThan(1);
+    rowCost.observe({ decodeCount: 1, extraRows: 1 }, 12);
+    expect(hoped()).toBe(15);
+  });
+
   it('follows a curve that is not straight', () => {
     const cost = seasoned();
     const curve = (extraRows: number): number => (extraRows < 8 ? extraRows : 3 * extraRows);
