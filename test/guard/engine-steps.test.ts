@@ -14,6 +14,8 @@ import { expectBytes, expectCount, knowsBytes } from './baselines.ts';
 import { guardedOptions } from './scheduler-options.ts';
 
 const stepCount = 32;
+/** So that the 2 KB which a stretch sometimes allocates beside its steps are little to the smallest of them, too. */
+const loneStepCount = 256;
 /** Steps after which all sequences decode. */
 const warmStepCount = 128;
 
@@ -28,8 +30,9 @@ test.skipIf(!knowsBytes).each(loads)(
   'a step of $running beside $waiting allocates no more than it did',
   async (load) => {
     const { advance, end } = await decoding(load);
-    const bytes = await allocatedBytes(() => advance(stepCount));
-    expectBytes(`engine, ${load.running} running, ${load.waiting} waiting, each step`, bytes / stepCount);
+    const steps = load.running === 1 ? loneStepCount : stepCount;
+    const bytes = await allocatedBytes(() => advance(steps));
+    expectBytes(`engine, ${load.running} running, ${load.waiting} waiting, each step`, bytes / steps);
     await end();
   },
 );
