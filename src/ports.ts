@@ -156,6 +156,8 @@ export interface SchedulerStats {
   readonly prefixQueryTokenCount: number;
   readonly prefixHitTokenCount: number;
   readonly evictedBlockCount: number;
+  /** Running sequences moved to native ids beside others. */
+  readonly gatheredCount: number;
   readonly preemptionsRecompute: number;
   readonly preemptionsPark: number;
   readonly parkedBytes: number;

@@ -5,6 +5,7 @@
 
 import { assert, must } from '../assert.ts';
 import { blockId, type CacheSeqId } from '../ids.ts';
+import { chooseMove } from './gather-slabs.ts';
 import { demotingTokenCount } from './native-sequences.ts';
 import { chooseSlab, chooseSlabToRestore, isMostly, longestMatch, type SlabChoice } from './slab-choice.ts';
 import {
@@ -19,7 +20,7 @@ import {
   type SlabLease,
   type SlabState,
 } from './slabs.ts';
-import type { Admission, CacheRequest, CacheStats, KvCache, Lease } from './types.ts';
+import type { Admission, CacheRequest, CacheStats, GatherLimits, KvCache, Lease, Moved } from './types.ts';
 
 /** An empty per-sequence cache. Throws a RangeError when a size is not a positive integer. */
 export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCache {
@@ -32,6 +33,7 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
     admitToFill: (request, filledCount) => admitToFill(state, request, filledCount),
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, slabOf(state, lease), request),
+    gather: (limits) => gather(state, limits),
     extend: (lease, tokenCount) => reserve(state, slabOf(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, slabOf(state, lease), tokenCount),
     commit: (lease, request) => commit(slabOf(state, lease), request),
@@ -118,6 +120,23 @@ function fork(state: SlabState, origin: Slab, request: CacheRequest): Admission 
   copySlab(state, { from: origin, to: choice.target, count: tokenCount });
   const isPrivate = origin.lease?.isPrivate === true;
   return openLease(state, choice.target, { tokenCount, cachedTokenCount: tokenCount, isPrivate });
+}
+
+function gather(state: SlabState, limits: GatherLimits): Moved | undefined {
+  const move = chooseMove(state, limits);
+  if (move === undefined) return undefined;
+  const { origin, target, refuge, lostTokenCount } = move;
+  const from = must(origin.lease, 'a running slab has a lease');
+  prepareSlab(state, { target, keptCount: 0, copy: undefined, refuge });
+  copySlab(state, { from: origin, to: target, count: origin.computedCount });
+  target.tokens.set(origin.tokens.subarray(0, origin.plannedCount));
+  target.plannedCount = origin.plannedCount;
+  target.lastUse = origin.lastUse;
+  const to: SlabLease = { ...from, seq: target.seq, blocks: [] };
+  target.lease = to;
+  reserve(state, target, from.blocks.length * state.blockTokens);
+  release(state, origin, 'discard');
+  return { from, to, lostTokenCount };
 }
 
 /** Leaves the chosen slab holding exactly the prefix that was found. */

@@ -62,6 +62,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
     admitDetached: (tokenCount) => admit(state, tokenCount),
     // The origin's whole state cannot be copied up to a position: the fork waits for an admission of its own.
     fork: () => ({ kind: 'no-sequence-id' }),
+    gather: () => undefined,
     extend: (lease, tokenCount) => reserve(state, ownLease(state, lease), tokenCount),
     cut: () => assert(false, 'this cache cannot be cut: nothing is computed ahead in it'),
     commit(lease, { tokenCount }) {

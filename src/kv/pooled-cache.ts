@@ -36,6 +36,8 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     admitToFill: (request, filledCount) => admit(state, request, filledCount),
     admitDetached: (tokenCount, filledCount) => admitDetached(state, tokenCount, filledCount),
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
+    // A pool computes any ids together.
+    gather: () => undefined,
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, ownLease(state, lease), tokenCount),
     commit: (lease, request) => commit(state, ownLease(state, lease), request),

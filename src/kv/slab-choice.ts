@@ -96,7 +96,7 @@ function matchedCount(slab: Slab, request: CacheRequest): number {
 }
 
 /** Those idle slabs that, running, leave the running ids in the fewest runs of consecutive ids. */
-function nearbySlabs({ slabs }: SlabState, idle: readonly Slab[]): Slab[] {
+export function nearbySlabs({ slabs }: SlabState, idle: readonly Slab[]): Slab[] {
   let nearby: Slab[] = [];
   let neighboursMax = 0;
   for (const slab of idle) {
@@ -127,7 +127,7 @@ export function isMostly(slab: Slab, count: number): boolean {
 }
 
 /** Empty slabs first, then the least recently used; `spared` only when there is no other. */
-function leastValuable(slabs: readonly Slab[], spared: Slab | undefined): Slab | undefined {
+export function leastValuable(slabs: readonly Slab[], spared: Slab | undefined): Slab | undefined {
   let least: Slab | undefined;
   for (const slab of slabs) {
     if (slab === spared) continue;
@@ -142,7 +142,7 @@ function isLessValuable(a: Slab, b: Slab): boolean {
 }
 
 /** Where the content that `target` loses can go: only to a slab whose content is worth less. */
-function refugeFor(
+export function refugeFor(
   state: SlabState,
   move: { target: Slab; keptCount: number; source: Slab | undefined },
 ): Slab | undefined {

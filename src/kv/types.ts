@@ -38,6 +38,21 @@ export type Admission =
   /** Every native sequence id is held by a running sequence. */
   | { readonly kind: 'no-sequence-id' };
 
+/** A running sequence's lease, which ended, and the one that it has instead under another native id. */
+export interface Moved {
+  readonly from: Lease;
+  readonly to: Lease;
+  /** Tokens of unheld prefixes that made room. */
+  readonly lostTokenCount: number;
+}
+
+export interface GatherLimits {
+  /** Moves that are worth it. */
+  readonly movesMax: number;
+  /** Tokens of unheld prefixes that may make room. */
+  readonly lossTokensMax: number;
+}
+
 export interface CacheStats {
   readonly blocks: BlockCounts;
   readonly evictedBlockCount: number;
@@ -93,6 +108,12 @@ export interface KvCache {
    * rest is counted again (the native cells are shared all the same, so the count errs on the safe side).
    */
   fork(lease: Lease, request: CacheRequest): Admission;
+
+  /**
+   * Moves a running sequence to another native id: the first of the fewest moves after which running ids follow one another.
+   * Undefined where they do, where it would go beyond the limits, or where ids need not be neighbours. O(native sequence ids).
+   */
+  gather(limits: GatherLimits): Moved | undefined;
 
   /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */
   extend(lease: Lease, tokenCount: number): boolean;

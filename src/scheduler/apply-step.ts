@@ -9,6 +9,7 @@ import type { TokenLogprobs } from '../sampling-params.ts';
 import { noteTurn } from './adapter-turns.ts';
 import type { StepShape } from './cost-model.ts';
 import { fail, finish, leaseOf, start } from './lifecycle.ts';
+import type { ComputedRows } from './pass-cost.ts';
 import { preempt, victimOf } from './preempt.ts';
 import { type PromptScoring, promptScoringOf } from './prompt-scores.ts';
 import { isRunaway } from './repetition.ts';
@@ -17,7 +18,7 @@ import { noteDraw, settleDraft, takeBackGuesses } from './speculation/settle-dra
 import { noteStep } from './speculation/speculation.ts';
 import type { Draft } from './speculation/types.ts';
 import type { SchedulerState } from './state.ts';
-import { ownCount, type PlannedChunk, type StepPlan, shapeOf } from './step-plan.ts';
+import { hasOneRowEach, ownCount, type PlannedChunk, type StepPlan, shapeOf } from './step-plan.ts';
 
 /** The rows to draw for, and whose they are; both have shape (draws,). A sequence with a draft has a row more for each guess. */
 export interface Drawing {
@@ -252,17 +253,30 @@ export function applyFailure(
 }
 
 /** Tells the cost model, and the turns of adapters, how long the step took. */
-export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: number): void {
+export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: number, rows?: ComputedRows): void {
   state.totals.steps += 1;
   const shape = shapeOf(plan);
   const expectedMs = expectedMsOf(state, plan, shape);
   const isChange = noteTurn(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
   // A change takes time of its own, which would be learned as that of every such step.
   if (isChange && expectedMs !== undefined) return;
+  if (rows !== undefined && shape.promptTokenCount === 0) observeGaps(state, plan, { rows, ms: stepMs });
+  // Nor is the time of a copy that of a step.
+  if (plan.movedCount > 0) return;
   // What guesses cost is learned apart: the cost of a step without them is what they are held against.
   if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
   if (shape.decodeCount > 0 && shape.promptTokenCount > 0) state.aim.observe(stepMs, state.options.itlTargetMs);
   if (state.speculation !== undefined) noteStep(state.speculation, { ...shape, extraRows: plan.extraRows }, stepMs);
+}
+
+function observeGaps(
+  { passCost, gaps }: SchedulerState,
+  plan: StepPlan,
+  { rows, ms }: { readonly rows: ComputedRows; readonly ms: number },
+): void {
+  const isAfterCopy = plan.movedCount > 0;
+  if (hasOneRowEach(plan) && !isAfterCopy) passCost.observe(rows, ms);
+  gaps.observe(rows, { ms, isAfterCopy });
 }
 
 /** What the step takes without a change of adapter, its guesses included; undefined when nobody knows. */

@@ -27,8 +27,6 @@ export interface CostModel {
   largestChunk(ms: number, depth: number): number;
   /** The smallest chunk that is worth its fixed part at this depth; 0 when none is known. */
   efficientChunk(depth: number): number;
-  /** How many decoding rows cost as much as a pass without any; undefined while it cannot be told. */
-  rowsWorthAPass(): number | undefined;
 }
 
 /** What a chunk's fixed part may be of the cost of its tokens for the chunk to be worth it. */
@@ -60,7 +58,6 @@ export function createCostModel(): CostModel {
     },
     promptTokenMs: chunkCosts.tokenMs,
     largestChunk: chunkCosts.largestWithin,
-    rowsWorthAPass: decodeLine.unitsAtZero,
     efficientChunk: (depth) => chunkCosts.chunkWithFixedShare(fixedShareMax, depth),
   };
 }

@@ -105,7 +105,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const endedMs = now();
     lastStepMs = endedMs - startedMs;
     const copyMs = planCopyMs + drawing.copyMs;
-    scheduler.observe(plan, lastStepMs - copyMs);
+    scheduler.observe(plan, lastStepMs - copyMs, rows);
     lastTiming = {
       stepMs: lastStepMs,
       decodeMs: decodedMs - decodeStartedMs,

@@ -36,6 +36,7 @@ export function engineStats({ scheduler, masks, drafts }: StatsParts, gate: Gram
     prefixQueryTokenCount: stats.prefixQueryTokenCount,
     prefixHitTokenCount: stats.prefixHitTokenCount,
     evictedBlockCount: stats.evictedBlockCount,
+    gatheredCount: stats.gatheredCount,
     preemptionsRecompute: stats.preemptionsRecompute,
     preemptionsPark: stats.preemptionsPark,
     parkedBytes: stats.parkedBytes,

@@ -5,6 +5,7 @@
 import { octetError } from '../errors.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';
 import { admitWaiting } from './admit-waiting.ts';
+import { gather } from './gather.ts';
 import { fail, leaseOf } from './lifecycle.ts';
 import { hasPrompts, hasTurn, planPrompts, promptBudget } from './plan-prompts.ts';
 import { type Park, preemptInto, victimOf } from './preempt.ts';
@@ -15,6 +16,7 @@ import { addChunk, type StepPlan } from './step-plan.ts';
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
   const parks: Park[] = [];
+  const movedCount = gather(state);
   secureBlocks(state, parks);
   const plan: StepPlan = {
     adapter: adapterOfStep(state),
@@ -22,6 +24,7 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
     parks,
     restores: [],
     tokenCount: 0,
+    movedCount,
     extraRows: 0,
   };
   const budget = planRunning(state, plan, nowMs);

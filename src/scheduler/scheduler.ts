@@ -32,6 +32,7 @@ import {
   takeGivenUp,
 } from './host-copies.ts';
 import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
+import type { ComputedRows } from './pass-cost.ts';
 import { planStep } from './plan-step.ts';
 import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
@@ -71,8 +72,8 @@ export interface Scheduler {
   drawn(drawing: Drawing, draws: Draws): void;
   /** The plan's decode did not succeed. */
   failed(plan: StepPlan, outcome: Exclude<DecodeOutcome, { kind: 'done' }>): void;
-  /** How long the whole step took, copies left out, for the cost model. */
-  observe(plan: StepPlan, stepMs: number): void;
+  /** How long the whole step took, copies to and from host memory left out, for the cost models; `rows` as they were computed. */
+  observe(plan: StepPlan, stepMs: number, rows?: ComputedRows): void;
   /** Ends a sequence that has not ended, with an error event. */
   fail(id: SequenceId, error: OctetErrorBody): void;
   /** Ends a running sequence whose output is whole. */
@@ -109,7 +110,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       state.quietSteps.note({ decodeCount, promptTokenCount });
       return plan;
     },
-    rowsWorthAPass: state.costs.rowsWorthAPass,
+    rowsWorthAPass: state.passCost.rowsWorthAPass,
     parked(park, parkedState, elapsedMs) {
       settlePark(state, park, { parkedState, elapsedMs });
     },
@@ -123,7 +124,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     scored: (drawing, scores) => applyPromptScores(state, drawing.scorings, scores),
     drawn: (drawing, draws) => applyDraws(state, drawing, draws),
     failed: (plan, outcome) => applyFailure(state, plan, outcome),
-    observe: (plan, stepMs) => observeStep(state, plan, stepMs),
+    observe: (plan, stepMs, rows) => observeStep(state, plan, stepMs, rows),
     fail(id, error) {
       const sequence = state.sequences.get(id);
       if (sequence !== undefined) fail(state, sequence, error, 'keep');
@@ -202,6 +203,7 @@ function statsOf(state: SchedulerState): SchedulerStats {
     prefixQueryTokenCount: cache.prefixQueryTokenCount,
     prefixHitTokenCount: cache.prefixHitTokenCount,
     evictedBlockCount: cache.evictedBlockCount,
+    gatheredCount: state.totals.gatheredSequences,
     preemptionsRecompute: state.totals.preemptionsRecompute,
     preemptionsPark: state.totals.preemptionsPark,
     parkedBytes: state.parked.bytesUsed,

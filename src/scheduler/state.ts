@@ -10,7 +10,10 @@ import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createFirstTokenQueue, type FirstTokenQueue } from './first-token-queue.ts';
+import { createFoundShare, type FoundShare } from './found-share.ts';
+import { createGapAccount, type GapAccount } from './gap-account.ts';
 import { createOrderedHeap, type OrderedHeap } from './ordered-heap.ts';
+import { createPassCost, type PassCost } from './pass-cost.ts';
 import { createPrefixReturns, type PrefixReturns } from './prefix-returns.ts';
 import { createQuietSteps, type QuietSteps } from './quiet-steps.ts';
 import type { DeadlineEntry, Sequence } from './sequence.ts';
@@ -56,6 +59,9 @@ export interface SchedulerState {
   readonly costs: CostModel;
   readonly aim: TargetAim;
   readonly quietSteps: QuietSteps;
+  readonly passCost: PassCost;
+  readonly gaps: GapAccount;
+  readonly foundShare: FoundShare;
   readonly turns: AdapterTurns;
   /** Sequences of each adapter that had any. */
   readonly adapterCounts: Map<string, AdapterCount>;
@@ -99,10 +105,12 @@ export interface Totals {
   promptTokens: number;
   generationTokens: number;
   stepFailures: number;
+  gatheredSequences: number;
 }
 
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
   const costs = createCostModel();
+  const passCost = createPassCost();
   const { policy, ttftTargetMs = 0 } = options;
   const firstTokens = ttftTargetMs > 0 ? createFirstTokenQueue(policy, ttftTargetMs) : undefined;
   return {
@@ -114,6 +122,9 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     costs,
     aim: createTargetAim(),
     quietSteps: createQuietSteps(),
+    passCost,
+    gaps: createGapAccount(passCost),
+    foundShare: createFoundShare(),
     turns: createAdapterTurns(),
     adapterCounts: new Map(),
     speculation: options.speculation === undefined ? undefined : startSpeculation(options.speculation, costs),
@@ -130,6 +141,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
       promptTokens: 0,
       generationTokens: 0,
       stepFailures: 0,
+      gatheredSequences: 0,
     },
     arrivalCount: 0,
     waitingTokenCount: 0,

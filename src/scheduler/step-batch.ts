@@ -9,6 +9,7 @@ import { must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../kernel-port.ts';
+import type { ComputedRows } from './pass-cost.ts';
 import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 
 /** Idle ids that are bridged in any case: on two cores the second pass costs more than its share of the line through steps says. */
@@ -32,8 +33,7 @@ export interface Filler {
   readonly count: number;
 }
 
-export interface StepRows {
-  readonly rowCount: number;
+export interface StepRows extends ComputedRows {
   /** Index in the batch of each chunk's last row; shape (chunks,). */
   readonly lastRows: readonly number[];
   readonly fillers: readonly Filler[];
@@ -45,8 +45,11 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
   const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
   const evenCount = evenCountOf(kernel, plan);
+  const splitsAtGaps = kernel.limits.layout === 'per-sequence';
   let spareRows = kernel.limits.batchTokensMax - plan.tokenCount;
   let row = 0;
+  let passCount = 1;
+  let bridgeRowCount = 0;
   const fill = (filler: Filler): void => {
     writeFiller(kernel, row, filler);
     fillers.push(filler);
@@ -56,10 +59,13 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
   let previousSeq: number | undefined;
   for (const index of inWritingOrder(kernel, plan)) {
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
-    if (previousSeq !== undefined && chunk.seq > previousSeq + 1) {
+    if (splitsAtGaps && previousSeq !== undefined && chunk.seq > previousSeq + 1) {
       const idleMax = bridgedIdsWithin(rowsWorthAPass?.(), evenCount);
       const gap = { to: chunk.seq, spareRows, count: evenCount, idleMax };
-      bridgeBetween(kernel, previousSeq, gap).forEach(fill);
+      const bridge = bridgeBetween(kernel, previousSeq, gap);
+      bridge.forEach(fill);
+      bridgeRowCount += bridge.length * evenCount;
+      if (bridge.length === 0) passCount += 1;
     }
     writeTokens(batch.tokens, row, chunk);
     batch.cacheSeqs.fill(chunk.seq, row, row + chunk.count);
@@ -78,7 +84,7 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
       if (short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
     }
   }
-  return { rowCount: row, lastRows, fillers };
+  return { rowCount: row, lastRows, fillers, passCount, bridgeRowCount };
 }
 
 /**
@@ -139,7 +145,7 @@ function bridgeBetween(
 ): Filler[] {
   const { limits, positions } = kernel;
   const idleCount = to - from - 1;
-  if (limits.layout !== 'per-sequence' || !limits.sharesPrefixes) return [];
+  if (!limits.sharesPrefixes) return [];
   if (idleCount <= 0 || idleCount > idleMax || idleCount * count > spareRows) return [];
   const fillers = Array.from({ length: idleCount }, (_, index): Filler => {
     const seq = cacheSeqId(from + 1 + index);

@@ -37,6 +37,8 @@ export interface StepPlan {
   readonly parks: Park[];
   readonly restores: Restore[];
   tokenCount: number;
+  /** Running sequences that were moved to other native ids, by copies which are made with the step. */
+  readonly movedCount: number;
   /** Rows that are computed for guesses alone. */
   extraRows: number;
 }
@@ -62,6 +64,11 @@ export function removeChunk(plan: StepPlan, sequence: Sequence): void {
   plan.extraRows -= removed?.draft?.rowCount ?? 0;
   const restoreIndex = plan.restores.findIndex((restore) => restore.sequence === sequence);
   if (restoreIndex >= 0) plan.restores.splice(restoreIndex, 1);
+}
+
+/** Whether each sequence computes one token, and no guess. */
+export function hasOneRowEach({ chunks, tokenCount }: StepPlan): boolean {
+  return tokenCount === chunks.length;
 }
 
 /** The step as the cost model sees it. */

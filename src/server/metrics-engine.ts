@@ -11,6 +11,7 @@ const engineCounters = [
   'prefixQueryTokenCount',
   'prefixHitTokenCount',
   'evictedBlockCount',
+  'gatheredCount',
   'preemptionsRecompute',
   'preemptionsPark',
   'wastedTokenCount',

@@ -219,6 +219,11 @@ function cacheSeries(record: MetricsRecord): Series[] {
       'Cached blocks dropped: to make room, or in a pool on a CPU because they were unused for long.',
       totalOf(record.engine, 'evictedBlockCount'),
     ),
+    counter(
+      'octet_gathered_sequences_total',
+      'Running sequences moved beside others, in a cache of slabs, so that steps take fewer passes over the weights.',
+      totalOf(record.engine, 'gatheredCount'),
+    ),
   ];
 }
 

@@ -54,6 +54,7 @@ export const quietStats: EngineStats = {
   prefixQueryTokenCount: 0,
   prefixHitTokenCount: 0,
   evictedBlockCount: 0,
+  gatheredCount: 0,
   preemptionsRecompute: 0,
   preemptionsPark: 0,
   parkedBytes: 0,

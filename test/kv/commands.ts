@@ -24,6 +24,7 @@ export type Command =
     }
   | { readonly kind: 'fork'; readonly pick: number }
   | { readonly kind: 'release'; readonly pick: number; readonly keep: 'keep' | 'discard'; readonly inFlight: number }
+  | { readonly kind: 'gather'; readonly movesMax: number; readonly lossTokensMax: number }
   | { readonly kind: 'clear' };
 
 /** fast-check settings of every model run: as many runs as fit the time. */
@@ -59,6 +60,14 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
       arbitrary: fc.record({ kind: fc.constant('guess' as const), pick, tokens: tokens(6), acceptedCount: fc.nat(6) }),
     },
     { weight: 30, arbitrary: fc.record({ kind: fc.constant('release' as const), pick, keep, inFlight: fc.nat(4) }) },
+    {
+      weight: 15,
+      arbitrary: fc.record({
+        kind: fc.constant('gather' as const),
+        movesMax: fc.nat(4),
+        lossTokensMax: fc.constantFrom(0, 8, Number.POSITIVE_INFINITY),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
   );
   return fc.array(one, { minLength: 1, maxLength: 120, size: 'max' });

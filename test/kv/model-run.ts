@@ -5,7 +5,7 @@
 
 import { assert, assertNever } from '../../src/assert.ts';
 import { cacheSeqId } from '../../src/ids.ts';
-import type { Admission, CacheRequest, KvCache, Lease } from '../../src/kv/types.ts';
+import type { Admission, CacheRequest, GatherLimits, KvCache, Lease } from '../../src/kv/types.ts';
 import type { Command } from './commands.ts';
 import { createFakeNative, type FakeNative, type FakeNativeOptions } from './fake-native.ts';
 import { prefixHashes, requestOf, type Told } from './model-tokens.ts';
@@ -62,6 +62,10 @@ function perform(model: Model, command: Command): void {
   const { running, ended } = model;
   if (command.kind === 'clear') {
     model.options.cache.clear();
+    return;
+  }
+  if (command.kind === 'gather') {
+    gather(model, command);
     return;
   }
   if (command.kind === 'admit') {
@@ -146,6 +150,30 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
     );
     assert(isComputing, 'somebody computes the pending block');
   }
+}
+
+/** Whoever moves has the same blocks and tokens as before, and a gap less is left once all moves are made. */
+function gather(model: Model, limits: GatherLimits): void {
+  const { cache } = model.options;
+  const was = snapshot(model);
+  const before = cache.stats();
+  const moved = cache.gather(limits);
+  if (moved === undefined) {
+    assert(snapshot(model) === was, 'nothing changes where nobody moves');
+    return;
+  }
+  const index = model.running.findIndex(({ lease }) => lease === moved.from);
+  const sequence = model.running[index];
+  assert(sequence !== undefined, 'a running sequence moves');
+  const { from, to } = moved;
+  assert(from.seq !== to.seq && from.cachedTokenCount === to.cachedTokenCount, 'it found what it had found');
+  assert(from.blocks.length === to.blocks.length, 'it holds as many blocks');
+  model.running[index] = { ...sequence, lease: to };
+  const after = cache.stats();
+  assert(moved.lostTokenCount <= limits.lossTokensMax, 'no more is lost than may be');
+  const lostBlocks = before.blocks.cached - after.blocks.cached;
+  assert(lostBlocks <= Math.ceil(moved.lostTokenCount / cache.blockTokens), 'what is lost is told');
+  assert(after.seqRunning === before.seqRunning, 'as many run');
 }
 
 /** A sequence whose state was parked: the kernel fills the sequence id, then the engine commits what it holds. */

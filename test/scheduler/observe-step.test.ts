@@ -39,7 +39,15 @@ function planOf(adapter: string | undefined, rowCount: number): StepPlan {
   const counts = { rowCount, expectedCount: 0, drawnCount: 0 };
   const draft = rowCount === 0 ? undefined : { proposal, ...counts, hasParted: false, passedOverHit: undefined };
   const chunk = { sequence, seq: cacheSeqId(0), from: 2, count: 1 + rowCount, draws: true, draft };
-  return { adapter, chunks: [chunk], parks: [], restores: [], tokenCount: 1 + rowCount, extraRows: rowCount };
+  return {
+    adapter,
+    chunks: [chunk],
+    parks: [],
+    restores: [],
+    movedCount: 0,
+    tokenCount: 1 + rowCount,
+    extraRows: rowCount,
+  };
 }
 
 test('a change is what a step takes beyond its rows and its guesses', () => {

@@ -30,6 +30,7 @@ const emptyPlan = (): StepPlan => ({
   chunks: [],
   parks: [],
   restores: [],
+  movedCount: 0,
   tokenCount: 0,
   extraRows: 0,
 });

@@ -1,5 +1,6 @@
 // The scheduler with slabs on a machine that computes in passes, as llama.cpp does: how many passes prompts and gaps cost.
-// Streams of unequal length that come back as soon as they end, so that ids with prompts lie scattered among those that decode.
+// Streams of unequal length that come back as soon as they end, so that ids with prompts lie scattered among those that decode; and
+// batches of which a few answers are long, so that what decodes in the end lies far apart.
 
 import { expect, it } from 'vitest';
 import { createRandom } from '../../bench/random.ts';
@@ -30,50 +31,93 @@ const kernel = createFakeKernel({
   batchTokensMax: 2048,
 });
 
+/** Of a slab, read and written. */
+const copyMs = 1;
+
 /** The plan's rows in passes; their lengths, and what they take. */
 function compute(plan: StepPlan, scheduler: Scheduler) {
-  const { rowCount, lastRows } = writeBatch(kernel, plan, scheduler.rowsWorthAPass);
+  const rows = writeBatch(kernel, plan, scheduler.rowsWorthAPass);
   const { cacheSeqs } = kernel.batch;
-  const passes = passesOf(kernel.batch, rowCount, { layout: 'per-sequence', microBatchTokens });
-  const ms = passes.map((rows) => passMs(rows.length, new Set(rows.map((row) => cacheSeqs[row])).size));
-  return { lastRows, passCount: passes.length, ms: ms.reduce((sum, one) => sum + one, 0) };
+  const passes = passesOf(kernel.batch, rows.rowCount, { layout: 'per-sequence', microBatchTokens });
+  const ms = passes.map((pass) => passMs(pass.length, new Set(pass.map((row) => cacheSeqs[row])).size));
+  return { rows, passCount: passes.length, ms: ms.reduce((sum, one) => sum + one, 0) };
 }
 
-function serve(): { readonly tokensPerSecond: number; readonly passesPerRequest: number } {
-  const cache = createPerSequenceCache({ cacheSeqCount: streams, slabTokens, blockTokens: 16 });
+interface Load {
+  /** Of a mean prompt. */
+  readonly promptTokens: number;
+  /** Tokens of the next answer. */
+  readonly outputTokens: (random: () => number) => number;
+  /** New requests are sent once no more than this are left. */
+  readonly leftMax: number;
+  /** Keeps sequences where they are. */
+  readonly gathers: boolean;
+}
+
+const around = (mean: number, random: () => number): number => Math.round(mean * (0.5 + random()));
+
+/** A closed loop of equal streams. */
+const streaming: Load = {
+  promptTokens: 300,
+  outputTokens: (random) => around(64, random),
+  leftMax: streams - 1,
+  gathers: true,
+};
+/** Batches of 64 requests, the next sent when the last answers of one are about to end; one answer in seven is six times as long. */
+const batches: Load = {
+  promptTokens: 80,
+  outputTokens: (random) => around(random() < 1 / 7 ? 250 : 40, random),
+  leftMax: 3,
+  gathers: true,
+};
+
+function serve(load: Load): { readonly tokensPerSecond: number; readonly passesPerRequest: number } {
+  const sizes = { cacheSeqCount: streams, slabTokens, blockTokens: 16 };
+  const cache = createPerSequenceCache(sizes);
+  if (!load.gathers) cache.gather = () => undefined;
   const options = { ...plainOptions, sequencesMax: streams, stepTokensMax: 2048, contextTokensMax: slabTokens };
   const scheduler = createScheduler({ ...options, parkBytesMax: 0 }, cache);
   const random = createRandom(5);
-  const varied = (mean: number): number => Math.round(mean * (0.5 + random()));
   let sent = 0;
+  let liveCount = 0;
   let outputCount = 0;
   let extraPasses = 0;
   let nowMs = 0;
   function send(): void {
     if (sent === requestCount) return;
     sent += 1;
-    const outputTokensMax = varied(64);
+    liveCount += 1;
+    const outputTokensMax = load.outputTokens(random);
     outputCount += outputTokensMax;
-    const tokens = Array.from({ length: varied(300) }, (_, index) => 1000 * sent + index);
+    const tokens = Array.from({ length: around(load.promptTokens, random) }, (_, index) => 1000 * sent + index);
     scheduler.submit({ ...generateCommand({ ids: [sent], tokens, outputTokensMax }), ignoreEos: true }, nowMs);
   }
   for (let stream = 0; stream < streams; stream++) send();
   for (let plan = scheduler.plan(nowMs); plan !== undefined; plan = scheduler.plan(nowMs)) {
-    cache.takeOps();
-    const { lastRows, passCount, ms } = compute(plan, scheduler);
+    const copyCount = cache.takeOps().filter(({ kind }) => kind === 'copy').length;
+    const { rows, passCount, ms: computeMs } = compute(plan, scheduler);
+    const ms = computeMs + copyCount * copyMs;
     nowMs += ms;
     extraPasses += passCount - 1;
-    const drawing = scheduler.computed(plan, { lastRows, nowMs });
+    const drawing = scheduler.computed(plan, { lastRows: rows.lastRows, nowMs });
     scheduler.drawn(drawing, { tokens: new Int32Array(drawing.rows.length), nowMs });
-    scheduler.observe(plan, ms);
-    for (const { kind } of scheduler.takeEvents()) if (kind === 'sequence-finished') send();
+    scheduler.observe(plan, ms, rows);
+    for (const { kind } of scheduler.takeEvents()) if (kind === 'sequence-finished') liveCount -= 1;
+    if (liveCount <= load.leftMax) for (let stream = liveCount; stream < streams; stream++) send();
   }
   return { tokensPerSecond: (1000 * outputCount) / nowMs, passesPerRequest: extraPasses / requestCount };
 }
 
 it('reads most prompts in one pass, and lets those that decode share one', () => {
-  const { tokensPerSecond, passesPerRequest } = serve();
+  const { tokensPerSecond, passesPerRequest } = serve(streaming);
   // 1.76 where parts of prompts fill steps up (905 tokens/s), 1.39 where gaps of more than four ids split those that decode.
   expect(passesPerRequest).toBeLessThan(1.25);
   expect(tokensPerSecond).toBeGreaterThan(1020);
+});
+
+it('brings the long answers of a batch together, which take a pass each where they stay', () => {
+  const gathered = serve(batches);
+  const scattered = serve({ ...batches, gathers: false });
+  // 1,019 tokens/s and 825.
+  expect(gathered.tokensPerSecond).toBeGreaterThan(1.15 * scattered.tokensPerSecond);
 });

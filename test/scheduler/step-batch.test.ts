@@ -22,6 +22,7 @@ function planFor(seqs: readonly number[]): StepPlan {
     chunks,
     parks: [],
     restores: [],
+    movedCount: 0,
     tokenCount: chunks.length * promptTokens.length,
     extraRows: 0,
   };

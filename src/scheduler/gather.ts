@@ -1,0 +1,37 @@
+// Brings running sequences together whose native ids lie apart, one move before a step, once their gaps have cost as much.
+// Why at all: with a slab for each sequence llama.cpp computes only consecutive ids together. Where a few of many sequences go on
+// (the long answers of a batch, the evening of a busy day), each step is cut in a pass over all weights for nearly every one of them.
+// Why only where nobody waits and no prompt is read: new sequences take the ids in between anyway.
+
+import { assert } from '../assert.ts';
+import { hasPrompts } from './plan-prompts.ts';
+import type { SchedulerState } from './state.ts';
+
+/** A chunk of a prompt like those that would compute dropped content again. */
+const recomputedChunk = { tokens: 256, depth: 0 };
+
+/** Moves a sequence to another native id where that pays; answers how many were moved, 0 or 1. */
+export function gather(state: SchedulerState): number {
+  const { gaps, cache, running, totals } = state;
+  const lostMs = gaps.lostMs();
+  const copyMs = gaps.copyMs();
+  if (lostMs <= 0 || lostMs < copyMs || state.sequences.size > running.length || hasPrompts(state)) return 0;
+  const missedMs = missedTokenMs(state);
+  const moved = cache.gather({
+    movesMax: Math.floor(lostMs / copyMs),
+    lossTokensMax: missedMs === 0 ? Number.POSITIVE_INFINITY : Math.floor((lostMs - copyMs) / missedMs),
+  });
+  if (moved === undefined) return 0;
+  const sequence = running.find(({ lease }) => lease === moved.from);
+  assert(sequence !== undefined, 'the lease that was moved is that of a running sequence');
+  sequence.lease = moved.to;
+  gaps.spend(copyMs + (moved.lostTokenCount === 0 ? 0 : moved.lostTokenCount * missedMs));
+  totals.gatheredSequences += 1;
+  return 1;
+}
+
+/** What a dropped token is expected to cost: computing it again, as often as the cache has had what was asked for. */
+function missedTokenMs({ costs, foundShare }: SchedulerState): number {
+  const share = foundShare.share();
+  return share === 0 ? 0 : share * (costs.promptTokenMs(recomputedChunk) ?? Number.POSITIVE_INFINITY);
+}
