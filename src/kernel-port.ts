@@ -117,6 +117,8 @@ export interface Kernel {
   score(rows: readonly ScoreRow[]): Promise<readonly TokenLogprobs[]>;
   /** Gives `to`, which must be empty, positions [0, tokenCount) of `from`: by reference if pooled, else by copying. */
   copyPrefix(from: CacheSeqId, to: CacheSeqId, tokenCount: number): void;
+  /** Gives `to`, which must be empty, all of `from`, which is empty afterwards. Of any model. */
+  move(from: CacheSeqId, to: CacheSeqId): void;
   /** Drops positions >= `fromPosition` of a sequence; 0 drops it whole. */
   truncate(seq: CacheSeqId, fromPosition: number): void;
   /** First and last position held, or undefined when empty. */

@@ -24,6 +24,9 @@ const draws = {
   'top-k': { temperature: 0.8, 'top-p': 0.95, 'top-k': 40 },
 } as const;
 
+/** What ends late keeps a few sequences decoding alone, wherever in the cache they are. */
+const unevenAnswers = { 'length-spread': 0.5, 'long-share': 0.15, 'long-times': 6 };
+
 export const comparedScenarios: readonly ComparedScenario[] = [
   unique(1, 8),
   unique(8, 32),
@@ -35,6 +38,14 @@ export const comparedScenarios: readonly ComparedScenario[] = [
     streams: 32,
     streamTokens: 256,
     loadFlags: { requests: 64, 'prompt-tokens': 64, 'output-tokens': 64, 'length-spread': 0.8 },
+  },
+  {
+    name: 'batch-64',
+    set: 'cpu',
+    title: 'a batch of 64, 64 + 40 tokens ± 50 %, one answer in seven 6 times as long',
+    streams: 64,
+    streamTokens: 512,
+    loadFlags: { requests: 64, 'prompt-tokens': 64, 'output-tokens': 40, ...unevenAnswers },
   },
   {
     name: 'shared-prefix',
@@ -71,6 +82,14 @@ export const comparedScenarios: readonly ComparedScenario[] = [
   ...[1, 8, 64, 128].map((streams) => onGpu(streams, 'greedy')),
   onGpu(64, 'top-p'),
   onGpu(64, 'top-k'),
+  {
+    name: 'gpu-batch-64',
+    set: 'gpu',
+    title: 'a batch of 64, 300 + 64 tokens ± 50 %, one answer in seven 6 times as long',
+    streams: 64,
+    streamTokens: 1088,
+    loadFlags: { requests: 64, 'prompt-tokens': 300, 'output-tokens': 64, ...unevenAnswers },
+  },
 ];
 
 function unique(streams: number, requests: number): ComparedScenario {

@@ -30,6 +30,8 @@ export const loadFlags = {
   promptTokens: countFlag(64, tokensBounds, 'prompt length, the shared prefix not counted'),
   outputTokens: countFlag(64, tokensBounds, 'tokens to generate'),
   lengthSpread: numberFlag(0, { min: 0, max: 0.95 }, 'lets prompt and output lengths vary evenly by this share'),
+  longShare: numberFlag(0, { min: 0, max: 0.95 }, 'share of the answers that are --long-times as long'),
+  longTimes: numberFlag(6, { min: 1, max: 1000 }, 'how many times as long'),
   sharedPrefix: countFlag(0, { min: 0, max: 1_000_000 }, 'tokens that all prompts of a run begin with'),
   multiTurn: textFlag('', 'UxT: U users at once, each in a conversation of T turns that grows (text prompts only)'),
   longPromptAfter: numberFlag(

@@ -103,8 +103,14 @@ function longPromptScenario(flags: LoadFlags): Scenario {
 }
 
 function lengthsOf(flags: LoadFlags): Lengths {
-  const { promptTokens, outputTokens, sharedPrefix, lengthSpread } = flags;
-  return { promptTokens, outputTokens, sharedPrefix, spread: lengthSpread };
+  const { promptTokens, outputTokens, sharedPrefix, lengthSpread, longShare, longTimes } = flags;
+  return {
+    promptTokens,
+    outputTokens,
+    sharedPrefix,
+    spread: lengthSpread,
+    long: { share: longShare, times: longTimes },
+  };
 }
 
 function requestCount(flags: LoadFlags): number {
@@ -114,5 +120,9 @@ function requestCount(flags: LoadFlags): number {
 function describeLengths(flags: LoadFlags): string {
   const prefix = flags.sharedPrefix === 0 ? 'unique prompts of' : `a shared prefix of ${flags.sharedPrefix} tokens and`;
   const spread = flags.lengthSpread === 0 ? '' : `, each ±${Math.round(100 * flags.lengthSpread)} %`;
-  return `${prefix} ${flags.promptTokens} prompt tokens, ${flags.outputTokens} output tokens${spread}`;
+  const long =
+    flags.longShare === 0
+      ? ''
+      : `, ${Math.round(100 * flags.longShare)} % of the answers ${flags.longTimes} times as long`;
+  return `${prefix} ${flags.promptTokens} prompt tokens, ${flags.outputTokens} output tokens${spread}${long}`;
 }

@@ -12,6 +12,8 @@ export interface Lengths {
   readonly sharedPrefix: number;
   /** Prompt and output lengths vary evenly by this share around the values above; 0 keeps them equal. */
   readonly spread?: number;
+  /** This share of the answers is so many times as long; left out, none is. */
+  readonly long?: { readonly share: number; readonly times: number };
 }
 
 /** `count` requests of such lengths; with `ratePerSecond` they arrive as a Poisson process, else when others end. */
@@ -32,10 +34,12 @@ export function planRequests(
 }
 
 function varied(lengths: Lengths, random: Random): Lengths {
-  const { spread = 0 } = lengths;
-  if (spread === 0) return lengths;
+  const { spread = 0, long = { share: 0, times: 1 } } = lengths;
+  if (spread === 0 && long.share === 0) return lengths;
   const around = (tokens: number): number => Math.max(1, Math.round(tokens * (1 + spread * (2 * random() - 1))));
-  return { ...lengths, promptTokens: around(lengths.promptTokens), outputTokens: around(lengths.outputTokens) };
+  const promptTokens = around(lengths.promptTokens);
+  const times = long.share > 0 && random() < long.share ? long.times : 1;
+  return { ...lengths, promptTokens, outputTokens: around(lengths.outputTokens * times) };
 }
 
 export interface TraceOptions {

@@ -1,6 +1,7 @@
-// Which running sequence moves where, so that the running ids follow one another after as few copies as possible.
-// Pure choice: nothing is changed here. Why ids matter: slab-choice.ts.
+// Which running sequence moves to which slab, so that running ids follow one another. Pure choice: nothing is changed here.
 
+import { must } from '../assert.ts';
+import { nextMove } from './gather-ids.ts';
 import { leastValuable, nearbySlabs, refugeFor } from './slab-choice.ts';
 import type { Slab, SlabState } from './slabs.ts';
 import type { GatherLimits } from './types.ts';
@@ -16,39 +17,18 @@ export interface SlabMove {
   readonly lostTokenCount: number;
 }
 
-/** The next of the fewest moves after which no gap is left; undefined where there is none or the limits do not allow it. O(slabs). */
+/** The next move; undefined where there is none, or the limits do not allow it. O(slabs). */
 export function chooseMove(state: SlabState, { movesMax, lossTokensMax }: GatherLimits): SlabMove | undefined {
   const { slabs } = state;
-  const running = slabs.filter(isRunning);
-  const window = fullestWindow(slabs, running.length);
-  const isInside = ({ seq }: Slab): boolean => seq >= window.from && seq < window.from + running.length;
-  const outside = running.filter((slab) => !isInside(slab));
-  const [origin] = outside;
+  const slabAt = (id: number): Slab => must(slabs[id], 'a native id has a slab');
+  const running = slabs.map(({ lease }) => lease !== undefined);
+  const move = nextMove(running, movesMax);
+  if (move === undefined) return undefined;
+  const origin = slabAt(move.origin);
+  const target = leastValuable(nearbySlabs(state, move.holes.map(slabAt)), undefined);
   // Nothing can be copied of a sequence that computed nothing yet.
-  if (origin === undefined || origin.computedCount === 0 || outside.length > movesMax) return undefined;
-  const holes = slabs.filter((slab) => isInside(slab) && !isRunning(slab));
-  const target = leastValuable(nearbySlabs(state, holes), undefined);
-  if (target === undefined) return undefined;
+  if (target === undefined || origin.computedCount === 0) return undefined;
   const refuge = refugeFor(state, { target, keptCount: 0, source: origin });
   const lostTokenCount = (refuge ?? target).computedCount;
   return lostTokenCount > lossTokensMax ? undefined : { origin, target, refuge, lostTokenCount };
-}
-
-/** The first of those runs of `length` ids in which most are running: whoever is outside has to move. */
-function fullestWindow(slabs: readonly Slab[], length: number): { readonly from: number } {
-  let inside = slabs.slice(0, length).filter(isRunning).length;
-  let fullest = { from: 0, inside };
-  for (let from = 1; from + length <= slabs.length; from++) {
-    inside += countOf(slabs[from + length - 1]) - countOf(slabs[from - 1]);
-    if (inside > fullest.inside) fullest = { from, inside };
-  }
-  return fullest;
-}
-
-function countOf(slab: Slab | undefined): number {
-  return slab !== undefined && isRunning(slab) ? 1 : 0;
-}
-
-function isRunning({ lease }: Slab): boolean {
-  return lease !== undefined;
 }

@@ -57,7 +57,12 @@ export function runningCount(seqs: NativeSequences): number {
  */
 export function takeFreeId(seqs: NativeSequences): CacheSeqId | undefined {
   const seq = seqs.ids[seqs.roles.indexOf('free')];
-  if (seq === undefined) return undefined;
+  return seq === undefined ? undefined : takeId(seqs, seq);
+}
+
+/** Takes a free id for a running sequence. */
+export function takeId(seqs: NativeSequences, seq: CacheSeqId): CacheSeqId {
+  assert(roleOf(seqs, seq) === 'free', 'a free id is taken');
   seqs.roles[seq] = 'running';
   seqs.freeCount -= 1;
   return seq;

@@ -5,6 +5,7 @@
 import { assert, must } from '../assert.ts';
 import { type BlockId, blockId, type CacheSeqId, cacheSeqId } from '../ids.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
+import { nextMove } from './gather-ids.ts';
 import {
   createNativeSequences,
   freeId,
@@ -12,11 +13,12 @@ import {
   roleOf,
   runningCount,
   takeFreeId,
+  takeId,
   takeOps,
 } from './native-sequences.ts';
 import { positiveInteger } from './sizes.ts';
 import { at } from './typed-array.ts';
-import type { Admission, CacheStats, KvCache, Lease } from './types.ts';
+import type { Admission, CacheStats, GatherLimits, KvCache, Lease, Moved } from './types.ts';
 
 export interface PlainCacheOptions {
   readonly blockCount: number;
@@ -62,7 +64,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
     admitDetached: (tokenCount) => admit(state, tokenCount),
     // The origin's whole state cannot be copied up to a position: the fork waits for an admission of its own.
     fork: () => ({ kind: 'no-sequence-id' }),
-    gather: () => undefined,
+    gather: (limits) => gather(state, limits),
     extend: (lease, tokenCount) => reserve(state, ownLease(state, lease), tokenCount),
     cut: () => assert(false, 'this cache cannot be cut: nothing is computed ahead in it'),
     commit(lease, { tokenCount }) {
@@ -89,6 +91,27 @@ function admit(state: PlainState, tokenCount: number): Admission {
   state.leases[seq] = lease;
   reserve(state, lease, tokenCount);
   return { kind: 'admitted', lease };
+}
+
+/** Whole sequences can be moved; nothing is kept that would make room. */
+function gather(state: PlainState, { movesMax }: GatherLimits): Moved | undefined {
+  const { leases, seqs } = state;
+  const move = nextMove(
+    leases.map((lease) => lease !== undefined),
+    movesMax,
+  );
+  if (move === undefined) return undefined;
+  const from = must(leases[move.origin], 'who moves has a lease');
+  const target = move.holes.find((id) => leases[id - 1] !== undefined || leases[id + 1] !== undefined);
+  // Nothing can be moved of a sequence that computed nothing yet.
+  if (target === undefined || from.committedCount === 0) return undefined;
+  const seq = takeId(seqs, cacheSeqId(target));
+  const to: PlainLease = { ...from, seq };
+  leases[from.seq] = undefined;
+  leases[seq] = to;
+  freeId(seqs, from.seq);
+  seqs.ops.push({ kind: 'move', from: from.seq, to: seq });
+  return { from, to, lostTokenCount: 0 };
 }
 
 function reserve(state: PlainState, lease: PlainLease, tokenCount: number): boolean {

@@ -10,6 +10,8 @@ import type { BlockCounts } from '../ports.ts';
 export type CacheOp =
   /** `to`, empty before, gets positions [0, tokenCount) of `from` (by reference when pooled, else by copying). */
   | { readonly kind: 'copy'; readonly from: CacheSeqId; readonly to: CacheSeqId; readonly tokenCount: number }
+  /** `to`, empty before, gets all of `from`, which is empty afterwards; also where a cache cannot be cut. */
+  | { readonly kind: 'move'; readonly from: CacheSeqId; readonly to: CacheSeqId }
   /** Positions >= fromPosition of `seq` are dropped; 0 drops all. */
   | { readonly kind: 'truncate'; readonly seq: CacheSeqId; readonly fromPosition: number }
   /** The content of `seq`, all `tokenCount` positions, makes room next: the last chance to copy it to host memory. */

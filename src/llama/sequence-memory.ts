@@ -11,7 +11,7 @@ export interface SequenceMemorySource extends StateSource {
   readonly limits: KernelLimits;
 }
 
-export interface SequenceMemory extends Pick<Kernel, 'copyPrefix' | 'truncate' | 'positions' | keyof Parking> {
+export interface SequenceMemory extends Pick<Kernel, 'copyPrefix' | 'move' | 'truncate' | 'positions' | keyof Parking> {
   /** A decode ran: copies between slabs are done. */
   settled(): void;
 }
@@ -53,8 +53,19 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
     copying.add(from).add(to);
   }
 
+  function move(from: CacheSeqId, to: CacheSeqId): void {
+    checkSeq(from);
+    checkSeq(to);
+    assert(positions(to) === undefined, `sequence ${to} is empty before another is moved there`);
+    assert(positions(from) !== undefined, `sequence ${from} holds what is moved`);
+    native.llama_memory_seq_cp(memory, from, to, open, open);
+    truncate(from, 0);
+    if (limits.layout === 'per-sequence') copying.add(from).add(to);
+  }
+
   return {
     copyPrefix,
+    move,
     truncate,
     positions,
     settled: () => copying.clear(),

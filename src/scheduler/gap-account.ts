@@ -36,9 +36,9 @@ export function createGapAccount(passCost: PassCost): GapAccount {
         const newestMs = Math.max(ms - plainMs, 0);
         seenCopyMs = seenCopyMs === undefined ? newestMs : seenCopyMs + newestShare * (newestMs - seenCopyMs);
       }
-      const gapMs = (passCount - 1) * passCost.passMs() + bridgeRowCount * passCost.rowMs();
       // Once ids follow one another nothing is owed: what was lost before is no reason to close the next gap at once.
-      lostMs = gapMs === 0 ? 0 : lostMs + gapMs;
+      if (passCount === 1 && bridgeRowCount === 0) lostMs = 0;
+      else lostMs += (passCount - 1) * passCost.passMs() + bridgeRowCount * passCost.rowMs();
     },
   };
 }

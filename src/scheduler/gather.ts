@@ -14,8 +14,9 @@ const recomputedChunk = { tokens: 256, depth: 0 };
 export function gather(state: SchedulerState): number {
   const { gaps, cache, running, totals } = state;
   const lostMs = gaps.lostMs();
+  if (lostMs <= 0) return 0;
   const copyMs = gaps.copyMs();
-  if (lostMs <= 0 || lostMs < copyMs || state.sequences.size > running.length || hasPrompts(state)) return 0;
+  if (lostMs < copyMs || state.sequences.size > running.length || hasPrompts(state)) return 0;
   const missedMs = missedTokenMs(state);
   const moved = cache.gather({
     movesMax: Math.floor(lostMs / copyMs),

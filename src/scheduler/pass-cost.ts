@@ -29,25 +29,36 @@ export interface PassCost {
 /** What a pass without rows is taken for of one with them, before passes of different size have told it. */
 const untoldShare = 0.5;
 
+interface Told {
+  readonly passMs: number;
+  readonly rowMs: number;
+}
+
 export function createPassCost(): PassCost {
   const line = createFadingLine(0.97);
-  let passMs = 0;
-  let rowMs = 0;
-  let isTold = false;
+  let lastRows = 0;
+  let told: Told | undefined;
+
+  /** Nothing new is told by steps that are all alike, which most are. */
+  function tell(rows: number): void {
+    const rowsWorthAPass = line.unitsAtZero();
+    if (rowsWorthAPass === undefined) return;
+    const ms = line.at(rows) ?? 0;
+    const rowMs = ms / (rowsWorthAPass + rows);
+    told = { passMs: rowMs * rowsWorthAPass, rowMs };
+  }
+
+  const meanMs = (): number => line.at(lastRows) ?? 0;
+
   return {
     observe({ rowCount, passCount }, stepMs) {
       const rows = rowCount / passCount;
       line.add(rows, stepMs / passCount);
-      const rowsWorthAPass = line.unitsAtZero();
-      if (rowsWorthAPass === undefined && isTold) return;
-      isTold ||= rowsWorthAPass !== undefined;
-      const ms = line.at(rows) ?? 0;
-      const share = rowsWorthAPass === undefined ? untoldShare : rowsWorthAPass / (rowsWorthAPass + rows);
-      passMs = share * ms;
-      rowMs = ((1 - share) * ms) / rows;
+      if (rows !== lastRows) tell(rows);
+      lastRows = rows;
     },
-    passMs: () => passMs,
-    rowMs: () => rowMs,
-    rowsWorthAPass: () => (isTold ? passMs / rowMs : undefined),
+    passMs: () => told?.passMs ?? untoldShare * meanMs(),
+    rowMs: () => told?.rowMs ?? ((1 - untoldShare) * meanMs()) / Math.max(lastRows, 1),
+    rowsWorthAPass: () => (told === undefined ? undefined : told.passMs / told.rowMs),
   };
 }

@@ -62,6 +62,9 @@ export function performOps(ports: PerformPorts): number {
       case 'copy':
         kernel.copyPrefix(op.from, op.to, op.tokenCount);
         break;
+      case 'move':
+        kernel.move(op.from, op.to);
+        break;
       case 'truncate':
         kernel.truncate(op.seq, op.fromPosition);
         break;

@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Kernel } from '../../src/kernel-port.ts';
 import type { KernelSubject } from './kernel-driver.ts';
+import { movingLaws } from './moving-laws.ts';
 import { parkingLaws } from './parking-laws.ts';
 import { scoringLaws } from './scoring-laws.ts';
 import { copyingLaws, cuttingLaws, roomLaws } from './sharing-laws.ts';
@@ -16,7 +17,7 @@ export function kernelContract(subject: KernelSubject): void {
     kernel = await subject.open();
   });
   afterEach(() => kernel.dispose());
-  const laws = [holdingLaws, drawingLaws, scoringLaws, parkingLaws];
+  const laws = [holdingLaws, drawingLaws, scoringLaws, parkingLaws, movingLaws];
   for (const declare of laws) declare(subject, () => kernel);
   if (!subject.sharesPrefixes) return;
   describe('keeps every position, and so', () => {

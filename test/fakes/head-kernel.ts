@@ -98,6 +98,7 @@ export function createFakeHead(options: FakeHeadOptions): Kernel {
     keepLogits: unused,
     score: unused,
     copyPrefix: unused,
+    move: unused,
     park: unused,
     restore: unused,
     fill: unused,

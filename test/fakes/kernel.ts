@@ -245,6 +245,13 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
         }
       }
     },
+    move(from, to) {
+      if (cellsOf(to).size > 0) throw new Error(`move to sequence id ${to}, which is not empty`);
+      if (cellsOf(from).size === 0) throw new Error(`move of sequence id ${from}, which is empty`);
+      const chains = [...cellsOf(from)].map(([position, { chain }]) => ({ position, chain }));
+      dropFrom(from, 0);
+      for (const { position, chain } of chains) put(to, position, chain);
+    },
     truncate(seq, fromPosition) {
       if (fromPosition > 0 && options.sharesPrefixes === false) throw new Error('this cache cannot be cut');
       dropFrom(seq, fromPosition);

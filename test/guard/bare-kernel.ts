@@ -65,6 +65,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
       keepLogits: () => undefined,
       score: async () => [],
       copyPrefix: () => undefined,
+      move: () => undefined,
       truncate: () => undefined,
       positions: () => undefined,
       park: () => undefined,

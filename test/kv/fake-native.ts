@@ -66,6 +66,11 @@ export function createFakeNative(options: FakeNativeOptions): FakeNative {
     }
   }
 
+  function move(from: CacheSeqId, to: CacheSeqId): void {
+    copy(from, to, cellsOf(from).length);
+    truncate(from, 0);
+  }
+
   function truncate(seq: CacheSeqId, fromPosition: number): void {
     for (const cell of cellsOf(seq).splice(fromPosition)) {
       cell.viewers -= 1;
@@ -84,6 +89,7 @@ export function createFakeNative(options: FakeNativeOptions): FakeNative {
     perform(ops) {
       for (const op of ops) {
         if (op.kind === 'copy') copy(op.from, op.to, op.tokenCount);
+        else if (op.kind === 'move') move(op.from, op.to);
         else if (op.kind === 'truncate') truncate(op.seq, op.fromPosition);
         else demote(op);
       }

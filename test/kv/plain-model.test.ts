@@ -2,10 +2,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { must } from '../../src/assert.ts';
 import { createPlainCache } from '../../src/kv/plain-cache.ts';
 import { boundedByTime, commandLists } from './commands.ts';
 import { runModel } from './model-run.ts';
-import { requestOf } from './requests.ts';
+import { admitComputed, requestOf } from './requests.ts';
 
 const shapes = fc.record({
   blockTokens: fc.integer({ min: 2, max: 4 }),
@@ -38,5 +39,19 @@ describe('plain cache', () => {
     expect(cache.takeOps()).toEqual([{ kind: 'truncate', seq: 0, fromPosition: 0 }]);
     expect(cache.cachedTokenCount(requestOf([1, 2, 3, 4, 5, 6]))).toBe(0);
     expect(cache.stats().blocks).toEqual({ total: 4, free: 4, held: 0, cached: 0 });
+  });
+
+  it('moves whole sequences, so that running ids follow one another', () => {
+    const cache = createPlainCache({ blockCount: 8, blockTokens: 4, cacheSeqCount: 5 });
+    const leases = Array.from({ length: 5 }, (_, seq) => admitComputed(cache, [seq + 1, 2, 3]));
+    for (const seq of [1, 2]) cache.release(must(leases[seq], 'a lease'), 'keep');
+    cache.takeOps();
+    expect(cache.gather({ movesMax: 0, lossTokensMax: 0 })).toBeUndefined();
+    const moved = cache.gather({ movesMax: 1, lossTokensMax: 0 });
+    expect(moved).toMatchObject({ from: leases[0], to: { seq: 2 }, lostTokenCount: 0 });
+    expect(cache.takeOps()).toEqual([{ kind: 'move', from: 0, to: 2 }]);
+    expect(cache.gather({ movesMax: 1, lossTokensMax: 0 })).toBeUndefined();
+    expect([...cache.believedPositions().keys()].toSorted()).toEqual([2, 3, 4]);
+    expect(cache.check()).toEqual([]);
   });
 });

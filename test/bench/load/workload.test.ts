@@ -28,6 +28,17 @@ describe('planRequests', () => {
     }
   });
 
+  test('a share of the answers is so many times as long', () => {
+    const long = { share: 0.2, times: 5 };
+    const planned = planRequests(1000, { ...lengths, outputTokens: 10, long }, { seeds });
+    const counts = [10, 50].map((tokens) => planned.filter(({ outputTokens }) => outputTokens === tokens).length);
+    expect(counts[0]).toBeGreaterThan(750);
+    expect(counts[1]).toBe(1000 - (counts[0] ?? 0));
+    expect(planRequests(50, { ...lengths, long: { share: 0, times: 5 } }, { seeds })).toEqual(
+      planRequests(50, lengths, { seeds }),
+    );
+  });
+
   test('lengths vary evenly within the spread, the same for every server', () => {
     const plan = () => planRequests(400, { ...lengths, promptTokens: 100, spread: 0.5 }, { seeds });
     const sizes = plan().map(({ segments }) => promptOf(segments).length);
