@@ -135,8 +135,10 @@ function gather(state: SlabState, limits: GatherLimits): Moved | undefined {
   const to: SlabLease = { ...from, seq: target.seq, blocks: [] };
   target.lease = to;
   reserve(state, target, from.blocks.length * state.blockTokens);
-  release(state, origin, 'discard');
-  return { from, to, lostTokenCount };
+  // No release: nobody stopped using anything, so nothing ages.
+  origin.lease = undefined;
+  cutSlab(state, origin, 0);
+  return { from, to, copyCount: refuge === undefined ? 1 : 2, lostTokenCount };
 }
 
 /** Leaves the chosen slab holding exactly the prefix that was found. */

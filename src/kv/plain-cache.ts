@@ -111,7 +111,7 @@ function gather(state: PlainState, { movesMax }: GatherLimits): Moved | undefine
   leases[seq] = to;
   freeId(seqs, from.seq);
   seqs.ops.push({ kind: 'move', from: from.seq, to: seq });
-  return { from, to, lostTokenCount: 0 };
+  return { from, to, copyCount: 1, lostTokenCount: 0 };
 }
 
 function reserve(state: PlainState, lease: PlainLease, tokenCount: number): boolean {

@@ -44,6 +44,8 @@ export type Admission =
 export interface Moved {
   readonly from: Lease;
   readonly to: Lease;
+  /** Copies between native ids that it takes. */
+  readonly copyCount: number;
   /** Tokens of unheld prefixes that made room. */
   readonly lostTokenCount: number;
 }

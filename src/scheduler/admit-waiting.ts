@@ -131,10 +131,14 @@ function admitOne(
     plan.restores.push({ sequence, seq: filled.lease.seq });
     return 'admitted';
   }
-  const admission = hasUnscoredPrompt(sequence)
+  const isDetached = hasUnscoredPrompt(sequence);
+  const admission = isDetached
     ? state.cache.admitDetached(sequence.tokenCount)
     : state.cache.admit(cacheRequest(sequence));
   if (admission.kind !== 'admitted') return admission.kind;
+  // Who was preempted finds what it computed itself.
+  const isNew = sequence.startedMs === undefined;
+  if (isNew && !isDetached) state.foundShare.note(admission.lease.cachedTokenCount, sequence.tokenCount);
   unpark(state, sequence);
   start(state, sequence, { lease: admission.lease, computedCount: admission.lease.cachedTokenCount, nowMs });
   return 'admitted';

@@ -260,9 +260,9 @@ export function observeStep(state: SchedulerState, plan: StepPlan, stepMs: numbe
   const isChange = noteTurn(state.turns, { adapter: plan.adapter, stepMs, expectedMs });
   // A change takes time of its own, which would be learned as that of every such step.
   if (isChange && expectedMs !== undefined) return;
-  if (rows !== undefined && shape.promptTokenCount === 0) observeGaps(state, plan, { rows, ms: stepMs });
+  if (rows !== undefined) observeGaps(state, plan, { rows, ms: stepMs });
   // Nor is the time of a copy that of a step.
-  if (plan.movedCount > 0) return;
+  if (plan.gatherCopyCount > 0) return;
   // What guesses cost is learned apart: the cost of a step without them is what they are held against.
   if (plan.extraRows === 0) state.costs.observe(shape, stepMs);
   if (shape.decodeCount > 0 && shape.promptTokenCount > 0) state.aim.observe(stepMs, state.options.itlTargetMs);
@@ -274,9 +274,8 @@ function observeGaps(
   plan: StepPlan,
   { rows, ms }: { readonly rows: ComputedRows; readonly ms: number },
 ): void {
-  const isAfterCopy = plan.movedCount > 0;
-  if (hasOneRowEach(plan) && !isAfterCopy) passCost.observe(rows, ms);
-  gaps.observe(rows, { ms, isAfterCopy });
+  if (hasOneRowEach(plan) && plan.gatherCopyCount === 0) passCost.observe(rows, ms);
+  if (plan.onlyDecodesAll) gaps.observe(rows, { ms, copyCount: plan.gatherCopyCount });
 }
 
 /** What the step takes without a change of adapter, its guesses included; undefined when nobody knows. */

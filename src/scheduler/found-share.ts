@@ -8,19 +8,19 @@ export interface FoundShare {
   share(): number;
 }
 
-/** Admissions believed to have found everything before any was seen. */
-const prior = 2;
+/** Tokens believed found before any was looked for. */
+const prior = 256;
 /** Of what is remembered at each admission: about the last 64 count. */
 const fading = 1 - 1 / 64;
 
 export function createFoundShare(): FoundShare {
-  let admissions = prior;
-  let found = prior;
+  let askedCount = prior;
+  let haveCount = prior;
   return {
     note(foundCount, promptCount) {
-      admissions = admissions * fading + 1;
-      found = found * fading + foundCount / Math.max(promptCount, 1);
+      askedCount = askedCount * fading + promptCount;
+      haveCount = haveCount * fading + foundCount;
     },
-    share: () => Math.min(found / admissions, 1),
+    share: () => haveCount / askedCount,
   };
 }

@@ -10,7 +10,7 @@ import type { SchedulerState } from './state.ts';
 /** A chunk of a prompt like those that would compute dropped content again. */
 const recomputedChunk = { tokens: 256, depth: 0 };
 
-/** Moves a sequence to another native id where that pays; answers how many were moved, 0 or 1. */
+/** Moves a sequence to another native id where that pays; answers the copies that takes with the next step. */
 export function gather(state: SchedulerState): number {
   const { gaps, cache, running, totals } = state;
   const lostMs = gaps.lostMs();
@@ -26,12 +26,15 @@ export function gather(state: SchedulerState): number {
   const sequence = running.find(({ lease }) => lease === moved.from);
   assert(sequence !== undefined, 'the lease that was moved is that of a running sequence');
   sequence.lease = moved.to;
-  gaps.spend(copyMs + (moved.lostTokenCount === 0 ? 0 : moved.lostTokenCount * missedMs));
+  gaps.spend(copyMs * moved.copyCount + (moved.lostTokenCount === 0 ? 0 : moved.lostTokenCount * missedMs));
   totals.gatheredSequences += 1;
-  return 1;
+  return moved.copyCount;
 }
 
-/** What a dropped token is expected to cost: computing it again, as often as the cache has had what was asked for. */
+/**
+ * What a dropped token is expected to cost: computing it again, as often as the cache has had what was asked for. That is too much where
+ * it goes to host memory.
+ */
 function missedTokenMs({ costs, foundShare }: SchedulerState): number {
   const share = foundShare.share();
   return share === 0 ? 0 : share * (costs.promptTokenMs(recomputedChunk) ?? Number.POSITIVE_INFINITY);

@@ -57,7 +57,6 @@ export function start(state: SchedulerState, sequence: Sequence, how: Start): vo
   state.running.push(sequence);
   count(state, sequence, { waiting: -1, running: 1 });
   sequence.foundCount = Math.min(how.computedCount, sequence.command.tokens.length);
-  state.foundShare.note(sequence.foundCount, sequence.command.tokens.length);
   // Told again where it was preempted before its first token, or its prefix could not be copied: other tokens are found now.
   if (sequence.startedMs !== undefined && sequence.firstTokenMs !== undefined) return;
   sequence.startedMs ??= how.nowMs;

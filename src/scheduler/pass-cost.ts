@@ -37,28 +37,29 @@ interface Told {
 export function createPassCost(): PassCost {
   const line = createFadingLine(0.97);
   let lastRows = 0;
+  let lastMs = 0;
   let told: Told | undefined;
 
   /** Nothing new is told by steps that are all alike, which most are. */
   function tell(rows: number): void {
     const rowsWorthAPass = line.unitsAtZero();
-    if (rowsWorthAPass === undefined) return;
     const ms = line.at(rows) ?? 0;
+    // Where a pass would cost nothing, or nothing all, some steps were held up by something else.
+    if (rowsWorthAPass === undefined || rowsWorthAPass === 0 || ms === 0) return;
     const rowMs = ms / (rowsWorthAPass + rows);
     told = { passMs: rowMs * rowsWorthAPass, rowMs };
   }
 
-  const meanMs = (): number => line.at(lastRows) ?? 0;
-
   return {
     observe({ rowCount, passCount }, stepMs) {
       const rows = rowCount / passCount;
-      line.add(rows, stepMs / passCount);
+      lastMs = stepMs / passCount;
+      line.add(rows, lastMs);
       if (rows !== lastRows) tell(rows);
       lastRows = rows;
     },
-    passMs: () => told?.passMs ?? untoldShare * meanMs(),
-    rowMs: () => told?.rowMs ?? ((1 - untoldShare) * meanMs()) / Math.max(lastRows, 1),
+    passMs: () => told?.passMs ?? untoldShare * lastMs,
+    rowMs: () => told?.rowMs ?? ((1 - untoldShare) * lastMs) / Math.max(lastRows, 1),
     rowsWorthAPass: () => (told === undefined ? undefined : told.passMs / told.rowMs),
   };
 }

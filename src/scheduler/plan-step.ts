@@ -11,20 +11,21 @@ import { hasPrompts, hasTurn, planPrompts, promptBudget } from './plan-prompts.t
 import { type Park, preemptInto, victimOf } from './preempt.ts';
 import { uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
-import { addChunk, type StepPlan } from './step-plan.ts';
+import { addChunk, hasOneRowEach, type StepPlan } from './step-plan.ts';
 
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
   const parks: Park[] = [];
-  const movedCount = gather(state);
   secureBlocks(state, parks);
+  const gatherCopyCount = gather(state);
   const plan: StepPlan = {
     adapter: adapterOfStep(state),
     chunks: [],
     parks,
     restores: [],
     tokenCount: 0,
-    movedCount,
+    gatherCopyCount,
+    onlyDecodesAll: false,
     extraRows: 0,
   };
   const budget = planRunning(state, plan, nowMs);
@@ -36,6 +37,7 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
   }
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
+  plan.onlyDecodesAll = plan.chunks.length === state.sequences.size && hasOneRowEach(plan);
   if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0) return plan;
   if (state.running.length === 0) failStuck(state);
   return undefined;

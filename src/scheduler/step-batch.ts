@@ -12,7 +12,7 @@ import type { Kernel } from '../kernel-port.ts';
 import type { ComputedRows } from './pass-cost.ts';
 import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 
-/** Idle ids that are bridged in any case: on two cores the second pass costs more than its share of the line through steps says. */
+/** Idle ids that are bridged in any case: what a pass costs is told by steps that waver, and so few rows cost little. */
 const bridgedIdsLeast = 4;
 /** Fillers are rows with a history of their own; beyond these nothing was measured. */
 const bridgedIdsMost = 32;

@@ -37,8 +37,10 @@ export interface StepPlan {
   readonly parks: Park[];
   readonly restores: Restore[];
   tokenCount: number;
-  /** Running sequences that were moved to other native ids, by copies which are made with the step. */
-  readonly movedCount: number;
+  /** Copies that are made with the step to bring running sequences together. */
+  readonly gatherCopyCount: number;
+  /** Every sequence that has not ended computes one token, and nothing else is computed but guesses. */
+  onlyDecodesAll: boolean;
   /** Rows that are computed for guesses alone. */
   extraRows: number;
 }

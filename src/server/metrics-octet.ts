@@ -221,7 +221,7 @@ function cacheSeries(record: MetricsRecord): Series[] {
     ),
     counter(
       'octet_gathered_sequences_total',
-      'Running sequences moved beside others, in a cache of slabs, so that steps take fewer passes over the weights.',
+      'Running sequences moved beside others, in the layout per-sequence, so that steps take fewer passes over the weights.',
       totalOf(record.engine, 'gatheredCount'),
     ),
   ];

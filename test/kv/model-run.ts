@@ -152,7 +152,7 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
   }
 }
 
-/** Whoever moves has the same blocks and tokens as before, and a gap less is left once all moves are made. */
+/** Whoever moves has the same blocks and tokens as before. */
 function gather(model: Model, limits: GatherLimits): void {
   const { cache } = model.options;
   const was = snapshot(model);

@@ -44,8 +44,19 @@ describe('what passes and rows cost', () => {
   });
 });
 
+it('passes that seem to cost nothing, or nothing all, change nothing', () => {
+  const passCost = createPassCost();
+  // A busy machine, and then one short step: the line falls below 0.
+  for (let count = 0; count < 20; count++) passCost.observe(rowsOf(60), 200);
+  for (let count = 0; count < 10; count++) passCost.observe(rowsOf(50), 110);
+  const before = [passCost.passMs(), passCost.rowMs()];
+  passCost.observe(rowsOf(4), 14);
+  for (const ms of [...before, passCost.passMs(), passCost.rowMs()]) expect(ms).toBeGreaterThan(0);
+  expect(passCost.rowsWorthAPass() ?? 1).toBeGreaterThan(0);
+});
+
 describe('the account of gaps', () => {
-  const plainStep = (ms: number) => ({ ms, isAfterCopy: false });
+  const plainStep = (ms: number) => ({ ms, copyCount: 0 });
 
   it('adds up further passes and rows that bridge, until ids follow one another', () => {
     const gaps = createGapAccount(learnedPassCost());
@@ -62,10 +73,18 @@ describe('the account of gaps', () => {
   it('takes a copy for as dear as a pass until one was made, then for what steps with copies took beyond others', () => {
     const gaps = createGapAccount(learnedPassCost());
     expect(gaps.copyMs()).toBeCloseTo(8);
-    gaps.observe(rowsOf(4), { ms: 8 + 2 + 3, isAfterCopy: true });
+    gaps.observe(rowsOf(4), { ms: 8 + 2 + 6, copyCount: 2 });
     expect(gaps.copyMs()).toBeCloseTo(3);
-    for (let count = 0; count < 30; count++) gaps.observe(rowsOf(4), { ms: 9, isAfterCopy: true });
+    for (let count = 0; count < 30; count++) gaps.observe(rowsOf(4), { ms: 9, copyCount: 1 });
     expect(gaps.copyMs()).toBeCloseTo(0.8);
+  });
+
+  it('does not take a step that was held up for what a copy costs', () => {
+    const gaps = createGapAccount(learnedPassCost());
+    gaps.observe(rowsOf(4), { ms: 5000, copyCount: 1 });
+    expect(gaps.copyMs()).toBeCloseTo(4 * 8);
+    gaps.observe(rowsOf(4), { ms: 13, copyCount: 1 });
+    expect(gaps.copyMs()).toBeLessThan(24);
   });
 });
 
@@ -73,7 +92,7 @@ it('the share of prompts that the cache had is believed to be all of them, until
   const found = createFoundShare();
   expect(found.share()).toBe(1);
   for (let count = 0; count < 64; count++) found.note(0, 100);
-  expect(found.share()).toBeLessThan(0.03);
+  expect(found.share()).toBeLessThan(0.05);
   for (let count = 0; count < 200; count++) found.note(75, 100);
   expect(found.share()).toBeCloseTo(0.75, 1);
 });
@@ -83,7 +102,7 @@ const vocabularySize = 50;
 const passMs = 8;
 
 /** Slabs on a machine that computes in passes. */
-function createRig(slabCount: number): Rig {
+function createRig(slabCount: number, stepTokensMax = 128): Rig {
   const cache = createPerSequenceCache({ cacheSeqCount: slabCount, slabTokens, blockTokens: 4, copyMinTokens: 4 });
   const clock = { nowMs: 0 };
   const layout = 'per-sequence';
@@ -98,7 +117,7 @@ function createRig(slabCount: number): Rig {
       clock.nowMs += passMs * passes.length + rowCount / 2;
     },
   });
-  const sizes = { sequencesMax: slabCount, stepTokensMax: 128, contextTokensMax: slabTokens };
+  const sizes = { sequencesMax: slabCount, stepTokensMax, contextTokensMax: slabTokens };
   const scheduler = createScheduler({ ...plainOptions, ...sizes }, cache);
   return Object.assign(clock, { scheduler, cache, kernel, journal: new Journal() });
 }
@@ -147,21 +166,35 @@ describe('running sequences far apart', () => {
     expect(rig.scheduler.stats().gatheredCount).toBe(0);
   });
 
-  it('do not move while somebody waits or a prompt is read', async () => {
-    const rig = createRig(8);
+  it('do not move while a prompt is read', async () => {
+    const rig = createRig(8, 12);
     submit(
       rig,
       Array.from({ length: 8 }, (_, id) => wishOf(id + 1, id % 4 === 0 ? 50 : 4)),
     );
     while (runningIds(rig) !== 2) await step(rig);
-    for (let count = 0; count < 10; count++) {
-      submit(rig, [{ ...wishOf(100 + count, 1), tokens: [50, count + 1] }]);
+    const gatheredBefore = rig.scheduler.stats().gatheredCount;
+    submit(rig, [wishOf(30, 1, 60)]);
+    const stepsBefore = rig.kernel.steps;
+    while (!rig.journal.ends.has(30)) {
       await step(rig);
+      expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore);
     }
+    expect(rig.kernel.steps - stepsBefore).toBeGreaterThan(4);
+    for (let count = 0; count < 6; count++) await step(rig);
+    expect(runningIds(rig)).toBe(2);
+    expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore + 1);
+  });
+
+  it('do not move for the sake of steps that compute some of them: others may lie in between', async () => {
+    const rig = createRig(6);
+    submit(
+      rig,
+      Array.from({ length: 6 }, (_, id) => ({ ...wishOf(id + 1, 40), adapter: id % 2 === 0 ? 'a' : 'b' })),
+    );
+    while (rig.scheduler.stats().runningCount < 6) await step(rig);
+    for (let count = 0; count < 60; count++) await step(rig);
     expect(rig.scheduler.stats().gatheredCount).toBe(0);
-    await step(rig);
-    await step(rig);
-    expect(rig.scheduler.stats().gatheredCount).toBe(1);
   });
 
   it('have the texts that they have alone, and leave nothing behind', async () => {

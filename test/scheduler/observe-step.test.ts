@@ -44,7 +44,8 @@ function planOf(adapter: string | undefined, rowCount: number): StepPlan {
     chunks: [chunk],
     parks: [],
     restores: [],
-    movedCount: 0,
+    gatherCopyCount: 0,
+    onlyDecodesAll: false,
     tokenCount: 1 + rowCount,
     extraRows: rowCount,
   };

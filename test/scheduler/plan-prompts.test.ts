@@ -30,7 +30,8 @@ const emptyPlan = (): StepPlan => ({
   chunks: [],
   parks: [],
   restores: [],
-  movedCount: 0,
+  gatherCopyCount: 0,
+  onlyDecodesAll: false,
   tokenCount: 0,
   extraRows: 0,
 });

@@ -22,7 +22,8 @@ function planFor(seqs: readonly number[]): StepPlan {
     chunks,
     parks: [],
     restores: [],
-    movedCount: 0,
+    gatherCopyCount: 0,
+    onlyDecodesAll: false,
     tokenCount: chunks.length * promptTokens.length,
     extraRows: 0,
   };

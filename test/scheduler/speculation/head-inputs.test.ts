@@ -41,7 +41,16 @@ function sequenceOf(promptCount: number, { outputTokensMax = 10 } = {}): Sequenc
 function planOf(sequence: Sequence, from: number, count: number): StepPlan {
   const draws = from + count === sequence.tokenCount;
   const chunks = [{ sequence, seq: cacheSeqId(0), from, count, draws }];
-  return { adapter: undefined, chunks, parks: [], restores: [], movedCount: 0, tokenCount: count, extraRows: 0 };
+  return {
+    adapter: undefined,
+    chunks,
+    parks: [],
+    restores: [],
+    gatherCopyCount: 0,
+    onlyDecodesAll: false,
+    tokenCount: count,
+    extraRows: 0,
+  };
 }
 
 function openHead() {
