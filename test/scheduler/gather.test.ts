@@ -181,7 +181,7 @@ describe('running sequences far apart', () => {
       expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore);
     }
     expect(rig.kernel.steps - stepsBefore).toBeGreaterThan(4);
-    for (let count = 0; count < 6; count++) await step(rig);
+    for (let count = 0; count < 12; count++) await step(rig);
     expect(runningIds(rig)).toBe(2);
     expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore + 1);
   });
