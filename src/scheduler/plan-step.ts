@@ -11,23 +11,14 @@ import { hasPrompts, hasTurn, planPrompts, promptBudget } from './plan-prompts.t
 import { type Park, preemptInto, victimOf } from './preempt.ts';
 import { uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
-import { addChunk, hasOneRowEach, type StepPlan } from './step-plan.ts';
+import { addChunk, emptyPlan, hasOneRowEach, type StepPlan } from './step-plan.ts';
 
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
-  const parks: Park[] = [];
-  secureBlocks(state, parks);
-  const gatherCopyCount = gather(state);
-  const plan: StepPlan = {
-    adapter: adapterOfStep(state),
-    chunks: [],
-    parks,
-    restores: [],
-    tokenCount: 0,
-    gatherCopyCount,
-    onlyDecodesAll: false,
-    extraRows: 0,
-  };
+  const plan = emptyPlan();
+  secureBlocks(state, plan.parks);
+  plan.gatherCopyCount = gather(state);
+  plan.adapter = adapterOfStep(state);
   const budget = planRunning(state, plan, nowMs);
   admitWaiting(state, plan, { budget, nowMs });
   if (plan.tokenCount === 0 && state.running.length > 0) {

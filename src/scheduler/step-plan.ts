@@ -38,11 +38,25 @@ export interface StepPlan {
   readonly restores: Restore[];
   tokenCount: number;
   /** Copies that are made with the step to bring running sequences together. */
-  readonly gatherCopyCount: number;
+  gatherCopyCount: number;
   /** Every sequence that has not ended computes one token, and nothing else is computed but guesses. */
   onlyDecodesAll: boolean;
   /** Rows that are computed for guesses alone. */
   extraRows: number;
+}
+
+/** Nothing is computed, by the base model. */
+export function emptyPlan(): StepPlan {
+  return {
+    adapter: undefined,
+    chunks: [],
+    parks: [],
+    restores: [],
+    tokenCount: 0,
+    gatherCopyCount: 0,
+    onlyDecodesAll: false,
+    extraRows: 0,
+  };
 }
 
 /** Adds the next `count` tokens of a running sequence. */

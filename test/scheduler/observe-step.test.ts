@@ -7,7 +7,7 @@ import { observeStep } from '../../src/scheduler/apply-step.ts';
 import { createSequence } from '../../src/scheduler/sequence.ts';
 import { createLookupProposer } from '../../src/scheduler/speculation/lookup-proposer.ts';
 import { createSchedulerState, type SchedulerState } from '../../src/scheduler/state.ts';
-import type { StepPlan } from '../../src/scheduler/step-plan.ts';
+import { emptyPlan, type StepPlan } from '../../src/scheduler/step-plan.ts';
 import { generateCommand } from './driver.ts';
 import { plainOptions } from './pooled-rig.ts';
 
@@ -39,16 +39,7 @@ function planOf(adapter: string | undefined, rowCount: number): StepPlan {
   const counts = { rowCount, expectedCount: 0, drawnCount: 0 };
   const draft = rowCount === 0 ? undefined : { proposal, ...counts, hasParted: false, passedOverHit: undefined };
   const chunk = { sequence, seq: cacheSeqId(0), from: 2, count: 1 + rowCount, draws: true, draft };
-  return {
-    adapter,
-    chunks: [chunk],
-    parks: [],
-    restores: [],
-    gatherCopyCount: 0,
-    onlyDecodesAll: false,
-    tokenCount: 1 + rowCount,
-    extraRows: rowCount,
-  };
+  return { ...emptyPlan(), adapter, chunks: [chunk], tokenCount: 1 + rowCount, extraRows: rowCount };
 }
 
 test('a change is what a step takes beyond its rows and its guesses', () => {

@@ -7,7 +7,7 @@ import { enter } from '../../src/scheduler/lifecycle.ts';
 import { chunkOf } from '../../src/scheduler/plan-prompts.ts';
 import { createSequence } from '../../src/scheduler/sequence.ts';
 import { createSchedulerState } from '../../src/scheduler/state.ts';
-import type { StepPlan } from '../../src/scheduler/step-plan.ts';
+import { emptyPlan } from '../../src/scheduler/step-plan.ts';
 import { generateCommand } from './driver.ts';
 import { learnedCosts } from './learned-costs.ts';
 import { plainOptions } from './pooled-rig.ts';
@@ -24,17 +24,6 @@ function openState(scoredRowsMax: number) {
   const sizes = { sequencesMax: 8, stepTokensMax: 512, contextTokensMax: 2048, scoredRowsMax };
   return { ...createSchedulerState({ ...plainOptions, ...sizes }, cache), costs: learnedCosts() };
 }
-
-const emptyPlan = (): StepPlan => ({
-  adapter: undefined,
-  chunks: [],
-  parks: [],
-  restores: [],
-  gatherCopyCount: 0,
-  onlyDecodesAll: false,
-  tokenCount: 0,
-  extraRows: 0,
-});
 
 function commandOf({ tokenCount, isScored }: Prompt, id: number) {
   const tokens = Array.from({ length: tokenCount }, (_, index) => 1000 * id + index);

@@ -5,7 +5,7 @@ import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
 import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
 import { bridgedIdsWithin, denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
-import { removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
+import { emptyPlan, removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
 
@@ -17,16 +17,7 @@ function planFor(seqs: readonly number[]): StepPlan {
     const sequence = createSequence(command, { choiceIndex: 0, arrival: seq, nowMs: 0, cachedAtArrival: 0 });
     return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
   });
-  return {
-    adapter: undefined,
-    chunks,
-    parks: [],
-    restores: [],
-    gatherCopyCount: 0,
-    onlyDecodesAll: false,
-    tokenCount: chunks.length * promptTokens.length,
-    extraRows: 0,
-  };
+  return { ...emptyPlan(), chunks, tokenCount: chunks.length * promptTokens.length };
 }
 
 /** Sequences that have computed their prompt, drawn a 4, and now have guesses behind it. */

@@ -9,7 +9,7 @@ import { createDraftLane } from '../../../src/scheduler/speculation/draft-lane.t
 import { createHeadInputs, statesKeptMax } from '../../../src/scheduler/speculation/head-inputs.ts';
 import { createKeptStates } from '../../../src/scheduler/speculation/kept-states.ts';
 import type { RowInputs } from '../../../src/scheduler/speculation/row-inputs.ts';
-import type { StepPlan } from '../../../src/scheduler/step-plan.ts';
+import { emptyPlan, type StepPlan } from '../../../src/scheduler/step-plan.ts';
 import { createFakeHead } from '../../fakes/head-kernel.ts';
 import { stateWidth } from '../../fakes/kernel.ts';
 import { generateCommand } from '../driver.ts';
@@ -41,16 +41,7 @@ function sequenceOf(promptCount: number, { outputTokensMax = 10 } = {}): Sequenc
 function planOf(sequence: Sequence, from: number, count: number): StepPlan {
   const draws = from + count === sequence.tokenCount;
   const chunks = [{ sequence, seq: cacheSeqId(0), from, count, draws }];
-  return {
-    adapter: undefined,
-    chunks,
-    parks: [],
-    restores: [],
-    gatherCopyCount: 0,
-    onlyDecodesAll: false,
-    tokenCount: count,
-    extraRows: 0,
-  };
+  return { ...emptyPlan(), chunks, tokenCount: count };
 }
 
 function openHead() {
