@@ -16,7 +16,7 @@ export function gather(state: SchedulerState): number {
   const lostMs = gaps.lostMs();
   if (lostMs <= 0) return 0;
   const copyMs = gaps.copyMs();
-  if (lostMs < copyMs || state.sequences.size > running.length || hasPrompts(state)) return 0;
+  if (lostMs < copyMs || hasPrompts(state)) return 0;
   const missedMs = missedTokenMs(state);
   const moved = cache.gather({
     movesMax: Math.floor(lostMs / copyMs),

@@ -2,12 +2,20 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { must } from '../../src/assert.ts';
+import { sequenceId } from '../../src/ids.ts';
 import { createPerSequenceCache } from '../../src/kv/per-sequence-cache.ts';
+import type { KvCache } from '../../src/kv/types.ts';
 import { passesOf } from '../../src/llama/graph-draw/passes.ts';
 import { createFoundShare } from '../../src/scheduler/found-share.ts';
 import { createGapAccount } from '../../src/scheduler/gap-account.ts';
+import { gather } from '../../src/scheduler/gather.ts';
+import { drop, enter } from '../../src/scheduler/lifecycle.ts';
 import { createPassCost } from '../../src/scheduler/pass-cost.ts';
+import { planStep } from '../../src/scheduler/plan-step.ts';
 import { createScheduler } from '../../src/scheduler/scheduler.ts';
+import { cacheRequest } from '../../src/scheduler/sequence.ts';
+import { createSchedulerState } from '../../src/scheduler/state.ts';
 import { createFakeKernel } from '../fakes/kernel.ts';
 import { type CommandWish, checkRig, expectedAnswer, generateCommand, Journal, type Rig, step } from './driver.ts';
 import { plainOptions } from './pooled-rig.ts';
@@ -97,6 +105,57 @@ it('the share of prompts that the cache had is believed to be all of them, until
   expect(found.share()).toBeCloseTo(0.75, 1);
 });
 
+describe('moves', () => {
+  /** A sequence that decodes, over a cache in which somebody can always move. */
+  function createSpender(copyCount: number) {
+    const cache = createPerSequenceCache({ cacheSeqCount: 2, slabTokens: 64, blockTokens: 4 });
+    const endless: KvCache = {
+      ...cache,
+      gather: () => {
+        const from = must(state.running[0]?.lease, 'a running sequence');
+        return { from, to: { ...from }, copyCount, lostTokenCount: 0 };
+      },
+    };
+    const sizes = { sequencesMax: 2, stepTokensMax: 64, contextTokensMax: 64 };
+    const state = createSchedulerState({ ...plainOptions, ...sizes }, endless);
+    for (let round = 0; round < 20; round++)
+      for (const rows of [1, 4, 8]) state.passCost.observe(rowsOf(rows), 8 + rows / 2);
+    enter(state, { ...generateCommand({ ids: [1], tokens: [7], outputTokensMax: 9 }), ignoreEos: true }, 0);
+    planStep(state, 0);
+    // Three further passes and four rows: 26 ms, where a copy takes 8.
+    state.gaps.observe(rowsOf(10, 4, 4), { ms: 37, copyCount: 0 });
+    return state;
+  }
+
+  it.each([
+    { copyCount: 1, moves: [1, 1, 1, 0, 0] },
+    { copyCount: 2, moves: [2, 2, 0, 0, 0] },
+  ])('of $copyCount copies are made as long as gaps have cost more than all of them', ({ copyCount, moves }) => {
+    const state = createSpender(copyCount);
+    expect(moves.map(() => gather(state))).toEqual(moves);
+    expect(state.totals.gatheredSequences).toBe(moves.filter((count) => count > 0).length);
+  });
+});
+
+it('admissions tell which share of their prompts the cache had', () => {
+  const cache = createPerSequenceCache({ cacheSeqCount: 4, slabTokens: 64, blockTokens: 4, copyMinTokens: 4 });
+  const sizes = { sequencesMax: 4, stepTokensMax: 64, contextTokensMax: 64 };
+  const state = createSchedulerState({ ...plainOptions, ...sizes }, cache);
+  const admit = (id: number, tokens: readonly number[]): void => {
+    enter(state, generateCommand({ ids: [id], tokens, outputTokensMax: 1 }), 0);
+    planStep(state, 0);
+    const sequence = must(state.sequences.get(sequenceId(id)), 'a sequence');
+    cache.commit(must(sequence.lease, 'it runs'), cacheRequest(sequence));
+    drop(state, sequence, 'client-gone');
+  };
+  const prompt = Array.from({ length: 60 }, (_, index) => index);
+  admit(1, prompt);
+  const before = state.foundShare.share();
+  expect(before).toBeCloseTo(256 / (256 + 60), 1);
+  admit(2, prompt);
+  expect(state.foundShare.share()).toBeGreaterThan(before);
+});
+
 const slabTokens = 64;
 const vocabularySize = 50;
 const passMs = 8;
@@ -166,34 +225,51 @@ describe('running sequences far apart', () => {
     expect(rig.scheduler.stats().gatheredCount).toBe(0);
   });
 
+  /** Two long answers with three idle ids between them, just before the gap has cost a copy. */
+  async function aboutToMove(): Promise<Rig> {
+    const start = async (): Promise<Rig> => {
+      const rig = createRig(8, 12);
+      submit(
+        rig,
+        Array.from({ length: 8 }, (_, id) => wishOf(id + 1, id % 4 === 0 ? 50 : 4)),
+      );
+      while (runningIds(rig) !== 2) await step(rig);
+      return rig;
+    };
+    const ahead = await start();
+    let stepCount = 0;
+    for (; ahead.scheduler.stats().gatheredCount === 0; stepCount++) await step(ahead);
+    const rig = await start();
+    for (let count = 1; count < stepCount; count++) await step(rig);
+    return rig;
+  }
+
   it('do not move while a prompt is read', async () => {
-    const rig = createRig(8, 12);
-    submit(
-      rig,
-      Array.from({ length: 8 }, (_, id) => wishOf(id + 1, id % 4 === 0 ? 50 : 4)),
-    );
-    while (runningIds(rig) !== 2) await step(rig);
-    const gatheredBefore = rig.scheduler.stats().gatheredCount;
-    submit(rig, [wishOf(30, 1, 60)]);
+    const rig = await aboutToMove();
     const stepsBefore = rig.kernel.steps;
+    submit(rig, [wishOf(30, 1, 60)]);
     while (!rig.journal.ends.has(30)) {
       await step(rig);
-      expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore);
+      expect(rig.scheduler.stats().gatheredCount).toBe(0);
     }
     expect(rig.kernel.steps - stepsBefore).toBeGreaterThan(4);
-    for (let count = 0; count < 12; count++) await step(rig);
-    expect(runningIds(rig)).toBe(2);
-    expect(rig.scheduler.stats().gatheredCount).toBe(gatheredBefore + 1);
+    await step(rig);
+    expect(rig.scheduler.stats().gatheredCount).toBe(1);
   });
 
   it('do not move for the sake of steps that compute some of them: others may lie in between', async () => {
     const rig = createRig(6);
     submit(
       rig,
-      Array.from({ length: 6 }, (_, id) => ({ ...wishOf(id + 1, 40), adapter: id % 2 === 0 ? 'a' : 'b' })),
+      // The one in the middle ends: its gap closes nobody's pass as long as the adapters take turns.
+      Array.from({ length: 6 }, (_, id) => ({
+        ...wishOf(id + 1, id === 3 ? 10 : 40),
+        adapter: id % 2 === 0 ? 'a' : 'b',
+      })),
     );
-    while (rig.scheduler.stats().runningCount < 6) await step(rig);
-    for (let count = 0; count < 60; count++) await step(rig);
+    while (!rig.journal.ends.has(4)) await step(rig);
+    for (let count = 0; count < 20; count++) await step(rig);
+    expect(rig.cache.stats().seqRunning).toBe(5);
     expect(rig.scheduler.stats().gatheredCount).toBe(0);
   });
 

@@ -52,3 +52,14 @@ test('a change is what a step takes beyond its rows and its guesses', () => {
   expect(state.turns.changeMs).toBeCloseTo(21 - 10 - extraMs, 6);
   expect(state.costs.predictMs({ decodeCount: 1, promptTokenCount: 0, promptDepth: 0 })).toBeCloseTo(10, 6);
 });
+
+test('what a copy takes is not learned as the time of a step, but as that of a copy', () => {
+  const state = createState();
+  const rows = { rowCount: 1, passCount: 1, bridgeRowCount: 0 };
+  for (let count = 0; count < 10; count++) observeStep(state, planOf(undefined, 0), 10, rows);
+  const copying = { ...planOf(undefined, 0), gatherCopyCount: 1, onlyDecodesAll: true };
+  for (let count = 0; count < 10; count++) observeStep(state, copying, 13, rows);
+  expect(state.costs.predictMs({ decodeCount: 1, promptTokenCount: 0, promptDepth: 0 })).toBeCloseTo(10, 6);
+  expect(state.passCost.passMs() + state.passCost.rowMs()).toBeCloseTo(10, 6);
+  expect(state.gaps.copyMs()).toBeCloseTo(3, 6);
+});
