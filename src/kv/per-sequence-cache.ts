@@ -20,7 +20,7 @@ import {
   type SlabLease,
   type SlabState,
 } from './slabs.ts';
-import type { Admission, CacheRequest, CacheStats, GatherLimits, KvCache, Lease, Moved } from './types.ts';
+import type { Admission, CacheRequest, CacheStats, CopyWorth, GatherLimits, KvCache, Lease, Moved } from './types.ts';
 
 /** An empty per-sequence cache. Throws a RangeError when a size is not a positive integer. */
 export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCache {
@@ -34,6 +34,7 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
     admitDetached: (tokenCount) => admitDetached(state, tokenCount),
     fork: (lease, request) => fork(state, slabOf(state, lease), request),
     gather: (limits) => gather(state, limits),
+    weighCopies: (worth) => weighCopies(state, worth),
     extend: (lease, tokenCount) => reserve(state, slabOf(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, slabOf(state, lease), tokenCount),
     commit: (lease, request) => commit(slabOf(state, lease), request),
@@ -57,7 +58,7 @@ function cachedTokenCount(state: SlabState, request: CacheRequest): number {
   const choice = chooseSlab(state, request);
   if (choice !== undefined) return choice.copy?.count ?? choice.keptCount;
   const count = longestMatch(state, request)?.count ?? 0;
-  return count >= state.copyMinTokens ? count : 0;
+  return count >= state.copyWorth.foundTokens ? count : 0;
 }
 
 function admit(state: SlabState, request: CacheRequest): Admission {
@@ -80,7 +81,7 @@ function admit(state: SlabState, request: CacheRequest): Admission {
 /** Whether a running sequence is going to compute so much more of the prefix that waiting for it pays. */
 function isBeingComputed(state: SlabState, request: CacheRequest, found: number): boolean {
   const computed = longestMatch(state, request)?.count ?? 0;
-  const wanted = Math.max(computed + state.blockTokens, found + state.copyMinTokens);
+  const wanted = Math.max(computed + state.blockTokens, found + state.copyWorth.foundTokens);
   return state.slabs.some(
     (slab) => commonCount(slab, request, Math.min(slab.plannedCount, request.tokenCount - 1)) >= wanted,
   );
@@ -139,6 +140,14 @@ function gather(state: SlabState, limits: GatherLimits): Moved | undefined {
   origin.lease = undefined;
   cutSlab(state, origin, 0);
   return { from, to, copyCount: refuge === undefined ? 1 : 2, lostTokenCount };
+}
+
+function weighCopies(state: SlabState, { foundTokens, unheldTokens }: CopyWorth): void {
+  const { copyMinTokens } = state;
+  state.copyWorth = {
+    foundTokens: Math.max(copyMinTokens, foundTokens),
+    unheldTokens: Math.max(copyMinTokens, unheldTokens),
+  };
 }
 
 /** Leaves the chosen slab holding exactly the prefix that was found. */

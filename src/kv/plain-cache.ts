@@ -65,6 +65,7 @@ export function createPlainCache(options: PlainCacheOptions): KvCache {
     // The origin's whole state cannot be copied up to a position: the fork waits for an admission of its own.
     fork: () => ({ kind: 'no-sequence-id' }),
     gather: (limits) => gather(state, limits),
+    weighCopies: () => {},
     extend: (lease, tokenCount) => reserve(state, ownLease(state, lease), tokenCount),
     cut: () => assert(false, 'this cache cannot be cut: nothing is computed ahead in it'),
     commit(lease, { tokenCount }) {

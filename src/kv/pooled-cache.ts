@@ -38,6 +38,7 @@ export function createPooledCache(options: PooledCacheOptions): KvCache {
     fork: (lease, request) => fork(state, ownLease(state, lease), request),
     // A pool computes any ids together.
     gather: () => undefined,
+    weighCopies: () => {},
     extend: (lease, tokenCount) => extend(state, ownLease(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, ownLease(state, lease), tokenCount),
     commit: (lease, request) => commit(state, ownLease(state, lease), request),

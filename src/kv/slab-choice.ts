@@ -27,13 +27,13 @@ export function chooseSlab(state: SlabState, request: CacheRequest | undefined):
   const nearby = nearbySlabs(state, idle);
   const best = request === undefined ? undefined : longestMatch(state, request);
   const inPlace = request === undefined ? undefined : longestInPlace(nearby, request);
-  if (inPlace !== undefined && best !== undefined && best.count - inPlace.count < state.copyMinTokens) {
+  if (inPlace !== undefined && best !== undefined && best.count - inPlace.count < state.copyWorth.foundTokens) {
     return { target: inPlace.slab, keptCount: inPlace.count, copy: undefined, refuge: undefined };
   }
   const target = leastValuable(nearby, best?.slab);
   if (target === undefined) return undefined;
   const own = request === undefined ? 0 : matchedCount(target, request);
-  const isCopied = best !== undefined && best.slab !== target && best.count - own >= state.copyMinTokens;
+  const isCopied = best !== undefined && best.slab !== target && best.count - own >= state.copyWorth.foundTokens;
   const copy = isCopied ? { from: best.slab, count: best.count } : undefined;
   const keptCount = isCopied ? 0 : own;
   const refuge = refugeFor(state, { target, keptCount, source: copy?.from });
@@ -59,7 +59,9 @@ function losesContent(
 ): boolean {
   const lost = refuge ?? target;
   const lostCount = lost.computedCount - (refuge === undefined ? keptCount : 0);
-  return lostCount >= state.copyMinTokens && state.clock - lost.lastUse <= 2 * usesOfAdmission * state.slabs.length;
+  return (
+    lostCount >= state.copyWorth.foundTokens && state.clock - lost.lastUse <= 2 * usesOfAdmission * state.slabs.length
+  );
 }
 
 /** An admission and its release count as one use each. */
@@ -147,7 +149,8 @@ export function refugeFor(
   move: { target: Slab; keptCount: number; source: Slab | undefined },
 ): Slab | undefined {
   const { target, keptCount, source } = move;
-  if (target.computedCount - keptCount < state.copyMinTokens || isMostlyKept(target, keptCount)) return undefined;
+  if (target.computedCount - keptCount < state.copyWorth.unheldTokens || isMostlyKept(target, keptCount))
+    return undefined;
   let refuge: Slab | undefined;
   for (const slab of state.slabs) {
     if (slab.lease !== undefined || slab === target || slab === source) continue;

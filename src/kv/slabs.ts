@@ -4,7 +4,7 @@
 import { assert } from '../assert.ts';
 import { type CacheSeqId, cacheSeqId } from '../ids.ts';
 import { positiveInteger } from './sizes.ts';
-import type { CacheOp, CacheRequest, Lease } from './types.ts';
+import type { CacheOp, CacheRequest, CopyWorth, Lease } from './types.ts';
 
 export interface PerSequenceCacheOptions {
   /** Native sequence ids, each with a slab of its own. */
@@ -12,7 +12,7 @@ export interface PerSequenceCacheOptions {
   /** Cells of one slab; what does not fill a whole block is not used. */
   readonly slabTokens: number;
   readonly blockTokens: number;
-  /** A prefix is copied from slab to slab when that saves computing at least this many tokens. 32 unless told otherwise. */
+  /** Fewer tokens are never copied from slab to slab, whatever `weighCopies` tells. 32 unless told otherwise. */
   readonly copyMinTokens?: number;
   /** What makes room is offered to host memory from this many tokens on; undefined offers nothing. */
   readonly demoteMinTokens?: number | undefined;
@@ -47,6 +47,8 @@ export interface SlabState {
   readonly blockTokens: number;
   readonly blocksPerSlab: number;
   readonly copyMinTokens: number;
+  /** Each at least `copyMinTokens`. */
+  copyWorth: CopyWorth;
   readonly demoteMinTokens: number;
   /** Shape (cacheSeqCount,). */
   readonly slabs: readonly Slab[];
@@ -63,11 +65,13 @@ export function createSlabState(options: PerSequenceCacheOptions): SlabState {
   const blockTokens = positiveInteger('block tokens', options.blockTokens);
   const slabTokens = positiveInteger('slab tokens', options.slabTokens);
   if (slabTokens < blockTokens) throw new RangeError(`slab tokens must be >= ${blockTokens}. Given: ${slabTokens}`);
+  const copyMinTokens = positiveInteger('copy min tokens', options.copyMinTokens ?? 32);
   const slabs = Array.from({ length: cacheSeqCount }, (_, index) => createSlab(cacheSeqId(index), slabTokens));
   return {
     blockTokens,
     blocksPerSlab: Math.floor(slabTokens / blockTokens),
-    copyMinTokens: positiveInteger('copy min tokens', options.copyMinTokens ?? 32),
+    copyMinTokens,
+    copyWorth: { foundTokens: copyMinTokens, unheldTokens: copyMinTokens },
     demoteMinTokens: options.demoteMinTokens ?? Number.POSITIVE_INFINITY,
     slabs,
     ops: [],

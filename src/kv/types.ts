@@ -57,6 +57,14 @@ export interface GatherLimits {
   readonly lossTokensMax: number;
 }
 
+/** How many tokens a copy from one native id to another must bring to be worth it. */
+export interface CopyWorth {
+  /** Of a prefix that a request begins with, and would compute again. */
+  readonly foundTokens: number;
+  /** Of a prefix that nobody holds and that would make room: it may be asked for again, or not. */
+  readonly unheldTokens: number;
+}
+
 export interface CacheStats {
   readonly blocks: BlockCounts;
   readonly evictedBlockCount: number;
@@ -118,6 +126,9 @@ export interface KvCache {
    * Undefined where they do, where it would go beyond the limits, or where ids need not be neighbours. O(native sequence ids).
    */
   gather(limits: GatherLimits): Moved | undefined;
+
+  /** Tells from when on copies between native ids pay, until told otherwise. Changes nothing where ids share cells. */
+  weighCopies(worth: CopyWorth): void;
 
   /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */
   extend(lease: Lease, tokenCount: number): boolean;

@@ -4,6 +4,7 @@
 import type { ParkedState } from '../kernel-port.ts';
 import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
+import { copyWorthNow } from './copy-worth.ts';
 import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf, stateBytes } from './host-copies.ts';
 import { start, unpark } from './lifecycle.ts';
 import { chunkOf, hasTurn, waitsForRows } from './plan-prompts.ts';
@@ -27,6 +28,8 @@ interface AdmissionBudget {
  * No more of them than that turn's first step could read, or their blocks would lie idle.
  */
 export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: AdmissionBudget): void {
+  if (state.queue.peek() === undefined) return;
+  state.cache.weighCopies(copyWorthNow(state));
   const passedOver: Sequence[] = [];
   const copies = startCopies(state, plan);
   let left = budget.budget;

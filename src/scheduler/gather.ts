@@ -4,11 +4,9 @@
 // Why only where nobody waits and no prompt is read: new sequences take the ids in between anyway.
 
 import { assert } from '../assert.ts';
+import { missedTokenMs } from './copy-worth.ts';
 import { hasPrompts } from './plan-prompts.ts';
 import type { SchedulerState } from './state.ts';
-
-/** A chunk of a prompt like those that would compute dropped content again. */
-const recomputedChunk = { tokens: 256, depth: 0 };
 
 /** Moves a sequence to another native id where that pays; answers the copies that takes with the next step. */
 export function gather(state: SchedulerState): number {
@@ -29,13 +27,4 @@ export function gather(state: SchedulerState): number {
   gaps.spend(copyMs * moved.copyCount + (moved.lostTokenCount === 0 ? 0 : moved.lostTokenCount * missedMs));
   totals.gatheredSequences += 1;
   return moved.copyCount;
-}
-
-/**
- * What a dropped token is expected to cost: computing it again, as often as the cache has had what was asked for. That is too much where
- * it goes to host memory.
- */
-function missedTokenMs({ costs, foundShare }: SchedulerState): number {
-  const share = foundShare.share();
-  return share === 0 ? 0 : share * (costs.promptTokenMs(recomputedChunk) ?? Number.POSITIVE_INFINITY);
 }

@@ -45,6 +45,8 @@ export interface SchedulerOptions {
   /** Host memory for prefixes that make room in the cache; undefined where they are dropped. */
   readonly hostPrefixes?: { readonly bytesMax: number; readonly hashSeed: number } | undefined;
   readonly endTokenIds: readonly TokenId[];
+  /** Milliseconds that a copy between native ids adds to a step; undefined where it is not known, or nothing is copied. */
+  readonly idCopyMs?: number | undefined;
   /** Undefined computes nothing ahead. */
   readonly speculation?: SpeculationOptions | undefined;
 }

@@ -25,6 +25,7 @@ export type Command =
   | { readonly kind: 'fork'; readonly pick: number }
   | { readonly kind: 'release'; readonly pick: number; readonly keep: 'keep' | 'discard'; readonly inFlight: number }
   | { readonly kind: 'gather'; readonly movesMax: number; readonly lossTokensMax: number }
+  | { readonly kind: 'weigh'; readonly foundTokens: number; readonly unheldTokens: number }
   | { readonly kind: 'clear' };
 
 /** fast-check settings of every model run: as many runs as fit the time. */
@@ -41,6 +42,7 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
   const tokens = (max: number) => fc.array(fc.nat(1), { minLength: 1, maxLength: max, size: 'max' });
   const count = fc.oneof(fc.integer({ min: 1, max: tokensMax }), fc.constant(tokensMax));
   const keptCount = fc.oneof(fc.nat(tokensMax), fc.constant(tokensMax));
+  const worth = fc.constantFrom(0, 4.5, Number.POSITIVE_INFINITY);
   const keep = fc.constantFrom<'keep' | 'discard'>('keep', 'keep', 'keep', 'discard');
   const one = fc.oneof(
     {
@@ -67,6 +69,10 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
         movesMax: fc.nat(4),
         lossTokensMax: fc.constantFrom(0, 8, Number.POSITIVE_INFINITY),
       }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant('weigh' as const), foundTokens: worth, unheldTokens: worth }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
   );

@@ -64,6 +64,10 @@ function perform(model: Model, command: Command): void {
     model.options.cache.clear();
     return;
   }
+  if (command.kind === 'weigh') {
+    model.options.cache.weighCopies(command);
+    return;
+  }
   if (command.kind === 'gather') {
     gather(model, command);
     return;

@@ -47,6 +47,20 @@ describe('where a prefix comes from', () => {
     expect(cache.takeOps()).toEqual([]);
   });
 
+  it('copies and waits for no less than a copy is worth, and for no less than the fewest tokens', () => {
+    const cache = createPerSequenceCache(options);
+    admitComputed(cache, range(0, 9));
+    cache.weighCopies({ foundTokens: 6.5, unheldTokens: 1 });
+    expect(cache.cachedTokenCount(requestOf([...range(0, 6), 99]))).toBe(0);
+    expect(cache.cachedTokenCount(requestOf([...range(0, 7), 99]))).toBe(7);
+    const short = leaseOf(cache.admit(requestOf([...range(0, 6), 98])));
+    expect(short.cachedTokenCount).toBe(0);
+    expect(cache.takeOps()).toEqual([]);
+    cache.weighCopies({ foundTokens: 0, unheldTokens: 0 });
+    expect(cache.cachedTokenCount(requestOf([0, 1, 97]))).toBe(0);
+    expect(cache.cachedTokenCount(requestOf([...range(0, 3), 97]))).toBe(3);
+  });
+
   it('isolates namespaces', () => {
     const cache = createPerSequenceCache(options);
     cachePrefix(cache, range(0, 8), 'a');
@@ -89,6 +103,17 @@ describe('which slab runs', () => {
     ]);
     expect(cache.cachedTokenCount(requestOf(range(100, 109)))).toBe(8);
     expect(cache.stats().evictedBlockCount).toBe(0);
+  });
+
+  it('lets content go that is not worth a copy', () => {
+    const cache = createPerSequenceCache(options);
+    admitComputed(cache, range(0, 4));
+    cache.release(admitComputed(cache, range(100, 108)), 'keep');
+    cache.takeOps();
+    cache.weighCopies({ foundTokens: 3, unheldTokens: 8.5 });
+    expect(leaseOf(cache.admit(requestOf(range(200, 204)))).seq).toBe(1);
+    expect(cache.takeOps()).toEqual([{ kind: 'truncate', seq: 1, fromPosition: 0 }]);
+    expect(cache.stats().evictedBlockCount).toBe(2);
   });
 
   it('moves the age of content along with it', () => {

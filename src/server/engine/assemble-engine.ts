@@ -21,6 +21,7 @@ import type { DraftLane } from '../../scheduler/speculation/draft-lane.ts';
 import type { SchedulerOptions } from '../../scheduler/state.ts';
 import { copiedStates, createCache, keepsPrefixes, keptRowsFor, longestTokens } from './create-cache.ts';
 import type { EngineConfiguration } from './engine-configuration.ts';
+import { measureIdCopy } from './measure-id-copy.ts';
 import { openDraft } from './open-draft.ts';
 import { openHead } from './open-head.ts';
 import { openLane } from './open-lane.ts';
@@ -83,6 +84,7 @@ export async function assembleEngine(
     contextTokensMax,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     hostStates: sizes.hostStates,
+    idCopyMs: await idCopyMsOf(kernel, ports.log),
     drafts,
   });
   const scheduler = createScheduler(options, cache);
@@ -186,6 +188,12 @@ function isPoolingWarning(text: string): boolean {
   return text.includes('model default pooling_type is');
 }
 
+async function idCopyMsOf(kernel: Kernel, log: AssemblyPorts['log']): Promise<number | undefined> {
+  const copyMs = await measureIdCopy({ kernel, now: () => performance.now() });
+  if (copyMs !== undefined) log('info', `a prefix copied from slab to slab adds ${copyMs.toPrecision(2)} ms to a step`);
+  return copyMs;
+}
+
 function schedulerOptions(
   configuration: EngineConfiguration,
   limits: KernelLimits,
@@ -193,7 +201,7 @@ function schedulerOptions(
     drafts,
     hostStates,
     ...sizes
-  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken'> & {
+  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken' | 'idCopyMs'> & {
     readonly hostStates: HostStates;
     readonly drafts: DraftLane | undefined;
   },
