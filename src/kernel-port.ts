@@ -17,6 +17,8 @@ export interface KernelLimits {
   readonly layout: KvLayout;
   /** Most tokens in one step. A longer batch would abort the process. */
   readonly batchTokensMax: number;
+  /** Most rows that are computed together, in one pass over the weights. */
+  readonly passTokensMax: number;
   /** Most rows of one step that may be marked as output. More would abort the process. */
   readonly outputRowsMax: number;
   /** Usable native sequence ids: 0 to this minus one. */

@@ -281,6 +281,7 @@ function readLimits(options: KernelOptions, context: ContextPointer): KernelLimi
     cellCount: native.llama_n_ctx(context),
     layout: options.layout,
     batchTokensMax: native.llama_n_batch(context),
+    passTokensMax: native.llama_n_ubatch(context),
     outputRowsMax: outputsMaxOf(options),
     // Recurrent states exist per n_seq_max, and window layers are sized by it: no more ids than that.
     cacheSeqCount: options.layout === 'pooled' && sharesPrefixes ? pooledSeqCount : nativeSeqCount,

@@ -1,5 +1,5 @@
 // From a plan to the kernel's batch: rows in order of native sequence ids, gaps between those ids bridged, and where
-// sequences have guesses of different length all made equally long.
+// sequences have guesses of different length all made equally long; prompts beside one another too, where that pays (even-prompts.ts).
 // Why bridge: with a slab for each sequence llama.cpp computes only consecutive ids together; one idle id in between cuts a
 // step in two passes over all weights. A filler row costs its own arithmetic alone (measured on two cores, 135M shape:
 // 31 sequences with one gap 99 ms, without 77). It is computed for the idle id behind whatever that holds, and removed again.
@@ -9,6 +9,7 @@ import { must } from '../assert.ts';
 import type { CacheSeqId } from '../ids.ts';
 import { cacheSeqId } from '../ids.ts';
 import type { Kernel } from '../kernel-port.ts';
+import { evenPromptRows } from './even-prompts.ts';
 import type { ComputedRows } from './pass-cost.ts';
 import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 
@@ -45,6 +46,8 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
   const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
   const evenCount = evenCountOf(kernel, plan);
+  const order = inWritingOrder(kernel, plan);
+  const promptRows = promptRowsOf(kernel, plan, { order, rowsWorthAPass });
   const splitsAtGaps = kernel.limits.layout === 'per-sequence';
   let spareRows = kernel.limits.batchTokensMax - plan.tokenCount;
   let row = 0;
@@ -57,7 +60,7 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
     spareRows -= filler.count;
   };
   let previousSeq: number | undefined;
-  for (const index of inWritingOrder(kernel, plan)) {
+  for (const [place, index] of order.entries()) {
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
     if (splitsAtGaps && previousSeq !== undefined && chunk.seq > previousSeq + 1) {
       const idleMax = bridgedIdsWithin(rowsWorthAPass?.(), evenCount);
@@ -79,8 +82,9 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
     if (chunk.draws) batch.outputs.fill(1, row - 1 - (chunk.draft?.rowCount ?? 0), row);
     lastRows[index] = row - 1;
     previousSeq = chunk.seq;
-    if (chunk.count < evenCount) {
-      const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: evenCount - chunk.count };
+    const wantedCount = promptRows?.[place] ?? evenCount;
+    if (chunk.count < wantedCount) {
+      const short = { seq: chunk.seq, position: chunk.from + chunk.count, count: wantedCount - chunk.count };
       if (short.count <= spareRows && fitsSlab(kernel, short)) fill(short);
     }
   }
@@ -131,6 +135,26 @@ function writeFiller({ batch }: Kernel, row: number, { seq, position, count }: F
 function evenCountOf({ limits }: Kernel, { chunks, extraRows }: StepPlan): number {
   if (limits.layout !== 'per-sequence' || extraRows === 0) return 1;
   return chunks.reduce((longest, { count }) => Math.max(longest, count), 1);
+}
+
+/** Rows that each chunk gets, in the order of writing, where several prompts are read; undefined where each has its own alone. */
+function promptRowsOf(
+  { limits }: Kernel,
+  { chunks, extraRows, tokenCount }: StepPlan,
+  {
+    order,
+    rowsWorthAPass,
+  }: { readonly order: readonly number[]; readonly rowsWorthAPass: (() => number | undefined) | undefined },
+): readonly number[] | undefined {
+  // The usual step, and one with a single prompt of a token more.
+  if (limits.layout !== 'per-sequence' || extraRows > 0 || tokenCount < chunks.length + 2) return undefined;
+  if (!limits.sharesPrefixes) return undefined;
+  const passRows = rowsWorthAPass?.();
+  if (passRows === undefined || passRows < 1) return undefined;
+  return evenPromptRows(
+    order.map((index) => must(chunks[index], 'an order of the plan names its chunks')),
+    { rowsWorthAPass: passRows, passTokensMax: limits.passTokensMax },
+  );
 }
 
 function fitsSlab({ limits }: Kernel, { position, count }: Filler): boolean {

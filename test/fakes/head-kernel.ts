@@ -54,6 +54,7 @@ export function createFakeHead(options: FakeHeadOptions): Kernel {
       cellCount,
       layout: 'pooled',
       batchTokensMax,
+      passTokensMax: batchTokensMax,
       outputRowsMax,
       cacheSeqCount,
       vocabularySize,

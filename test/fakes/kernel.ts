@@ -26,6 +26,7 @@ export interface FakeKernelOptions {
   readonly cacheSeqCount: number;
   readonly vocabularySize: number;
   readonly batchTokensMax?: number;
+  readonly passTokensMax?: number;
   readonly outputRowsMax?: number;
   readonly endTokens?: readonly number[];
   readonly sharesPrefixes?: boolean;
@@ -176,6 +177,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       cellCount: options.cellCount,
       layout: options.layout ?? 'pooled',
       batchTokensMax,
+      passTokensMax: options.passTokensMax ?? batchTokensMax,
       outputRowsMax,
       cacheSeqCount: options.cacheSeqCount,
       vocabularySize: options.vocabularySize,

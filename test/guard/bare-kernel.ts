@@ -43,6 +43,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
         cellCount: 1 << 20,
         layout: 'pooled',
         batchTokensMax,
+        passTokensMax: batchTokensMax,
         outputRowsMax: rowsMax,
         cacheSeqCount: 256,
         vocabularySize: 512,

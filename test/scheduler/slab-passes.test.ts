@@ -29,6 +29,7 @@ const kernel = createFakeKernel({
   vocabularySize: 7,
   layout: 'per-sequence',
   batchTokensMax: 2048,
+  passTokensMax: microBatchTokens,
 });
 
 /** Of a slab, read and written. */

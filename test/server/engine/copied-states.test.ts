@@ -8,6 +8,7 @@ const limits: KernelLimits = {
   cellCount: 1024,
   layout: 'pooled',
   batchTokensMax: 256,
+  passTokensMax: 256,
   outputRowsMax: 64,
   cacheSeqCount: 8,
   vocabularySize: 32,
