@@ -19,6 +19,8 @@ export interface KernelLimits {
   readonly batchTokensMax: number;
   /** Most rows that are computed together, in one pass over the weights. */
   readonly passTokensMax: number;
+  /** Positions that the model was trained for. Some have a table of them: a row beyond it would abort the process. */
+  readonly positionsTrained: number;
   /** Most rows of one step that may be marked as output. More would abort the process. */
   readonly outputRowsMax: number;
   /** Usable native sequence ids: 0 to this minus one. */

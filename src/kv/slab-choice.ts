@@ -59,9 +59,7 @@ function losesContent(
 ): boolean {
   const lost = refuge ?? target;
   const lostCount = lost.computedCount - (refuge === undefined ? keptCount : 0);
-  return (
-    lostCount >= state.copyWorth.foundTokens && state.clock - lost.lastUse <= 2 * usesOfAdmission * state.slabs.length
-  );
+  return lostCount >= state.copyMinTokens && state.clock - lost.lastUse <= 2 * usesOfAdmission * state.slabs.length;
 }
 
 /** An admission and its release count as one use each. */

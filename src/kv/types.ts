@@ -127,7 +127,7 @@ export interface KvCache {
    */
   gather(limits: GatherLimits): Moved | undefined;
 
-  /** Tells from when on copies between native ids pay, until told otherwise. Changes nothing where ids share cells. */
+  /** Tells from when on copies between native ids pay, until told otherwise. Changes nothing where ids share cells, or nothing is kept. */
   weighCopies(worth: CopyWorth): void;
 
   /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */

@@ -282,6 +282,7 @@ function readLimits(options: KernelOptions, context: ContextPointer): KernelLimi
     layout: options.layout,
     batchTokensMax: native.llama_n_batch(context),
     passTokensMax: native.llama_n_ubatch(context),
+    positionsTrained: model.shape.contextTokensTrained,
     outputRowsMax: outputsMaxOf(options),
     // Recurrent states exist per n_seq_max, and window layers are sized by it: no more ids than that.
     cacheSeqCount: options.layout === 'pooled' && sharesPrefixes ? pooledSeqCount : nativeSeqCount,

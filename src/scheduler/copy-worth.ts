@@ -1,6 +1,6 @@
 // From how many tokens on a copy between native ids is worth it, against computing them again.
 // Why asked at all: between slabs llama.cpp copies all of a slab's cells, whatever was wanted of them, and plans its largest graph anew
-// after it: 7 to 9 ms of a step on an H100 (8B parameters, 512 cells), in which a hundred tokens of a prompt are computed.
+// after it: 8 to 10 ms of a step on an H100 (8B parameters, 512 cells), in which a hundred tokens of a prompt are computed.
 // Why what nobody holds needs more: it is copied out of the way of new sequences in the hope that it is asked for again. Where prompts
 // are not repeated, every second one paid for that.
 
@@ -25,4 +25,10 @@ export function copyWorthNow({ options, costs, foundShare }: SchedulerState): Co
 export function missedTokenMs({ costs, foundShare }: SchedulerState): number {
   const share = foundShare.share();
   return share === 0 ? 0 : share * (costs.promptTokenMs(recomputedChunk) ?? Number.POSITIVE_INFINITY);
+}
+
+/** How many rows of a prompt cost as much as a pass without any; undefined while steps have not told one of both. */
+export function promptRowsWorthAPass({ costs, passCost }: SchedulerState): number | undefined {
+  const tokenMs = costs.promptTokenMs(recomputedChunk);
+  return tokenMs === undefined || passCost.rowsWorthAPass() === undefined ? undefined : passCost.passMs() / tokenMs;
 }

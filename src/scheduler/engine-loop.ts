@@ -91,7 +91,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const planCopyMs = performPlan(ports, plan);
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
-    const rows = writeBatch(ports.kernel, plan, scheduler.rowsWorthAPass);
+    const rows = writeBatch(ports.kernel, plan, scheduler);
     if (ports.drafts?.wantsAll(plan)) ports.kernel.hidden?.takeAll();
     const decodeStartedMs = now();
     const decoding = ports.kernel.decode(rows.rowCount, () => expectedDraws(plan, rows.lastRows));

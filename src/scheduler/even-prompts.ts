@@ -6,18 +6,21 @@
 import type { PlannedChunk } from './step-plan.ts';
 
 export interface PassCosts {
-  /** How many rows cost as much as a pass without any. */
+  /** How many rows of a prompt cost as much as a pass without any. */
   readonly rowsWorthAPass: number;
   /** Most rows of one pass. */
   readonly passTokensMax: number;
 }
 
+type Chunk = Pick<PlannedChunk, 'seq' | 'count'>;
+
 /**
  * Rows that each chunk should get, at least its own; shape (chunks,). Chunks are in the order in which they are computed, neighbours where
- * the next has the next id; what has one row is no prompt, and parts those on both sides. O(longest run of neighbouring prompts, squared).
+ * the next has the next id; what has one row is no prompt, and parts those on both sides. O(chunks * passes + longest run squared).
  */
-export function evenPromptRows(chunks: readonly Pick<PlannedChunk, 'seq' | 'count'>[], costs: PassCosts): number[] {
-  const rows = chunks.map(({ count }) => count);
+export function evenPromptRows(chunks: readonly Chunk[], costs: PassCosts): number[] {
+  const own = chunks.map(({ count }) => count);
+  const rows = [...own];
   let start = 0;
   for (let index = 0; index <= chunks.length; index++) {
     const isNext = index > start && chunks[index]?.seq === (chunks[index - 1]?.seq ?? 0) + 1;
@@ -25,10 +28,34 @@ export function evenPromptRows(chunks: readonly Pick<PlannedChunk, 'seq' | 'coun
     if (index - start > 1) rows.splice(start, index - start, ...evenRun(rows.slice(start, index), costs));
     start = (rows[index] ?? 0) > 1 ? index : index + 1;
   }
-  return rows;
+  const addedRows = sum(rows) - sum(own);
+  if (addedRows === 0) return own;
+  // Groups beside one another are computed together as well, and who decodes takes a row of each: only a count tells.
+  const savedPasses = passCountOf(chunks, own, costs) - passCountOf(chunks, rows, costs);
+  return savedPasses * costs.rowsWorthAPass > addedRows ? rows : own;
 }
 
-/** The cheapest way to cut a run into groups, each of which costs its passes and the rows that are added to it. */
+/**
+ * In how many passes llama.cpp computes so many rows of each: in turns equally many of the first that has any left and of those that follow
+ * it by one id each, as many as the shortest has left, and as fit.
+ */
+function passCountOf(chunks: readonly Chunk[], rows: readonly number[], { passTokensMax }: PassCosts): number {
+  const left = [...rows];
+  for (let passCount = 0; ; passCount++) {
+    const taken: number[] = [];
+    for (const [index, { seq }] of chunks.entries()) {
+      const previous = taken.at(-1);
+      if (left[index] === 0 || (previous !== undefined && seq !== (chunks[previous]?.seq ?? 0) + 1)) continue;
+      taken.push(index);
+    }
+    if (taken.length === 0) return passCount;
+    const shortest = Math.min(...taken.map((index) => left[index] ?? 0));
+    const count = Math.max(1, Math.min(shortest, Math.floor(passTokensMax / taken.length)));
+    for (const index of taken) left[index] = (left[index] ?? 0) - count;
+  }
+}
+
+/** Groups in which a run of prompts would cost least if they were computed one by one: their passes, and the rows that are added. */
 function evenRun(counts: readonly number[], costs: PassCosts): number[] {
   /** Of the first so many of the run: the least cost, and where the last group begins. */
   const leastCosts = [0];
@@ -37,11 +64,11 @@ function evenRun(counts: readonly number[], costs: PassCosts): number[] {
     let least = Number.POSITIVE_INFINITY;
     let leastFirst = end - 1;
     let longest = 0;
-    let sum = 0;
+    let ownRows = 0;
     for (let first = end - 1; first >= 0; first--) {
       longest = Math.max(longest, counts[first] ?? 0);
-      sum += counts[first] ?? 0;
-      const cost = (leastCosts[first] ?? 0) + groupCost({ size: end - first, longest, sum }, costs);
+      ownRows += counts[first] ?? 0;
+      const cost = (leastCosts[first] ?? 0) + groupCost({ size: end - first, longest, ownRows }, costs);
       if (cost < least) {
         least = cost;
         leastFirst = first;
@@ -60,9 +87,13 @@ function evenRun(counts: readonly number[], costs: PassCosts): number[] {
 
 /** In rows. A group that does not fit a pass is computed in parts of equally many rows of each. */
 function groupCost(
-  { size, longest, sum }: { readonly size: number; readonly longest: number; readonly sum: number },
+  { size, longest, ownRows }: { readonly size: number; readonly longest: number; readonly ownRows: number },
   { rowsWorthAPass, passTokensMax }: PassCosts,
 ): number {
   const passCount = Math.ceil(longest / Math.max(Math.floor(passTokensMax / size), 1));
-  return passCount * rowsWorthAPass + longest * size - sum;
+  return passCount * rowsWorthAPass + longest * size - ownRows;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }

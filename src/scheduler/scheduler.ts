@@ -21,6 +21,7 @@ import {
   markComputed,
   observeStep,
 } from './apply-step.ts';
+import { promptRowsWorthAPass } from './copy-worth.ts';
 import {
   type Copied,
   type Demotion,
@@ -55,6 +56,8 @@ export interface Scheduler {
   plan(nowMs: number): StepPlan | undefined;
   /** How many rows of decoding cost as much as a pass without any; undefined while it cannot be told. */
   rowsWorthAPass(): number | undefined;
+  /** As `rowsWorthAPass`, of prompts. */
+  promptRowsWorthAPass(): number | undefined;
   /** A park of the plan was performed (or could not be: undefined). */
   parked(park: Park, state: ParkedState | undefined, elapsedMs: number): void;
   /** A restore of the plan was performed, or had no room: then the sequence leaves the plan and is computed again. */
@@ -111,6 +114,7 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
       return plan;
     },
     rowsWorthAPass: state.passCost.rowsWorthAPass,
+    promptRowsWorthAPass: () => promptRowsWorthAPass(state),
     parked(park, parkedState, elapsedMs) {
       settlePark(state, park, { parkedState, elapsedMs });
     },

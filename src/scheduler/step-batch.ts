@@ -17,6 +17,8 @@ import { ownCount, type PlannedChunk, type StepPlan } from './step-plan.ts';
 const bridgedIdsLeast = 4;
 /** Fillers are rows with a history of their own; beyond these nothing was measured. */
 const bridgedIdsMost = 32;
+/** A pass is not taken to be worth more rows of a prompt: on an H100 it is 80 to 120, and more only seems so. */
+const worthRowsMost = 128;
 
 /**
  * Longest run of idle ids that is worth bridging by `rowsEach` rows of each, where so many rows cost as much as a pass without any;
@@ -40,14 +42,22 @@ export interface StepRows extends ComputedRows {
   readonly fillers: readonly Filler[];
 }
 
-/** Fills the kernel's own arrays from the plan. `rowsWorthAPass` is asked where there is a gap between ids. O(tokens). */
-export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () => number | undefined): StepRows {
+/** What rows cost that nobody asked for, in the layout `per-sequence`. */
+export interface RowWorth {
+  /** How many rows of decoding cost as much as a pass without any; asked where there is a gap between ids. */
+  rowsWorthAPass(): number | undefined;
+  /** The same of prompts; asked where several are read. */
+  promptRowsWorthAPass(): number | undefined;
+}
+
+/** Fills the kernel's own arrays from the plan. O(tokens), and what evening prompts takes. */
+export function writeBatch(kernel: Kernel, plan: StepPlan, worth?: RowWorth): StepRows {
   const { batch } = kernel;
   const lastRows: number[] = new Array(plan.chunks.length).fill(0);
   const fillers: Filler[] = [];
   const evenCount = evenCountOf(kernel, plan);
   const order = inWritingOrder(kernel, plan);
-  const promptRows = promptRowsOf(kernel, plan, { order, rowsWorthAPass });
+  const promptRows = promptRowsOf(kernel, plan, { order, worth });
   const splitsAtGaps = kernel.limits.layout === 'per-sequence';
   let spareRows = kernel.limits.batchTokensMax - plan.tokenCount;
   let row = 0;
@@ -63,7 +73,7 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, rowsWorthAPass?: () =
   for (const [place, index] of order.entries()) {
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
     if (splitsAtGaps && previousSeq !== undefined && chunk.seq > previousSeq + 1) {
-      const idleMax = bridgedIdsWithin(rowsWorthAPass?.(), evenCount);
+      const idleMax = bridgedIdsWithin(worth?.rowsWorthAPass(), evenCount);
       const gap = { to: chunk.seq, spareRows, count: evenCount, idleMax };
       const bridge = bridgeBetween(kernel, previousSeq, gap);
       bridge.forEach(fill);
@@ -137,28 +147,37 @@ function evenCountOf({ limits }: Kernel, { chunks, extraRows }: StepPlan): numbe
   return chunks.reduce((longest, { count }) => Math.max(longest, count), 1);
 }
 
-/** Rows that each chunk gets, in the order of writing, where several prompts are read; undefined where each has its own alone. */
+/**
+ * Rows that each chunk gets, in the order of writing, where several prompts are read; undefined where each has its own alone, also where one
+ * has no room for more: a group that is not equally long is computed in as many passes as before.
+ */
 function promptRowsOf(
-  { limits }: Kernel,
-  { chunks, extraRows, tokenCount }: StepPlan,
-  {
-    order,
-    rowsWorthAPass,
-  }: { readonly order: readonly number[]; readonly rowsWorthAPass: (() => number | undefined) | undefined },
+  kernel: Kernel,
+  plan: StepPlan,
+  { order, worth }: { readonly order: readonly number[]; readonly worth: RowWorth | undefined },
 ): readonly number[] | undefined {
+  const { limits } = kernel;
   // The usual step, and one with a single prompt of a token more.
-  if (limits.layout !== 'per-sequence' || extraRows > 0 || tokenCount < chunks.length + 2) return undefined;
-  if (!limits.sharesPrefixes) return undefined;
-  const passRows = rowsWorthAPass?.();
-  if (passRows === undefined || passRows < 1) return undefined;
-  return evenPromptRows(
-    order.map((index) => must(chunks[index], 'an order of the plan names its chunks')),
-    { rowsWorthAPass: passRows, passTokensMax: limits.passTokensMax },
+  if (limits.layout !== 'per-sequence' || plan.extraRows > 0 || plan.tokenCount < plan.chunks.length + 2)
+    return undefined;
+  const rowsWorthAPass = limits.sharesPrefixes ? (worth?.promptRowsWorthAPass() ?? 0) : 0;
+  if (rowsWorthAPass < 1) return undefined;
+  const chunks = order.map((index) => must(plan.chunks[index], 'an order of the plan names its chunks'));
+  const rows = evenPromptRows(chunks, {
+    rowsWorthAPass: Math.min(rowsWorthAPass, worthRowsMost),
+    passTokensMax: limits.passTokensMax,
+  });
+  const rowCount = rows.reduce((sum, count) => sum + count, 0);
+  const isRoom = chunks.every(({ seq, from }, place) =>
+    fitsSlab(kernel, { seq, position: from, count: rows[place] ?? 0 }),
   );
+  return isRoom && rowCount <= limits.batchTokensMax ? rows : undefined;
 }
 
+/** Whether the rows have a place in the slab, and positions that the model knows. */
 function fitsSlab({ limits }: Kernel, { position, count }: Filler): boolean {
-  return position + count <= Math.floor(limits.cellCount / limits.cacheSeqCount);
+  const { cellCount, cacheSeqCount, positionsTrained } = limits;
+  return position + count <= Math.min(Math.floor(cellCount / cacheSeqCount), positionsTrained);
 }
 
 /** A filler for every idle id between two, or none: a bridge with a hole is no bridge. */

@@ -55,6 +55,7 @@ export function createFakeHead(options: FakeHeadOptions): Kernel {
       layout: 'pooled',
       batchTokensMax,
       passTokensMax: batchTokensMax,
+      positionsTrained: cellCount,
       outputRowsMax,
       cacheSeqCount,
       vocabularySize,

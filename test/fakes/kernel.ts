@@ -27,6 +27,7 @@ export interface FakeKernelOptions {
   readonly vocabularySize: number;
   readonly batchTokensMax?: number;
   readonly passTokensMax?: number;
+  readonly positionsTrained?: number;
   readonly outputRowsMax?: number;
   readonly endTokens?: readonly number[];
   readonly sharesPrefixes?: boolean;
@@ -178,6 +179,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       layout: options.layout ?? 'pooled',
       batchTokensMax,
       passTokensMax: options.passTokensMax ?? batchTokensMax,
+      positionsTrained: options.positionsTrained ?? options.cellCount,
       outputRowsMax,
       cacheSeqCount: options.cacheSeqCount,
       vocabularySize: options.vocabularySize,

@@ -44,6 +44,7 @@ export function createBareKernel(rowsMax: number): BareKernel {
         layout: 'pooled',
         batchTokensMax,
         passTokensMax: batchTokensMax,
+        positionsTrained: 1 << 20,
         outputRowsMax: rowsMax,
         cacheSeqCount: 256,
         vocabularySize: 512,

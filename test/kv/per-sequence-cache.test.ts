@@ -53,9 +53,12 @@ describe('where a prefix comes from', () => {
     cache.weighCopies({ foundTokens: 6.5, unheldTokens: 1 });
     expect(cache.cachedTokenCount(requestOf([...range(0, 6), 99]))).toBe(0);
     expect(cache.cachedTokenCount(requestOf([...range(0, 7), 99]))).toBe(7);
-    const short = leaseOf(cache.admit(requestOf([...range(0, 6), 98])));
-    expect(short.cachedTokenCount).toBe(0);
+    expect(leaseOf(cache.admit(requestOf([...range(0, 6), 98]))).cachedTokenCount).toBe(0);
     expect(cache.takeOps()).toEqual([]);
+    // Its first 6 tokens are known, and not computed yet; 7 would be waited for.
+    leaseOf(cache.admit(requestOf(range(50, 57))));
+    expect(cache.admit(requestOf([...range(50, 57), 99]))).toEqual({ kind: 'pending-prefix' });
+    expect(leaseOf(cache.admit(requestOf([...range(50, 56), 99]))).cachedTokenCount).toBe(0);
     cache.weighCopies({ foundTokens: 0, unheldTokens: 0 });
     expect(cache.cachedTokenCount(requestOf([0, 1, 97]))).toBe(0);
     expect(cache.cachedTokenCount(requestOf([...range(0, 3), 97]))).toBe(3);
@@ -114,6 +117,16 @@ describe('which slab runs', () => {
     expect(leaseOf(cache.admit(requestOf(range(200, 204)))).seq).toBe(1);
     expect(cache.takeOps()).toEqual([{ kind: 'truncate', seq: 1, fromPosition: 0 }]);
     expect(cache.stats().evictedBlockCount).toBe(2);
+  });
+
+  it('keeps a conversation where it is, whatever a copy is worth, where another one would have to go', () => {
+    const cache = createPerSequenceCache(options);
+    const leases = range(0, 4).map((index) => admitComputed(cache, range(10 * index, 10 * index + 8)));
+    for (const lease of leases.slice(1)) cache.release(lease, 'keep');
+    cache.weighCopies({ foundTokens: 12, unheldTokens: 12 });
+    // Slab 0 runs; the content of slab 1, beside it, was used as lately as that of slab 3, which the conversation is in.
+    expect(leaseOf(cache.admit(requestOf(range(30, 39))))).toMatchObject({ seq: 3, cachedTokenCount: 8 });
+    expect(cache.cachedTokenCount(requestOf(range(10, 19)))).toBe(8);
   });
 
   it('moves the age of content along with it', () => {

@@ -1,11 +1,12 @@
-// Groups of neighbouring prompts that are made equally long: by worked examples, and against every other way to cut them.
+// Groups of neighbouring prompts that are made equally long: by worked examples, and against the passes in which llama.cpp computes.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cacheSeqId } from '../../src/ids.ts';
-import { evenPromptRows, type PassCosts } from '../../src/scheduler/even-prompts.ts';
+import { passesOf } from '../../src/llama/graph-draw/passes.ts';
+import { evenPromptRows } from '../../src/scheduler/even-prompts.ts';
 
-/** Prompts of neighbouring ids from `first` on; 1 decodes. */
+/** Chunks of neighbouring ids from `first` on; one of 1 decodes. */
 function chunksOf(counts: readonly number[], first = 0) {
   return counts.map((count, index) => ({ seq: cacheSeqId(first + index), count }));
 }
@@ -17,8 +18,17 @@ describe('prompts beside one another', () => {
     expect(evenPromptRows(chunksOf([30, 40, 25]), of(57))).toEqual([40, 40, 40]);
     expect(evenPromptRows(chunksOf([30, 40, 25]), of(12))).toEqual([40, 40, 25]);
     expect(evenPromptRows(chunksOf([30, 40, 25]), of(2.7))).toEqual([30, 40, 25]);
-    expect(evenPromptRows(chunksOf([300, 310, 40, 45, 290]), of(57))).toEqual([300, 310, 45, 45, 290]);
-    expect(evenPromptRows(chunksOf([300, 310, 40, 45, 290]), of(57, 1024))).toEqual([310, 310, 45, 45, 290]);
+    expect(evenPromptRows(chunksOf([60, 65, 160, 170, 162]), of(57))).toEqual([65, 65, 170, 170, 170]);
+  });
+
+  it('stay as they are where they fill a pass each', () => {
+    expect(evenPromptRows(chunksOf([300, 310]), of(57))).toEqual([300, 310]);
+    expect(evenPromptRows(chunksOf([300, 310]), of(57, 1024))).toEqual([310, 310]);
+  });
+
+  it('stay as they are where those on both sides are equal, and share their passes already', () => {
+    expect(evenPromptRows(chunksOf([40, 50, 40]), of(12))).toEqual([40, 50, 40]);
+    expect(evenPromptRows(chunksOf([40, 50, 40]), of(24))).toEqual([50, 50, 50]);
   });
 
   it('are parted by who decodes, and by an id in between', () => {
@@ -29,40 +39,35 @@ describe('prompts beside one another', () => {
     expect(evenPromptRows([], of(57))).toEqual([]);
   });
 
-  it('cost no more than in any other groups', () => {
-    const prompts = fc.array(fc.integer({ min: 2, max: 60 }), { minLength: 1, maxLength: 8 });
+  it('never cost more than as they are', () => {
+    const counts = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 2, max: 60 })), { minLength: 1, maxLength: 12 });
+    const gaps = fc.array(fc.boolean(), { minLength: 12, maxLength: 12 });
+    const sizes = fc.tuple(fc.integer({ min: 1, max: 80 }), fc.integer({ min: 8, max: 256 }));
+    let evenedCount = 0;
     fc.assert(
-      fc.property(prompts, fc.integer({ min: 1, max: 80 }), fc.integer({ min: 8, max: 256 }), (counts, ...sizes) => {
-        const costs = of(...sizes);
-        const rows = evenPromptRows(chunksOf(counts), costs);
-        expect(rows.every((row, index) => row >= (counts[index] ?? 0))).toBe(true);
-        const every = cutsOf(counts);
-        const own = every.filter((groups) => padded(groups).every((row, index) => row === rows[index]));
-        const least = (cuts: readonly number[][][]) => Math.min(...cuts.map((groups) => costOf(groups, costs)));
-        expect(least(own)).toBe(least(every));
+      fc.property(counts, gaps, sizes, (own, isGap, [rowsWorthAPass, passTokensMax]) => {
+        let seq = 0;
+        const chunks = own.map((count, index) => {
+          seq += isGap[index] === true ? 2 : 1;
+          return { seq: cacheSeqId(seq), count };
+        });
+        const rows = evenPromptRows(chunks, of(rowsWorthAPass, passTokensMax));
+        expect(rows.every((count, index) => count >= (own[index] ?? 0))).toBe(true);
+        expect(own.every((count, index) => count > 1 || rows[index] === 1)).toBe(true);
+        const costOf = (each: readonly number[]): number => {
+          const cacheSeqs = Int32Array.from(chunks.flatMap((chunk, index) => Array(each[index]).fill(chunk.seq)));
+          const passes = passesOf({ cacheSeqs }, cacheSeqs.length, {
+            layout: 'per-sequence',
+            microBatchTokens: passTokensMax,
+          });
+          return passes.length * rowsWorthAPass + cacheSeqs.length;
+        };
+        const isEvened = rows.some((count, index) => count !== own[index]);
+        if (isEvened) evenedCount += 1;
+        expect(costOf(rows)).toBeLessThanOrEqual(costOf(own));
+        if (isEvened) expect(costOf(rows)).toBeLessThan(costOf(own));
       }),
     );
+    expect(evenedCount).toBeGreaterThan(5);
   });
 });
-
-/** Every way to cut a list into runs. */
-function cutsOf(counts: readonly number[]): number[][][] {
-  return Array.from({ length: 2 ** (counts.length - 1) }, (_, cuts) => {
-    const groups: number[][] = [[]];
-    for (const [index, count] of counts.entries()) {
-      if (index > 0 && ((cuts >> (index - 1)) & 1) === 1) groups.push([]);
-      groups.at(-1)?.push(count);
-    }
-    return groups;
-  });
-}
-
-function padded(groups: readonly (readonly number[])[]): number[] {
-  return groups.flatMap((group) => group.map(() => Math.max(...group)));
-}
-
-function costOf(groups: readonly (readonly number[])[], { rowsWorthAPass, passTokensMax }: PassCosts): number {
-  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
-  const passCounts = groups.map((group) => Math.ceil(Math.max(...group) / Math.floor(passTokensMax / group.length)));
-  return sum(passCounts) * rowsWorthAPass + sum(padded(groups)) - sum(groups.flat());
-}

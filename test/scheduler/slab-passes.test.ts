@@ -37,7 +37,7 @@ const copyMs = 1;
 
 /** The plan's rows in passes; their lengths, and what they take. */
 function compute(plan: StepPlan, scheduler: Scheduler) {
-  const rows = writeBatch(kernel, plan, scheduler.rowsWorthAPass);
+  const rows = writeBatch(kernel, plan, scheduler);
   const { cacheSeqs } = kernel.batch;
   const passes = passesOf(kernel.batch, rows.rowCount, { layout: 'per-sequence', microBatchTokens });
   const ms = passes.map((pass) => passMs(pass.length, new Set(pass.map((row) => cacheSeqs[row])).size));
@@ -53,6 +53,8 @@ interface Load {
   readonly leftMax: number;
   /** Keeps sequences where they are. */
   readonly gathers: boolean;
+  /** Leaves prompts as long as they are. */
+  readonly evens: boolean;
 }
 
 const around = (mean: number, random: () => number): number => Math.round(mean * (0.5 + random()));
@@ -63,6 +65,7 @@ const streaming: Load = {
   outputTokens: (random) => around(64, random),
   leftMax: streams - 1,
   gathers: true,
+  evens: true,
 };
 /** Batches of 64 requests, the next sent when the last answers of one are about to end; one answer in seven is six times as long. */
 const batches: Load = {
@@ -70,7 +73,10 @@ const batches: Load = {
   outputTokens: (random) => around(random() < 1 / 7 ? 250 : 40, random),
   leftMax: 3,
   gathers: true,
+  evens: true,
 };
+/** Batches of short prompts, whose answers are about as long as they. */
+const shortBatches: Load = { ...batches, promptTokens: 50, outputTokens: (random) => around(64, random) };
 
 function serve(load: Load): { readonly tokensPerSecond: number; readonly passesPerRequest: number } {
   const sizes = { cacheSeqCount: streams, slabTokens, blockTokens: 16 };
@@ -78,6 +84,7 @@ function serve(load: Load): { readonly tokensPerSecond: number; readonly passesP
   if (!load.gathers) cache.gather = () => undefined;
   const options = { ...plainOptions, sequencesMax: streams, stepTokensMax: 2048, contextTokensMax: slabTokens };
   const scheduler = createScheduler({ ...options, parkBytesMax: 0 }, cache);
+  if (!load.evens) scheduler.promptRowsWorthAPass = () => undefined;
   const random = createRandom(5);
   let sent = 0;
   let liveCount = 0;
@@ -110,7 +117,7 @@ function serve(load: Load): { readonly tokensPerSecond: number; readonly passesP
 }
 
 it('reads most prompts in one pass, and lets those that decode share one', () => {
-  const { tokensPerSecond, passesPerRequest } = serve(streaming);
+  const { tokensPerSecond, passesPerRequest } = serve({ ...streaming, evens: false });
   // 1.76 where parts of prompts fill steps up (905 tokens/s), 1.39 where gaps of more than four ids split those that decode.
   expect(passesPerRequest).toBeLessThan(1.25);
   expect(tokensPerSecond).toBeGreaterThan(1020);
@@ -121,4 +128,12 @@ it('brings the long answers of a batch together, which take a pass each where th
   const scattered = serve({ ...batches, gathers: false });
   // 1,019 tokens/s and 825.
   expect(gathered.tokensPerSecond).toBeGreaterThan(1.15 * scattered.tokensPerSecond);
+});
+
+it('reads short prompts that came at once in few passes', () => {
+  const evened = serve(shortBatches);
+  const left = serve({ ...shortBatches, evens: false });
+  expect(evened.passesPerRequest).toBeLessThan(0.95 * left.passesPerRequest);
+  // 1,482 tokens/s and 1,452; with nine other seeds 1.02 to 1.05 times as many.
+  expect(evened.tokensPerSecond).toBeGreaterThan(1.01 * left.tokensPerSecond);
 });

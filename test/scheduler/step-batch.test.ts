@@ -4,9 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
 import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
-import { bridgedIdsWithin, denseLastRows, removeFillers, writeBatch } from '../../src/scheduler/step-batch.ts';
+import {
+  bridgedIdsWithin,
+  denseLastRows,
+  type RowWorth,
+  removeFillers,
+  writeBatch,
+} from '../../src/scheduler/step-batch.ts';
 import { emptyPlan, removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
-import { createFakeKernel } from '../fakes/kernel.ts';
+import { createFakeKernel, type FakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
 
 const promptTokens = [7, 8, 9];
@@ -18,6 +24,13 @@ function planFor(seqs: readonly number[]): StepPlan {
     return { sequence, seq: cacheSeqId(seq), from: 0, count: promptTokens.length, draws: true };
   });
   return { ...emptyPlan(), chunks, tokenCount: chunks.length * promptTokens.length };
+}
+
+/** Prompts of which so many tokens are read. */
+function unequalPlan(counts: readonly number[]): StepPlan {
+  const plan = planFor(counts.map((_, seq) => seq));
+  const chunks = plan.chunks.map((chunk, index) => ({ ...chunk, count: counts[index] ?? 0 }));
+  return { ...plan, chunks, tokenCount: counts.reduce((sum, count) => sum + count, 0) };
 }
 
 /** Sequences that have computed their prompt, drawn a 4, and now have guesses behind it. */
@@ -49,6 +62,11 @@ function guessingPlan(wishes: readonly { readonly seq: number; readonly guesses:
 
 function kernelOf(layout: KvLayout, batchTokensMax = 64) {
   return createFakeKernel({ cellCount: 128, cacheSeqCount: 16, vocabularySize: 10, layout, batchTokensMax });
+}
+
+/** Of rows that decode, and of those of prompts. */
+function worth(rows: number | undefined, promptRows?: number): RowWorth {
+  return { rowsWorthAPass: () => rows, promptRowsWorthAPass: () => promptRows };
 }
 
 describe('writeBatch', () => {
@@ -102,6 +120,35 @@ describe('writeBatch', () => {
     expect([0, 1, 2, 3].map((seq) => kernel.positions(cacheSeqId(seq))?.max)).toEqual([5, undefined, 4, 3]);
   });
 
+  it('makes prompts beside one another equally long where a pass is worth their rows, and removes what it added', async () => {
+    const kernel = kernelOf('per-sequence');
+    const plan = unequalPlan([3, 2, 2]);
+    const rows = writeBatch(kernel, plan, worth(undefined, 4));
+    expect(rows.fillers).toEqual([
+      { seq: 1, position: 2, count: 1 },
+      { seq: 2, position: 2, count: 1 },
+    ]);
+    expect(rows.lastRows).toEqual([2, 4, 7]);
+    expect([...kernel.batch.cacheSeqs.subarray(0, rows.rowCount)]).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2]);
+    expect([...kernel.batch.outputs.subarray(0, rows.rowCount)]).toEqual([0, 0, 1, 0, 1, 0, 0, 1, 0]);
+    expect(await kernel.decode(rows.rowCount)).toEqual({ kind: 'done' });
+    removeFillers(kernel, rows.fillers);
+    expect([0, 1, 2].map((seq) => kernel.positions(cacheSeqId(seq))?.max)).toEqual([2, 1, 1]);
+  });
+
+  it('leaves prompts as they are where nothing is known, in a pool, and where one of them has no room', () => {
+    const plan = unequalPlan([3, 2]);
+    const fillersOf = (kernel: FakeKernel, promptRows?: number) =>
+      writeBatch(kernel, plan, worth(9, promptRows)).fillers;
+    expect(fillersOf(kernelOf('per-sequence'), 4)).toHaveLength(1);
+    expect(fillersOf(kernelOf('per-sequence'))).toEqual([]);
+    expect(fillersOf(kernelOf('pooled'), 4)).toEqual([]);
+    expect(fillersOf(kernelOf('per-sequence', 5), 4)).toEqual([]);
+    const sizes = { cellCount: 128, cacheSeqCount: 16, vocabularySize: 10, layout: 'per-sequence' as const };
+    expect(fillersOf(createFakeKernel({ ...sizes, positionsTrained: 2 }), 4)).toEqual([]);
+    expect(fillersOf(createFakeKernel({ ...sizes, cellCount: 32 }), 4)).toEqual([]);
+  });
+
   it('leaves guesses of different length as they are in a pool', () => {
     const plan = guessingPlan([
       { seq: 0, guesses: [5, 6] },
@@ -112,7 +159,7 @@ describe('writeBatch', () => {
   });
 
   it('bridges gaps as wide as their rows cost less than a pass, within what was measured', () => {
-    const { fillers } = writeBatch(kernelOf('per-sequence'), planFor([0, 6]), () => 57.1);
+    const { fillers } = writeBatch(kernelOf('per-sequence'), planFor([0, 6]), worth(57.1));
     expect(fillers.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
     const idsWithin = (rows: number | undefined) => bridgedIdsWithin(rows, 1);
     expect([undefined, 0, 2.8, 9.9, Number.POSITIVE_INFINITY].map(idsWithin)).toEqual([4, 4, 4, 9, 32]);
@@ -123,7 +170,7 @@ describe('writeBatch', () => {
       { seq: 0, guesses: [5] },
       { seq: 6, guesses: [5] },
     ];
-    const bridged = (rows: number) => writeBatch(kernelOf('per-sequence'), guessingPlan(wishes), () => rows).fillers;
+    const bridged = (rows: number) => writeBatch(kernelOf('per-sequence'), guessingPlan(wishes), worth(rows)).fillers;
     expect(bridged(10).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
     expect(bridged(9)).toEqual([]);
   });

@@ -84,7 +84,7 @@ export async function assembleEngine(
     contextTokensMax,
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     hostStates: sizes.hostStates,
-    idCopyMs: await idCopyMsOf(kernel, ports.log),
+    idCopyMs: await idCopyMsOf(kernel, ports),
     drafts,
   });
   const scheduler = createScheduler(options, cache);
@@ -188,9 +188,9 @@ function isPoolingWarning(text: string): boolean {
   return text.includes('model default pooling_type is');
 }
 
-async function idCopyMsOf(kernel: Kernel, log: AssemblyPorts['log']): Promise<number | undefined> {
-  const copyMs = await measureIdCopy({ kernel, now: () => performance.now() });
-  if (copyMs !== undefined) log('info', `a prefix copied from slab to slab adds ${copyMs.toPrecision(2)} ms to a step`);
+async function idCopyMsOf(kernel: Kernel, { log, now }: AssemblyPorts): Promise<number | undefined> {
+  const copyMs = await measureIdCopy({ kernel, now: now ?? (() => performance.now()) });
+  if (copyMs !== undefined) log('info', `a prefix copied from slab to slab adds ${copyMs.toFixed(1)} ms to a step`);
   return copyMs;
 }
 

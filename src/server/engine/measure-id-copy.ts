@@ -18,7 +18,7 @@ const rounds = 4;
 
 /**
  * Milliseconds, 0 or more; undefined where nothing is copied: ids share their cells, or the cache cannot be cut. Measures on an empty
- * cache, and leaves it empty. Ten steps of one row.
+ * cache, and leaves it empty. Nine steps of one row.
  */
 export async function measureIdCopy({ kernel, now }: IdCopyMeasuring): Promise<number | undefined> {
   const { layout, sharesPrefixes, cacheSeqCount, cellCount } = kernel.limits;

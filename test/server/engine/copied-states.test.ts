@@ -9,6 +9,7 @@ const limits: KernelLimits = {
   layout: 'pooled',
   batchTokensMax: 256,
   passTokensMax: 256,
+  positionsTrained: 1024,
   outputRowsMax: 64,
   cacheSeqCount: 8,
   vocabularySize: 32,

@@ -11,15 +11,22 @@ interface Machine {
   readonly layout?: KvLayout;
   readonly cacheSeqCount?: number;
   readonly sharesPrefixes?: boolean;
+  readonly slabTokens?: number;
   readonly copyMs: number;
 }
 
 /** A machine whose step takes longer by each copy made before it; a first step takes ten times as long, and one in three is held up. */
-function createMachine({ layout = 'per-sequence', cacheSeqCount = 4, sharesPrefixes = true, copyMs }: Machine) {
+function createMachine({
+  layout = 'per-sequence',
+  cacheSeqCount = 4,
+  sharesPrefixes = true,
+  slabTokens = 64,
+  copyMs,
+}: Machine) {
   let nowMs = 0;
   let copyCount = 0;
   const fake = createFakeKernel({
-    cellCount: 64 * cacheSeqCount,
+    cellCount: slabTokens * cacheSeqCount,
     cacheSeqCount,
     vocabularySize: 100,
     layout,
@@ -51,6 +58,7 @@ it.each([
   { why: 'ids share cells', layout: 'pooled' as const },
   { why: 'there is one id', cacheSeqCount: 1 },
   { why: 'the cache cannot be cut', sharesPrefixes: false },
+  { why: 'slabs are as short as the probe', slabTokens: 9 },
 ])('is not known, and takes no step, where $why', async ({ why, ...machine }) => {
   const { kernel, fake, now } = createMachine({ ...machine, copyMs: 7 });
   expect(await measureIdCopy({ kernel, now })).toBeUndefined();
@@ -59,7 +67,12 @@ it.each([
 
 it('ends with an error, and leaves an empty cache, when a step fails', async () => {
   const machine = createMachine({ copyMs: 7 });
-  machine.fake.failNext([{ kind: 'failed', code: -3 }]);
+  const { decode } = machine.kernel;
+  machine.kernel.decode = (rowCount) => {
+    // With a copy under way.
+    if (machine.fake.steps === 2) machine.fake.failNext([{ kind: 'failed', code: -3 }]);
+    return decode(rowCount);
+  };
   await expect(measureIdCopy(machine)).rejects.toThrow('a step of one row failed');
   expect(machine.fake.usedCells()).toBe(0);
 });
