@@ -70,7 +70,9 @@ export function writeBatch(kernel: Kernel, plan: StepPlan, worth?: RowWorth): St
     spareRows -= filler.count;
   };
   let previousSeq: number | undefined;
-  for (const [place, index] of order.entries()) {
+  let place = -1;
+  for (const index of order) {
+    place += 1;
     const chunk = must(plan.chunks[index], 'an order of the plan names its chunks');
     if (splitsAtGaps && previousSeq !== undefined && chunk.seq > previousSeq + 1) {
       const idleMax = bridgedIdsWithin(worth?.rowsWorthAPass(), evenCount);
