@@ -49,6 +49,31 @@ export const holdingLaws: KernelLaws = (subject, kernelNow) => {
 export const drawingLaws: KernelLaws = (subject, kernelNow) => {
   const [prompt, second, third] = subject.prompts;
 
+  test('draws the same where a prompt is made as long as its neighbour by rows that are cut again', async () => {
+    if (!subject.sharesPrefixes) return;
+    const kernel = kernelNow();
+    const { tokens, positions, cacheSeqs, outputs } = kernel.batch;
+    const expected = [await answer(kernel, 0, prompt, answerLength), await answer(kernel, 1, second, answerLength)];
+    for (const seq of [0, 1]) kernel.truncate(seqOf(seq), 0);
+    const runs = [prompt, second].map((whole, seq) => ({ seq, whole, from: whole.length - (seq === 0 ? 6 : 3) }));
+    for (const { seq, whole, from } of runs) await step(kernel, [{ seq, from: 0, tokens: whole.slice(0, from) }]);
+    for (const { seq, whole, from } of runs)
+      for (let offset = 0; offset < 6; offset++) {
+        const row = 6 * seq + offset;
+        tokens[row] = whole[from + offset] ?? 0;
+        positions[row] = from + offset;
+        cacheSeqs[row] = seq;
+        outputs[row] = from + offset === whole.length - 1 ? 1 : 0;
+      }
+    expect(await kernel.decode(12)).toEqual({ kind: 'done' });
+    const drawn = await kernel.sample([rowAt(5), rowAt(8)]);
+    kernel.truncate(seqOf(1), second.length);
+    for (const { seq, whole } of runs) {
+      const start = { first: must(drawn[seq], 'a draw'), from: whole.length, count: answerLength };
+      expect(await goOn(kernel, seq, start)).toEqual(expected[seq]);
+    }
+  });
+
   test('draws the same however a prompt is cut into steps', async () => {
     const kernel = kernelNow();
     const expected = await answer(kernel, 0, prompt, answerLength);
