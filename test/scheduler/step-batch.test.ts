@@ -144,6 +144,8 @@ describe('writeBatch', () => {
     expect(fillersOf(kernelOf('per-sequence'))).toEqual([]);
     expect(fillersOf(kernelOf('pooled'), 4)).toEqual([]);
     expect(fillersOf(kernelOf('per-sequence', 5), 4)).toEqual([]);
+    // One of two rows would fit, and save no pass.
+    expect(writeBatch(kernelOf('per-sequence', 8), unequalPlan([3, 2, 2]), worth(9, 4)).fillers).toEqual([]);
     const sizes = { cellCount: 128, cacheSeqCount: 16, vocabularySize: 10, layout: 'per-sequence' as const };
     expect(fillersOf(createFakeKernel({ ...sizes, positionsTrained: 2 }), 4)).toEqual([]);
     expect(fillersOf(createFakeKernel({ ...sizes, cellCount: 32 }), 4)).toEqual([]);
