@@ -144,9 +144,10 @@ describe('writeBatch', () => {
     expect(fillersOf(kernelOf('per-sequence'))).toEqual([]);
     expect(fillersOf(kernelOf('pooled'), 4)).toEqual([]);
     expect(fillersOf(kernelOf('per-sequence', 5), 4)).toEqual([]);
-    // One of two rows would fit, and save no pass.
-    expect(writeBatch(kernelOf('per-sequence', 8), unequalPlan([3, 2, 2]), worth(9, 4)).fillers).toEqual([]);
     const sizes = { cellCount: 128, cacheSeqCount: 16, vocabularySize: 10, layout: 'per-sequence' as const };
+    // One of two rows would fit, and save no pass.
+    const tight = createFakeKernel({ ...sizes, batchTokensMax: 8, passTokensMax: 9 });
+    expect(writeBatch(tight, unequalPlan([3, 2, 2]), worth(9, 4)).fillers).toEqual([]);
     expect(fillersOf(createFakeKernel({ ...sizes, positionsTrained: 2 }), 4)).toEqual([]);
     expect(fillersOf(createFakeKernel({ ...sizes, cellCount: 32 }), 4)).toEqual([]);
   });
