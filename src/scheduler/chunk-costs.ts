@@ -13,6 +13,9 @@ export interface Chunk {
   readonly depth: number;
 }
 
+/** Stands for those in which prompts are read, where no chunk is planned yet. */
+export const typicalChunk: Chunk = { tokens: 256, depth: 0 };
+
 export interface ChunkCosts {
   observe(chunk: Chunk, ms: number): void;
   /** Expected milliseconds for each token; undefined before any chunk was seen. */

@@ -5,15 +5,13 @@
 // are not repeated, every second one paid for that.
 
 import type { CopyWorth } from '../kv/types.ts';
+import { typicalChunk } from './chunk-costs.ts';
 import type { SchedulerState } from './state.ts';
-
-/** A chunk of a prompt like those that would compute dropped content again. */
-const recomputedChunk = { tokens: 256, depth: 0 };
 
 /** What is known now: until prompts were read, or where a copy's time is not known, any token is worth it. */
 export function copyWorthNow({ options, costs, foundShare }: SchedulerState): CopyWorth {
   const copyMs = options.idCopyMs ?? 0;
-  const tokenMs = costs.promptTokenMs(recomputedChunk);
+  const tokenMs = costs.promptTokenMs(typicalChunk);
   const foundTokens = tokenMs === undefined ? 0 : copyMs / tokenMs;
   return { foundTokens, unheldTokens: foundTokens === 0 ? 0 : foundTokens / foundShare.share() };
 }
@@ -24,11 +22,5 @@ export function copyWorthNow({ options, costs, foundShare }: SchedulerState): Co
  */
 export function missedTokenMs({ costs, foundShare }: SchedulerState): number {
   const share = foundShare.share();
-  return share === 0 ? 0 : share * (costs.promptTokenMs(recomputedChunk) ?? Number.POSITIVE_INFINITY);
-}
-
-/** How many rows of a prompt cost as much as a pass without any; undefined while steps have not told one of both. */
-export function promptRowsWorthAPass({ costs, passCost }: SchedulerState): number | undefined {
-  const tokenMs = costs.promptTokenMs(recomputedChunk);
-  return tokenMs === undefined || passCost.rowsWorthAPass() === undefined ? undefined : passCost.passMs() / tokenMs;
+  return share === 0 ? 0 : share * (costs.promptTokenMs(typicalChunk) ?? Number.POSITIVE_INFINITY);
 }

@@ -2,7 +2,7 @@
 //   decode step ms        a line over the number of decoding sequences, older steps fading
 //   ms per prompt token   by size and depth of the chunk (chunk-costs.ts)
 // Why the two apart: steps that mix both are rare at first, and a single fit then mistakes one for the other.
-// Why rows that bridge gaps between ids (step-batch.ts) count with the sequences, not as rows: a plan that asks does not know yet how
+// Why rows that bridge gaps between ids (filler-rows.ts) count with the sequences, not as rows: a plan that asks does not know yet how
 // many there will be, and would take its step for shorter than it gets.
 
 import { type Chunk, createChunkCosts } from './chunk-costs.ts';

@@ -11,11 +11,12 @@ import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../p
 import { expectedDraws } from './apply-step.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { engineStats } from './engine-stats.ts';
+import { removeFillers } from './filler-rows.ts';
 import { createGrammarGate } from './grammar-gate.ts';
 import { forgetGivenUp, type PerformPorts, performOps, performPlan } from './perform-plan.ts';
 import { settle } from './settle-step.ts';
 import type { DraftLane } from './speculation/draft-lane.ts';
-import { removeFillers, writeBatch } from './step-batch.ts';
+import { writeBatch } from './step-batch.ts';
 import type { StepPlan } from './step-plan.ts';
 
 export interface EngineLoopPorts extends PerformPorts {

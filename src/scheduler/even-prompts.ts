@@ -3,6 +3,9 @@
 // weights: 24 prompts of 25 to 75 tokens took 24 passes on an H100, where their rows fill four. So prompts are put in groups of
 // neighbours, each as long as its longest, as long as the rows that adds cost less than a pass for each prompt.
 
+import { takePass } from '../slab-passes.ts';
+import { typicalChunk } from './chunk-costs.ts';
+import type { SchedulerState } from './state.ts';
 import type { PlannedChunk } from './step-plan.ts';
 
 export interface PassCosts {
@@ -10,6 +13,12 @@ export interface PassCosts {
   readonly rowsWorthAPass: number;
   /** Most rows of one pass. */
   readonly passTokensMax: number;
+}
+
+/** What is known of `rowsWorthAPass`; undefined while steps have not told what a pass takes, or a prompt's token. */
+export function promptRowsWorthAPass({ costs, passCost }: SchedulerState): number | undefined {
+  const tokenMs = costs.promptTokenMs(typicalChunk);
+  return tokenMs === undefined || passCost.rowsWorthAPass() === undefined ? undefined : passCost.passMs() / tokenMs;
 }
 
 type Chunk = Pick<PlannedChunk, 'seq' | 'count'>;
@@ -35,24 +44,11 @@ export function evenPromptRows(chunks: readonly Chunk[], costs: PassCosts): numb
   return savedPasses * costs.rowsWorthAPass > addedRows ? rows : own;
 }
 
-/**
- * In how many passes llama.cpp computes so many rows of each: in turns equally many of the first that has any left and of those that follow
- * it by one id each, as many as the shortest has left, and as fit.
- */
 function passCountOf(chunks: readonly Chunk[], rows: readonly number[], { passTokensMax }: PassCosts): number {
-  const left = [...rows];
-  for (let passCount = 0; ; passCount++) {
-    const taken: number[] = [];
-    for (const [index, { seq }] of chunks.entries()) {
-      const previous = taken.at(-1);
-      if (left[index] === 0 || (previous !== undefined && seq !== (chunks[previous]?.seq ?? 0) + 1)) continue;
-      taken.push(index);
-    }
-    if (taken.length === 0) return passCount;
-    const shortest = Math.min(...taken.map((index) => left[index] ?? 0));
-    const count = Math.max(1, Math.min(shortest, Math.floor(passTokensMax / taken.length)));
-    for (const index of taken) left[index] = (left[index] ?? 0) - count;
-  }
+  const runs = chunks.map(({ seq }, index) => ({ seq, next: 0, end: rows[index] ?? 0 }));
+  let passCount = 0;
+  while (takePass(runs, passTokensMax).length > 0) passCount += 1;
+  return passCount;
 }
 
 /** Groups in which a run of prompts would cost least if they were computed one by one: their passes, and the rows that are added. */

@@ -1,5 +1,5 @@
 // What a pass over all weights costs, and each row of it, learned from steps that decode alone: how far gaps between native ids are
-// worth bridging (step-batch.ts), and what those that are left cost (gap-account.ts).
+// worth bridging (filler-rows.ts), and what those that are left cost (gap-account.ts).
 // Why apart from the line through steps (cost-model.ts): that one is over sequences, for a plan that does not know of gaps yet.
 // Rows that bridge them, and further passes where they were not bridged, then look like the cost of sequences or of none: with few
 // sequences far apart the line falls, a pass seems to cost everything, and gaps are bridged that cost more than they save.

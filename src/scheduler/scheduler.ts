@@ -21,7 +21,7 @@ import {
   markComputed,
   observeStep,
 } from './apply-step.ts';
-import { promptRowsWorthAPass } from './copy-worth.ts';
+import { promptRowsWorthAPass } from './even-prompts.ts';
 import {
   type Copied,
   type Demotion,

@@ -3,14 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { cacheSeqId, tokenId } from '../../src/ids.ts';
 import type { KvLayout } from '../../src/kernel-port.ts';
+import { bridgedIdsWithin, type RowWorth, removeFillers } from '../../src/scheduler/filler-rows.ts';
 import { appendToken, createSequence, writeAhead } from '../../src/scheduler/sequence.ts';
-import {
-  bridgedIdsWithin,
-  denseLastRows,
-  type RowWorth,
-  removeFillers,
-  writeBatch,
-} from '../../src/scheduler/step-batch.ts';
+import { denseLastRows, writeBatch } from '../../src/scheduler/step-batch.ts';
 import { emptyPlan, removeChunk, type StepPlan } from '../../src/scheduler/step-plan.ts';
 import { createFakeKernel, type FakeKernel } from '../fakes/kernel.ts';
 import { generateCommand } from './driver.ts';
