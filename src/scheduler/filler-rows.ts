@@ -1,8 +1,8 @@
 // Rows that nobody asked for, where each sequence has a slab of its own: they bridge gaps between native ids, and make equally long what is
 // computed together. All of them are removed after the step.
-// Why bridge: llama.cpp computes only consecutive ids together; one idle id in between cuts a
-// step in two passes over all weights. A filler row costs its own arithmetic alone (measured on two cores, 135M shape:
-// 31 sequences with one gap 99 ms, without 77). It is computed for the idle id behind whatever that holds, and removed again.
+// Why bridge: llama.cpp computes only consecutive ids together; one idle id in between cuts a step in two passes over all weights. A
+// filler row costs its own arithmetic alone (measured on two cores, 135M shape: 31 sequences with one gap 99 ms, without 77). It is
+// computed for the idle id behind whatever that holds, and removed again.
 // Why equally long: it computes as many rows of each id together as the shortest has, and what is left in further passes.
 
 import { must } from '../assert.ts';

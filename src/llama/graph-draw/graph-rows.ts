@@ -1,6 +1,7 @@
 // Output rows that stay on the device: a step brings a few numbers a row to the host, and logits only of rows that are read.
 // Why a step may take several native calls: what a pass of the kernels leaves is overwritten by the next (passes.ts). Of all
-// passes but the last the logits are therefore copied at once; such a pass is nearly always the end of one prompt.
+// passes but the last the logits are therefore copied at once, whoever reads them: with slabs those of all that decode beside a prompt
+// (60 rows of 128,256 logits: 0.6 ms on an H100).
 
 import { assert } from '../../assert.ts';
 import type { TokenId } from '../../ids.ts';
