@@ -26,7 +26,7 @@ export function chooseSlab(state: SlabState, request: CacheRequest | undefined):
   const idle = state.slabs.filter((slab) => slab.lease === undefined);
   const nearby = nearbySlabs(state, idle);
   const best = request === undefined ? undefined : longestMatch(state, request);
-  const inPlace = request === undefined ? undefined : longestInPlace(nearby, request);
+  const inPlace = request === undefined ? undefined : longestInPlace(state, nearby, request);
   if (inPlace !== undefined && best !== undefined && best.count - inPlace.count < state.copyWorth.foundTokens) {
     return { target: inPlace.slab, keptCount: inPlace.count, copy: undefined, refuge: undefined };
   }
@@ -111,14 +111,23 @@ export function nearbySlabs({ slabs }: SlabState, idle: readonly Slab[]): Slab[]
   return nearby;
 }
 
-/** The idle slab whose content is mostly a prefix of `request`: worth cutting rather than copying. */
-function longestInPlace(slabs: readonly Slab[], request: CacheRequest): Match | undefined {
+/** The idle slab whose content is worth cutting rather than copying, to what begins `request`. */
+function longestInPlace(state: SlabState, slabs: readonly Slab[], request: CacheRequest): Match | undefined {
   let best: Match | undefined;
   for (const slab of slabs) {
     const count = matchedCount(slab, request);
-    if (count > (best?.count ?? 0) && isMostly(slab, count)) best = { slab, count };
+    if (count > (best?.count ?? 0) && isWorthCutting(state, slab, count)) best = { slab, count };
   }
   return best;
+}
+
+/** Whether what is kept is most of it; or, where it is not worth a copy, more than what is likely to be asked for of the rest. */
+function isWorthCutting({ copyWorth, copyMinTokens }: SlabState, slab: Slab, count: number): boolean {
+  if (isMostly(slab, count)) return true;
+  const { foundTokens, unheldTokens } = copyWorth;
+  const isCopied = count >= foundTokens;
+  // What nobody holds must be so many times as long to be worth a copy as it is likely not to be asked for again.
+  return !isCopied && count >= copyMinTokens && (slab.computedCount - count) * foundTokens <= count * unheldTokens;
 }
 
 /** Whether `count` tokens are most of the slab's content. */

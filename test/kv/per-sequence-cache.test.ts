@@ -64,6 +64,23 @@ describe('where a prefix comes from', () => {
     expect(cache.cachedTokenCount(requestOf([...range(0, 3), 97]))).toBe(3);
   });
 
+  it('cuts what is not worth a copy where it is, if the rest is not likely to be asked for', () => {
+    for (const { unheldTokens, found } of [
+      { unheldTokens: 12, found: [0, 0] },
+      { unheldTokens: 24, found: [0, 4] },
+    ]) {
+      const cache = createPerSequenceCache(options);
+      cachePrefix(cache, range(0, 12));
+      cache.weighCopies({ foundTokens: 12, unheldTokens });
+      // Fewer than are ever copied are no reason to cut anything.
+      const counts = [2, 4].map((count) => cache.cachedTokenCount(requestOf([...range(0, count), 99])));
+      expect(counts).toEqual(found);
+      // Worth a copy, it is copied, and the rest stays.
+      cache.weighCopies({ foundTokens: 4, unheldTokens: 100 });
+      expect(leaseOf(cache.admit(requestOf([...range(0, 4), 99])))).toMatchObject({ seq: 1, cachedTokenCount: 4 });
+    }
+  });
+
   it('isolates namespaces', () => {
     const cache = createPerSequenceCache(options);
     cachePrefix(cache, range(0, 8), 'a');
