@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os';
 import { availableMemory } from 'node:process';
 import { type ContextOptions, createContext } from './context.ts';
+import { keptLogitsBytes } from './graph-draw/kept-logits.ts';
 import { chooseDrawing } from './graph-draw/open-graph-rows.ts';
 import type { Libraries } from './libraries.ts';
 import type { LlamaModel } from './model.ts';
@@ -48,7 +49,7 @@ export interface CacheCost {
 export interface BufferSizes {
   /** Scratch memory of the kernels, on all devices. */
   readonly computeBytes: number;
-  /** Logits, in host memory. */
+  /** Logits: in host memory, and on the device those that stay there (graph-draw/kept-logits.ts). */
   readonly outputBytes: number;
   /** States of recurrent layers, which do not grow with the text. */
   readonly stateBytes: number;
@@ -66,7 +67,7 @@ const probeTokens = 64;
  * making a context.
  */
 export async function measureCacheCost(model: LlamaModel, part: 'model' | 'head' = 'model'): Promise<CacheCost> {
-  const lines = await contextLog({
+  const { lines } = await contextLog({
     model,
     layout: 'pooled',
     cellCount: probeCells,
@@ -90,7 +91,7 @@ export async function measureCacheCost(model: LlamaModel, part: 'model' | 'head'
 
 /** Measures the buffers of a context with these options. `options.model` must be loaded to `measure`. */
 export async function measureBuffers(options: ContextOptions): Promise<BufferSizes> {
-  const lines = await contextLog(options);
+  const { lines, drawsInGraph } = await contextLog(options);
   const buffers = (name: string) => {
     const pattern = new RegExp(` ${name} buffer size = +([0-9.]+) MiB`);
     return Math.round(lines.reduce((total, line) => total + Number(pattern.exec(line)?.[1] ?? 0), 0) * mebibyte);
@@ -98,14 +99,14 @@ export async function measureBuffers(options: ContextOptions): Promise<BufferSiz
   const caches = lines.map(readCacheLine).filter((cache) => cache !== undefined);
   return {
     computeBytes: buffers('compute'),
-    outputBytes: buffers('output'),
+    outputBytes: buffers('output') + (drawsInGraph ? keptLogitsBytes(options) : 0),
     stateBytes: buffers('RS'),
     cacheBytes: Math.round(caches.reduce((sum, cache) => sum + cache.mebibytesK + cache.mebibytesV, 0) * mebibyte),
   };
 }
 
-/** What llama.cpp says while it makes a context. */
-async function contextLog(options: ContextOptions): Promise<readonly string[]> {
+/** What llama.cpp says while it makes a context, and whether tokens would be drawn in its graphs. */
+async function contextLog(options: ContextOptions): Promise<{ lines: readonly string[]; drawsInGraph: boolean }> {
   const { native, nativeLog } = options.model.libraries;
   const lines: string[] = [];
   const { graphDraw } = chooseDrawing(options);
@@ -116,7 +117,7 @@ async function contextLog(options: ContextOptions): Promise<readonly string[]> {
     stop();
     graphDraw?.hook.dispose();
   }
-  return lines;
+  return { lines, drawsInGraph: graphDraw !== undefined };
 }
 
 interface CacheLine {

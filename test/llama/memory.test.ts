@@ -1,6 +1,7 @@
 // What llama.cpp would allocate, measured without allocating it, against what is known of the models.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ContextOptions } from '../../src/llama/context.ts';
 import { hostRoom, measureBuffers, measureCacheCost, memoryRoom } from '../../src/llama/memory.ts';
 import type { LlamaModel } from '../../src/llama/model.ts';
 import { archModelPath } from '../arch-models.ts';
@@ -56,6 +57,18 @@ describe('the buffers of a context', () => {
     // 6 layers, K and V of 128 values, 34 bytes for 32 of them.
     expect(Math.abs(sizes.cacheBytes - 4096 * 6 * 2 * 128 * (34 / 32))).toBeLessThan(20_000);
     expect(sizes.computeBytes).toBeGreaterThan(1e6);
+  });
+
+  test('are more by the logits that stay on the device where a step may take several passes', async () => {
+    const outputBytes = async (drawing: 'host' | 'graph', changed: Partial<ContextOptions> = {}) =>
+      (await measureBuffers({ ...options, model: demo, outputsMax: 40, drawing, ...changed })).outputBytes;
+    const keptBytes = 40 * 4096 * 4;
+    const onePass = await outputBytes('graph');
+    expect(await outputBytes('graph', { microBatchTokens: 256 })).toBe(onePass + keptBytes);
+    expect(await outputBytes('graph', { layout: 'per-sequence' })).toBe(onePass + keptBytes);
+    const alone = await outputBytes('graph', { sequencesMax: 1 });
+    expect(await outputBytes('graph', { sequencesMax: 1, layout: 'per-sequence' })).toBe(alone);
+    expect(await outputBytes('host', { microBatchTokens: 256 })).toBe(await outputBytes('host'));
   });
 
   test('hold a state per sequence for a recurrent model', async () => {

@@ -19,6 +19,8 @@ interface InitParams {
 export interface NativeGraph {
   ggml_init(params: InitParams): GraphMemoryPointer | null;
   ggml_free(memory: GraphMemoryPointer): void;
+  /** Forgets the tensors that were made in it. */
+  ggml_reset(memory: GraphMemoryPointer): void;
   ggml_new_tensor_2d(memory: GraphMemoryPointer, type: number, columns: number, rows: number): TensorPointer;
   ggml_new_tensor_3d(...args: [GraphMemoryPointer, type: number, n0: number, n1: number, n2: number]): TensorPointer;
   ggml_permute(
@@ -44,6 +46,7 @@ const initParamsStruct = koffi.struct({ mem_size: 'size_t', mem_buffer: 'void*',
 const prototypes = {
   ggml_init: ['void*', [initParamsStruct]],
   ggml_free: ['void', ['void*']],
+  ggml_reset: ['void', ['void*']],
   ggml_new_tensor_2d: ['void*', ['void*', 'int', 'int64_t', 'int64_t']],
   ggml_new_tensor_3d: ['void*', ['void*', 'int', 'int64_t', 'int64_t', 'int64_t']],
   ggml_permute: ['void*', ['void*', 'void*', 'int', 'int', 'int', 'int']],

@@ -1,7 +1,6 @@
 // Output rows that stay on the device: a step brings a few numbers a row to the host, and logits only of rows that are read.
 // Why a step may take several native calls: what a pass of the kernels leaves is overwritten by the next (passes.ts). Of all
-// passes but the last the logits are therefore copied at once, whoever reads them: with slabs those of all that decode beside a prompt
-// (60 rows of 128,256 logits: 0.6 ms on an H100).
+// passes but the last the logits are therefore kept (kept-logits.ts).
 
 import { assert } from '../../assert.ts';
 import type { TokenId } from '../../ids.ts';
@@ -12,8 +11,9 @@ import type { BatchMemory } from '../native-batch.ts';
 import type { NativeDecode } from '../native-decode.ts';
 import type { NativeBatch } from '../native-structs.ts';
 import { findDifference } from './check-draws.ts';
-import type { GraphHook, GraphRows } from './graph-hook.ts';
-import { createHostLogits, type HostLogits, type HostLogitsSource } from './host-logits.ts';
+import type { GraphHook } from './graph-hook.ts';
+import { createHostLogits, type HostLogitsSource, type LeftRows } from './host-logits.ts';
+import type { KeptLogits } from './kept-logits.ts';
 import { type PassRules, passesOf } from './passes.ts';
 import { createStepRows, type StepRows } from './step-rows.ts';
 import { judge } from './walk.ts';
@@ -22,6 +22,8 @@ import type { Walks } from './walks.ts';
 export interface GraphRowsSource extends HostLogitsSource, PassRules {
   readonly hook: GraphHook;
   readonly walks: Walks;
+  /** Undefined where a step is always one pass. */
+  readonly kept: KeptLogits | undefined;
   readonly batch: BatchMemory;
   /** For the rows of one pass. */
   readonly passBatch: BatchMemory;
@@ -33,15 +35,14 @@ export interface GraphRowsSource extends HostLogitsSource, PassRules {
 }
 
 export function createGraphRows(source: GraphRowsSource): DecodedRows {
-  const { hook, walks, passBatch, vocabularySize, endTokenIds, hidden } = source;
+  const { hook, walks, kept, passBatch, vocabularySize, endTokenIds, hidden } = source;
   const stepRows = createStepRows(source);
   const logits = createHostLogits(source);
-  const passes = createPasses(source, { stepRows, logits });
+  const passes = createPasses(source, stepRows);
 
   function read(batchIndices: readonly number[]): void {
     const rows = batchIndices.map(stepRows.rowOf);
-    const left = passes.left();
-    if (left !== undefined) logits.read(left, rows);
+    for (const left of passes.left()) logits.read(left, rows);
   }
 
   function check(row: SampleRow): void {
@@ -78,39 +79,40 @@ export function createGraphRows(source: GraphRowsSource): DecodedRows {
     },
     dispose() {
       logits.dispose();
+      kept?.dispose();
       hook.dispose();
       passBatch.free();
     },
   };
 }
 
-/** A pass whose logits are still on the device; `from` is its first row in the step. */
-interface LeftPass {
-  readonly from: number;
-  readonly rows: GraphRows;
-}
-
 interface Passes {
   /** Computes the batch in as many native calls as it takes; answers the first code that is not 0. */
   compute(tokenCount: number): Promise<number>;
-  left(): LeftPass | undefined;
+  /** Where the step's logits are: those of its last pass, and those of the passes before. */
+  left(): readonly LeftRows[];
 }
 
-interface PassTargets {
-  readonly stepRows: StepRows;
-  readonly logits: HostLogits;
-}
-
-function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets): Passes {
-  const { hook, walks, batch, passBatch, decode, hidden } = source;
+function createPasses(source: GraphRowsSource, stepRows: StepRows): Passes {
+  const { hook, walks, kept, batch, passBatch, decode, hidden } = source;
   const { outputs: outputMarks } = batch.step;
-  let left: LeftPass | undefined;
+  /** Of the last pass that was computed. */
+  let last: LeftRows | undefined;
+  let keptCount = 0;
   const outputsAmong = (rows: readonly number[]) => rows.filter((row) => outputMarks[row] !== 0);
+
+  /** Before the next pass takes its memory. */
+  function keepLast(): void {
+    if (last === undefined) return;
+    assert(kept !== undefined, 'logits are kept where a step may take several passes');
+    kept.keep(last.logits, last);
+    keptCount = last.from + last.count;
+    last = undefined;
+  }
 
   /** Computes a native batch, and takes over what its last graph leaves for the outputs among its rows. */
   async function computePass(passRows: NativeBatch, rows: readonly number[]): Promise<number> {
-    if (left !== undefined) logits.copy(left.rows.logits, { from: left.from, count: left.rows.rowCount });
-    left = undefined;
+    keepLast();
     const outputs = outputsAmong(rows);
     walks.place(outputs);
     passRows.n_tokens = rows.length;
@@ -120,13 +122,14 @@ function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets
     const found = hook.current();
     assert(found?.rowCount === outputs.length, `a pass leaves ${outputs.length} rows. Found: ${found?.rowCount}`);
     walks.take(found);
-    left = { from: stepRows.add(outputs, found.drawn), rows: found };
+    last = { logits: found.logits, from: stepRows.add(outputs, found.drawn), count: found.rowCount };
     return code;
   }
 
   return {
     async compute(tokenCount) {
-      left = undefined;
+      last = undefined;
+      keptCount = 0;
       const passes = passesOf(batch.step, tokenCount, source);
       // Where the last pass alone has outputs, llama.cpp may cut the step itself.
       if (!passes.slice(0, -1).some((rows) => outputsAmong(rows).length > 0))
@@ -142,7 +145,10 @@ function createPasses(source: GraphRowsSource, { stepRows, logits }: PassTargets
       }
       return 0;
     },
-    left: () => left,
+    left() {
+      const before = kept === undefined ? [] : [{ logits: kept.logits, from: 0, count: keptCount }];
+      return last === undefined ? before : [...before, last];
+    },
   };
 }
 

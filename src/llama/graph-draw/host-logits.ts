@@ -5,7 +5,6 @@ import koffi from 'koffi';
 import { assert } from '../../assert.ts';
 import type { TensorPointer } from '../activations/native-graph.ts';
 import type { DevicePointer } from '../native.ts';
-import type { GraphRows } from './graph-hook.ts';
 import type { BufferPointer, NativeSamplers } from './native-samplers.ts';
 
 export interface HostLogitsSource {
@@ -17,13 +16,18 @@ export interface HostLogitsSource {
   readonly rowsMax: number;
 }
 
+/** Rows [from, from + count) of a step, where they are on the device; shape (count or more, vocabularySize), float32. */
+export interface LeftRows {
+  readonly logits: TensorPointer;
+  readonly from: number;
+  readonly count: number;
+}
+
 export interface HostLogits {
   /** Forgets what was copied. */
   restart(): void;
-  /** Copies all of a pass's rows, to rows [from, from + count). */
-  copy(logits: TensorPointer, to: { readonly from: number; readonly count: number }): void;
-  /** Copies those of `rows` that belong to the pass and were not copied yet. */
-  read(pass: { readonly from: number; readonly rows: GraphRows }, rows: readonly number[]): void;
+  /** Copies those of the step's `rows` that are among these and were not copied yet. */
+  read(left: LeftRows, rows: readonly number[]): void;
   /** Shape (rowsMax, vocabularySize), or (0,) while nothing was copied. */
   values(): Float32Array;
   address(): bigint;
@@ -52,10 +56,9 @@ export function createHostLogits(source: HostLogitsSource): HostLogits {
 
   return {
     restart: () => isCopied.fill(0),
-    copy: (logits, to) => transfer(logits, 0, to),
-    read({ from, rows: { logits, rowCount } }, rows) {
+    read({ logits, from, count }, rows) {
       const wanted = [...new Set(rows)]
-        .filter((row) => row >= from && row < from + rowCount && isCopied[row] === 0)
+        .filter((row) => row >= from && row < from + count && isCopied[row] === 0)
         .sort((a, b) => a - b);
       for (const run of runsOf(wanted)) transfer(logits, run.from - from, run);
     },

@@ -54,6 +54,10 @@ export interface NativeSamplers {
   ggml_backend_tensor_set(tensor: TensorPointer, from: Uint8Array, offset: number, bytes: number): void;
   /** Copies bytes from wherever the tensor lives, once what computes it has finished. */
   ggml_backend_tensor_get(tensor: TensorPointer, to: bigint | Uint8Array, offset: number, bytes: number): void;
+  /** Between tensors of one layout, within a device or across; waits for the copy, not for what computes `from`. */
+  ggml_backend_tensor_copy(from: TensorPointer, to: TensorPointer): void;
+  /** Gives a view that was made without memory its place in what it views; answers 0. */
+  ggml_backend_view_init(view: TensorPointer): number;
 
   ggml_backend_cpu_buffer_type(): bigint;
   ggml_backend_dev_buffer_type(device: bigint): bigint;
@@ -104,6 +108,8 @@ const ggmlBasePrototypes = {
   ggml_backend_dev_buffer_type: ['void*', ['void*']],
   ggml_backend_alloc_ctx_tensors_from_buft: ['void*', ['void*', 'void*']],
   ggml_backend_tensor_get: ['void', ['void*', 'void*', 'size_t', 'size_t']],
+  ggml_backend_tensor_copy: ['void', ['void*', 'void*']],
+  ggml_backend_view_init: ['int', ['void*']],
   ggml_backend_dev_host_buffer_type: ['void*', ['void*']],
   ggml_backend_buft_alloc_buffer: ['void*', ['void*', 'size_t']],
   ggml_backend_buffer_get_base: ['void*', ['void*']],

@@ -1,7 +1,7 @@
 // Everything that drawing in the graph needs of the libraries, checked before a context is made; or why it cannot be.
 
 import type { KernelLimits } from '../../kernel-port.ts';
-import { bindGraph } from '../activations/native-graph.ts';
+import { bindGraph, type NativeGraph } from '../activations/native-graph.ts';
 import { checkedTensorStruct } from '../activations/tensor-struct.ts';
 import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
@@ -15,6 +15,7 @@ import type { NativeDecode } from '../native-decode.ts';
 import { spareSeq } from '../sequence-state.ts';
 import { createGraphHook, type GraphHook, type GraphHookParts } from './graph-hook.ts';
 import { createGraphRows } from './graph-rows.ts';
+import { createKeptLogits, type KeptLogits, keptRowsMax } from './kept-logits.ts';
 import { bindSamplers, type NativeSamplers } from './native-samplers.ts';
 import { createWalkMemory, type WalkMemory } from './walk-memory.ts';
 import { createWalks } from './walks.ts';
@@ -22,6 +23,7 @@ import { createWalks } from './walks.ts';
 /** Samplers for one context. */
 export interface GraphDraw {
   readonly native: NativeSamplers;
+  readonly graph: NativeGraph;
   readonly hook: GraphHook;
   readonly walks: WalkMemory;
 }
@@ -55,7 +57,7 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
     const hook = openHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
-    return { graphDraw: { native, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : 'as set' };
+    return { graphDraw: { native, graph, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : 'as set' };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
   }
@@ -94,14 +96,16 @@ export interface OpenRows {
   readonly hidden: HiddenRows | undefined;
 }
 
-/** The rows of a context that was made with the hook's samplers. */
+/** The rows of a context that was made with the hook's samplers. Throws when the device has no memory for them. */
 export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
   const { options, limits, batch, decode, hidden } = opening;
   const { batchTokensMax, outputRowsMax, vocabularySize, layout, endTokenIds } = limits;
   const { native, hook, walks } = draw;
+  const kept = openKept(draw, options);
   return createGraphRows({
     native,
     hook,
+    kept,
     batch,
     decode,
     hidden,
@@ -115,6 +119,13 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
     passBatch: allocateBatch(batchTokensMax),
     walks: createWalks({ native, hook, memory: walks, renewGraphs: () => renewGraphs(draw, opening) }),
   });
+}
+
+function openKept({ native, graph }: GraphDraw, options: ContextOptions): KeptLogits | undefined {
+  const rowsMax = keptRowsMax(options);
+  if (rowsMax === 0) return undefined;
+  const { vocabularySize, libraries } = options.model;
+  return createKeptLogits({ native, graph, device: libraries.gpuDevices[0], rowsMax, vocabularySize });
 }
 
 /** llama.cpp says what it lays out in many lines from the decoding thread: silence until it has (adapters.ts says why). */

@@ -4,10 +4,9 @@
 import { assert } from '../../assert.ts';
 import type { TokenId } from '../../ids.ts';
 import type { SampleRow } from '../../kernel-port.ts';
-import type { NativeGraph, TensorPointer } from '../activations/native-graph.ts';
-import type { DevicePointer } from '../native.ts';
+import type { TensorPointer } from '../activations/native-graph.ts';
 import { tensorTypes } from '../tensor-types.ts';
-import type { NativeSamplers } from './native-samplers.ts';
+import { type DevicePlace, placeTensors } from './device-tensors.ts';
 import { tryCount, tryRandom } from './walk.ts';
 
 /** Rows of `wishes`: the row of the logits, 1 / temperature, then a random number for each try. */
@@ -25,30 +24,19 @@ export interface WalkMemory {
   dispose(): void;
 }
 
-export interface WalkMemorySource {
-  readonly native: NativeSamplers;
-  readonly graph: NativeGraph;
-  readonly device: DevicePointer | undefined;
+export interface WalkMemorySource extends DevicePlace {
   readonly rowsMax: number;
   readonly endTokenIds: readonly TokenId[];
 }
 
-/** Of the structs of two tensors. */
-const structBytes = 4096;
-
-export function createWalkMemory({ native, graph, device, rowsMax, endTokenIds }: WalkMemorySource): WalkMemory {
+export function createWalkMemory(source: WalkMemorySource): WalkMemory {
+  const { native, graph, rowsMax, endTokenIds } = source;
   const endCount = endTokenIds.length;
-  const memory = graph.ggml_init({ mem_size: structBytes, mem_buffer: null, no_alloc: true });
-  assert(memory !== null, 'ggml gives two tensors their memory');
-  const wishes = graph.ggml_new_tensor_2d(memory, tensorTypes.f32.id, rowsMax, wishField.count);
-  const ends = endCount === 0 ? undefined : graph.ggml_new_tensor_2d(memory, tensorTypes.i32.id, endCount, rowsMax);
-  const type =
-    device === undefined ? native.ggml_backend_cpu_buffer_type() : native.ggml_backend_dev_buffer_type(device);
-  const buffer = native.ggml_backend_alloc_ctx_tensors_from_buft(memory, type);
-  if (buffer === null) {
-    graph.ggml_free(memory);
-    throw new Error('the device has no memory left to draw with');
-  }
+  const placed = placeTensors(source, 'to draw with', (memory) => ({
+    wishes: graph.ggml_new_tensor_2d(memory, tensorTypes.f32.id, rowsMax, wishField.count),
+    ends: endCount === 0 ? undefined : graph.ggml_new_tensor_2d(memory, tensorTypes.i32.id, endCount, rowsMax),
+  }));
+  const { wishes, ends } = placed.tensors;
   const values = new Float32Array(wishField.count * rowsMax);
 
   function upload(tensor: TensorPointer, from: Float32Array | Int32Array): void {
@@ -80,10 +68,7 @@ export function createWalkMemory({ native, graph, device, rowsMax, endTokenIds }
     endCount,
     rowsMax,
     write,
-    dispose() {
-      native.ggml_backend_buffer_free(buffer);
-      graph.ggml_free(memory);
-    },
+    dispose: placed.dispose,
   };
 }
 

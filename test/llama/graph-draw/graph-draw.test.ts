@@ -145,6 +145,32 @@ test('logits leave the graph only for rows that are read', async () => {
   kernel.dispose();
 });
 
+test('of a step of several passes too, and whatever pass a row is of can be read', async () => {
+  const host = await openKernel('host', 'per-sequence');
+  const graph = await openKernel('graph', 'per-sequence');
+  const given = [0, 0, 0];
+  // Rows are computed as many of each sequence together as the shortest has left: three passes with outputs, then one.
+  for (const counts of [
+    [1, 3, 70],
+    [2, 1, 5],
+    [1, 1, 1],
+  ]) {
+    const runs = counts.map((count, seq) => ({ seq, from: given[seq] ?? 0, tokens: someTokens(count, 300 + seq) }));
+    const { logits: expected } = await step(host, runs);
+    graph.logits.values().fill(-12345);
+    await draw(graph, runs);
+    expect(graph.logits.values().every((logit) => logit === -12345)).toBe(true);
+    let row = -1;
+    for (const [seq, count] of counts.entries()) {
+      row += count;
+      given[seq] = (given[seq] ?? 0) + count;
+      expect(graph.logitsOf(row).slice()).toEqual(expected[seq]);
+    }
+  }
+  host.dispose();
+  graph.dispose();
+});
+
 test('guesses of one sequence are drawn row by row', async () => {
   const kernel = await openKernel('graph', 'per-sequence');
   const tokens = someTokens(6);
