@@ -1,7 +1,7 @@
 // Logits of a step's passes that others follow: what a graph leaves is overwritten by the next, and somebody may still read
 // some of these rows when the whole step was computed.
 // Why on the device: nearly all are drawn there and never read. With slabs the pass of all that decode comes before the rest of
-// a prompt, 60 rows of 128,256 logits: to the host that is 0.6 ms on an H100.
+// a prompt, 60 rows of 128,256 logits: 0.6 ms to the host on an H100, 0.07 within it.
 
 import { assert } from '../../assert.ts';
 import type { TensorPointer } from '../activations/native-graph.ts';
