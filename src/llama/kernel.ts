@@ -14,6 +14,7 @@ import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
 import { openHiddenRows, stateWidthOf } from './heads/open-hidden-rows.ts';
+import { deviceHostMemory } from './host-memory.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle, prefixSharing } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
@@ -24,7 +25,7 @@ import { createSampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import { spareSeq } from './sequence-state.ts';
-import { createStateBuffers } from './state-buffers.ts';
+import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 
@@ -69,6 +70,7 @@ interface Parts {
   readonly rows: DecodedRows;
   readonly hidden: HiddenRows | undefined;
   readonly sequences: SequenceMemory;
+  readonly buffers: StateBuffers;
   readonly draws: RowDraws;
   readonly pool: Threadpool | undefined;
   readonly drawing: DrawPlace;
@@ -163,7 +165,7 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
-  const buffers = createStateBuffers(options.spareStateBytesMax ?? 0);
+  const buffers = createStateBuffers(options.spareStateBytesMax ?? 0, deviceHostMemory(libraries));
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   try {
     return {
@@ -171,6 +173,7 @@ async function completeParts(
       memory,
       drawing: { place: graphDraw === undefined ? 'host' : 'graph', reason },
       sequences: createSequenceMemory({ native, context, memory, limits, parkableSeqCount, nativeLog, buffers }),
+      buffers,
       draws: graphDraw === undefined ? sampler : createRowDraws({ decoded: rows, endTokenIds, sampler }),
       pool: attachThreadpool(libraries, context, options),
     };
@@ -261,9 +264,10 @@ async function decode(
   return { kind: 'done' };
 }
 
-function release({ options, context, batch, rows, draws, pool }: Parts): void {
+function release({ options, context, batch, rows, draws, pool, buffers }: Parts): void {
   draws.dispose();
   pool?.dispose();
+  buffers.dispose();
   options.model.libraries.native.llama_free(context);
   rows.dispose();
   batch.free();

@@ -96,8 +96,9 @@ function createParking(source: SequenceMemorySource, cells: Cells): Parking {
     assert(held !== undefined && held.max + 1 >= tokenCount, `sequence ${seq} holds the ${tokenCount} tokens to park`);
     // One state for the whole past cannot be cut back to fewer tokens.
     if (!limits.sharesPrefixes && held.max + 1 !== tokenCount) return undefined;
-    const bytes = states.read(seq);
-    return bytes === undefined ? undefined : { bytes, tokenCount };
+    const read = states.read(seq);
+    // The very object that was taken: its bytes are gone when it is given back.
+    return read === undefined ? undefined : Object.assign(read, { tokenCount });
   }
 
   function restore(seq: CacheSeqId, state: ParkedState): boolean {
@@ -125,5 +126,5 @@ function createParking(source: SequenceMemorySource, cells: Cells): Parking {
     return false;
   }
 
-  return { park, restore, fill, forget: ({ bytes }) => source.buffers.give(bytes), parkBytes };
+  return { park, restore, fill, forget: source.buffers.give, parkBytes };
 }

@@ -4,7 +4,7 @@
 
 import type { ContextPointer, MemoryPointer, Native } from './native.ts';
 import type { NativeLog } from './native-log.ts';
-import type { StateBuffers } from './state-buffers.ts';
+import type { StateBuffers, StateBytes } from './state-buffers.ts';
 import { type PositionRun, sliceState } from './state-slice.ts';
 
 export interface StateSource {
@@ -21,7 +21,7 @@ export interface StateSource {
 export interface StateAccess {
   /** Bytes that `read` would answer for a sequence of `tokenCount` positions. */
   size(seq: number, tokenCount: number): number;
-  read(seq: number): Uint8Array | undefined;
+  read(seq: number): StateBytes | undefined;
   /** Puts a state under an empty id; false when it does not fit the cache, or is none. */
   write(seq: number, bytes: Uint8Array): boolean;
   /** Adds the positions of `run` to a sequence of a pool that ends where it begins; false as `write`. */
@@ -41,11 +41,12 @@ const ownerBytes = 4;
 export function createStateAccess(source: StateSource): StateAccess {
   const { native, context, memory, parkableSeqCount, nativeLog, buffers } = source;
 
-  function readLow(seq: number): Uint8Array | undefined {
-    const bytes = buffers.take(native.llama_state_seq_get_size_ext(context, seq, noFlags));
+  function readLow(seq: number): StateBytes | undefined {
+    const state = buffers.take(native.llama_state_seq_get_size_ext(context, seq, noFlags));
+    const { bytes } = state;
     const written = native.llama_state_seq_get_data_ext(context, bytes, bytes.length, seq, noFlags);
-    if (written > 0 && written === bytes.length) return bytes;
-    buffers.give(bytes);
+    if (written > 0 && written === bytes.length) return state;
+    buffers.give(state);
     return undefined;
   }
 
@@ -55,13 +56,13 @@ export function createStateAccess(source: StateSource): StateAccess {
     native.llama_memory_seq_rm(memory, from, open, open);
   }
 
-  function readHigh(seq: number): Uint8Array | undefined {
+  function readHigh(seq: number): StateBytes | undefined {
     move(parkingSeq, spareSeq);
     native.llama_memory_seq_cp(memory, seq, parkingSeq, open, open);
-    const bytes = readLow(parkingSeq);
+    const state = readLow(parkingSeq);
     native.llama_memory_seq_rm(memory, parkingSeq, open, open);
     move(spareSeq, parkingSeq);
-    return bytes;
+    return state;
   }
 
   /** A pool may have the cells, but not in one run, as llama.cpp wants them: then what was parked is computed again. */

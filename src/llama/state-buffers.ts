@@ -3,55 +3,92 @@
 // hands it out page by page; memory that was written before costs nothing.
 
 import { stateSlack } from '../kernel-port.ts';
+import type { HostMemory } from './host-memory.ts';
+
+/** A state's bytes, in memory of their own. */
+export interface StateBytes {
+  /** Empty once the memory was given back: whoever took it out before must not look at it then. */
+  readonly bytes: Uint8Array;
+}
 
 export interface StateBuffers {
-  /** A view of so many bytes, in memory of its own; what it holds is left over from others. */
-  take(byteCount: number): Uint8Array;
-  /** Takes the memory of a view back: whoever still has the view has an empty one. */
-  give(bytes: Uint8Array): void;
+  /** So many bytes; what they hold is left over from others. */
+  take(byteCount: number): StateBytes;
+  /** Takes their memory back. */
+  give(state: StateBytes): void;
+  /** Frees what nobody has. */
+  dispose(): void;
 }
+
+type StateMemory = Pick<HostMemory, 'buffer' | 'free'>;
 
 /** Fresh memory is a little larger than asked for, by less than an eighth: a conversation's next state is, too. */
 const stepsPerDoubling = 8;
+const nothing = new Uint8Array(0);
 
-/** `spareBytesMax`: of memory that nobody uses; what was given back first goes beyond it. */
-export function createStateBuffers(spareBytesMax: number): StateBuffers {
-  const spares: ArrayBuffer[] = [];
+/**
+ * `spareBytesMax`: of memory that nobody uses; what was given back first goes beyond it. `allocate`: where states live. Default:
+ * on the JavaScript heap.
+ */
+export function createStateBuffers(
+  spareBytesMax: number,
+  allocate: (byteCount: number) => StateMemory = allocateOnHeap,
+): StateBuffers {
+  const spares: StateMemory[] = [];
   let spareBytes = 0;
+  const memoryOf = new WeakMap<StateBytes, StateMemory>();
+  /** States that were let go of without being given back. */
+  const lost = new FinalizationRegistry<StateMemory>((memory) => memory.free());
 
-  function takeOut(index: number): ArrayBuffer | undefined {
-    const [buffer] = spares.splice(index, 1);
-    spareBytes -= buffer?.byteLength ?? 0;
-    return buffer;
+  function takeOut(index: number): StateMemory | undefined {
+    const [memory] = spares.splice(index, 1);
+    spareBytes -= memory?.buffer.byteLength ?? 0;
+    return memory;
   }
 
   /** The smallest that is large enough. O(spares). */
-  function fitting(byteCount: number): ArrayBuffer | undefined {
+  function fitting(byteCount: number): StateMemory | undefined {
     let best: number | undefined;
     let bestBytes = byteCount * stateSlack;
-    for (const [index, { byteLength }] of spares.entries()) {
-      if (byteLength < byteCount || byteLength > bestBytes) continue;
+    for (const [index, { buffer }] of spares.entries()) {
+      if (buffer.byteLength < byteCount || buffer.byteLength > bestBytes) continue;
       best = index;
-      bestBytes = byteLength;
+      bestBytes = buffer.byteLength;
     }
     return best === undefined ? undefined : takeOut(best);
   }
 
   return {
-    take: (byteCount) => new Uint8Array(fitting(byteCount) ?? new ArrayBuffer(roundUp(byteCount)), 0, byteCount),
-    give({ buffer }) {
-      if (!(buffer instanceof ArrayBuffer)) return;
-      // Moves the memory: nothing is copied.
-      const spare = structuredClone(buffer, { transfer: [buffer] });
-      if (spare.byteLength === 0 || spare.byteLength > spareBytesMax) return;
-      spares.push(spare);
-      spareBytes += spare.byteLength;
-      while (spareBytes > spareBytesMax) takeOut(0);
+    take(byteCount) {
+      const memory = fitting(byteCount) ?? allocate(roundUp(byteCount));
+      const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
+      memoryOf.set(state, memory);
+      lost.register(state, memory, state);
+      return state;
+    },
+    give(state) {
+      const memory = memoryOf.get(state);
+      if (memory === undefined) return;
+      memoryOf.delete(state);
+      lost.unregister(state);
+      (state as { bytes: Uint8Array }).bytes = nothing;
+      spares.push(memory);
+      spareBytes += memory.buffer.byteLength;
+      if (memory.buffer.byteLength > spareBytesMax) takeOut(spares.length - 1)?.free();
+      while (spareBytes > spareBytesMax) takeOut(0)?.free();
+    },
+    dispose() {
+      while (spares.length > 0) takeOut(0)?.free();
     },
   };
 }
 
+function allocateOnHeap(byteCount: number): StateMemory {
+  return { buffer: new ArrayBuffer(byteCount), free: () => undefined };
+}
+
 function roundUp(byteCount: number): number {
-  const grain = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(byteCount, 1))) - Math.log2(stepsPerDoubling));
-  return Math.ceil(byteCount / grain) * grain;
+  const wanted = Math.max(byteCount, 1);
+  const grain = 2 ** Math.max(0, Math.floor(Math.log2(wanted)) - Math.log2(stepsPerDoubling));
+  return Math.ceil(wanted / grain) * grain;
 }

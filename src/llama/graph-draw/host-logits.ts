@@ -1,16 +1,14 @@
 // Host memory for logits that stay on the device until somebody reads them: made when the first row is read.
 // Why the device's own kind of host memory: it copies there about twice as fast as to memory that may be paged out.
 
-import koffi from 'koffi';
 import { assert } from '../../assert.ts';
 import type { TensorPointer } from '../activations/native-graph.ts';
-import type { DevicePointer } from '../native.ts';
-import type { BufferPointer, NativeSamplers } from './native-samplers.ts';
+import type { AllocateHostMemory, HostMemory } from '../host-memory.ts';
+import type { NativeSamplers } from './native-samplers.ts';
 
 export interface HostLogitsSource {
   readonly native: NativeSamplers;
-  /** That computes the logits; undefined where the CPU does. */
-  readonly device: DevicePointer | undefined;
+  readonly allocateHostMemory: AllocateHostMemory;
   readonly vocabularySize: number;
   /** Most rows of a step. */
   readonly rowsMax: number;
@@ -34,22 +32,23 @@ export interface HostLogits {
   dispose(): void;
 }
 
-interface HostMemory {
-  readonly address: bigint;
-  readonly values: Float32Array;
-  free(): void;
-}
-
 export function createHostLogits(source: HostLogitsSource): HostLogits {
-  const { native, vocabularySize, rowsMax } = source;
+  const { native, allocateHostMemory, vocabularySize, rowsMax } = source;
   const rowBytes = vocabularySize * 4;
   const isCopied = new Uint8Array(rowsMax);
   let memory: HostMemory | undefined;
+  let values = nothing;
+
+  function allocate(): HostMemory {
+    const allocated = allocateHostMemory(rowsMax * rowBytes);
+    values = new Float32Array(allocated.buffer);
+    return allocated;
+  }
 
   /** `first` is the row within the tensor that belongs at row `to`. */
   function transfer(logits: TensorPointer, first: number, { from: to, count }: { from: number; count: number }): void {
     assert(to + count <= rowsMax, `a step has at most ${rowsMax} rows with logits`);
-    memory ??= allocate(source);
+    memory ??= allocate();
     native.ggml_backend_tensor_get(logits, memory.address + BigInt(to * rowBytes), first * rowBytes, count * rowBytes);
     isCopied.fill(1, to, to + count);
   }
@@ -62,11 +61,12 @@ export function createHostLogits(source: HostLogitsSource): HostLogits {
         .sort((a, b) => a - b);
       for (const run of runsOf(wanted)) transfer(logits, run.from - from, run);
     },
-    values: () => memory?.values ?? nothing,
+    values: () => values,
     address: () => memory?.address ?? 0n,
     dispose() {
       memory?.free();
       memory = undefined;
+      values = nothing;
     },
   };
 }
@@ -82,24 +82,4 @@ function runsOf(rows: readonly number[]): { from: number; count: number }[] {
     else runs.push({ from: row, count: 1 });
   }
   return runs;
-}
-
-function allocate({ native, device, vocabularySize, rowsMax }: HostLogitsSource): HostMemory {
-  const bytes = rowsMax * vocabularySize * 4;
-  const buffer = device === undefined ? null : deviceBuffer(native, device, bytes);
-  const address =
-    buffer === null ? (koffi.alloc('uint8_t', bytes) as bigint) : native.ggml_backend_buffer_get_base(buffer);
-  return {
-    address,
-    values: new Float32Array(koffi.view(address, bytes)),
-    free() {
-      if (buffer === null) koffi.free(address);
-      else native.ggml_backend_buffer_free(buffer);
-    },
-  };
-}
-
-function deviceBuffer(native: NativeSamplers, device: DevicePointer, bytes: number): BufferPointer | null {
-  const type = native.ggml_backend_dev_host_buffer_type(device);
-  return type === null ? null : native.ggml_backend_buft_alloc_buffer(type, bytes);
 }

@@ -5,11 +5,10 @@
 import koffi from 'koffi';
 import type { Brand } from '../../ids.ts';
 import type { GraphMemoryPointer, TensorPointer } from '../activations/native-graph.ts';
-import { bindTable, type ContextPointer, type NativePaths, type Prototype } from '../native.ts';
+import { type BufferPointer, bindTable, type ContextPointer, type NativePaths, type Prototype } from '../native.ts';
 
 export type SamplerPointer = Brand<bigint, 'llama_sampler'>;
 export type GraphPointer = Brand<bigint, 'ggml_cgraph'>;
-export type BufferPointer = Brand<bigint, 'ggml_backend_buffer'>;
 
 type Operation = (memory: GraphMemoryPointer, tensor: TensorPointer) => TensorPointer;
 type PairOperation = (memory: GraphMemoryPointer, first: TensorPointer, second: TensorPointer) => TensorPointer;
@@ -62,10 +61,6 @@ export interface NativeSamplers {
   ggml_backend_cpu_buffer_type(): bigint;
   ggml_backend_dev_buffer_type(device: bigint): bigint;
   ggml_backend_alloc_ctx_tensors_from_buft(memory: GraphMemoryPointer, type: bigint): BufferPointer | null;
-  /** Memory of the host that the device copies to fastest; null where it has none of its own. */
-  ggml_backend_dev_host_buffer_type(device: bigint): bigint | null;
-  ggml_backend_buft_alloc_buffer(type: bigint, bytes: number): BufferPointer | null;
-  ggml_backend_buffer_get_base(buffer: BufferPointer): bigint;
   ggml_backend_buffer_free(buffer: BufferPointer): void;
 }
 
@@ -110,9 +105,6 @@ const ggmlBasePrototypes = {
   ggml_backend_tensor_get: ['void', ['void*', 'void*', 'size_t', 'size_t']],
   ggml_backend_tensor_copy: ['void', ['void*', 'void*']],
   ggml_backend_view_init: ['int', ['void*']],
-  ggml_backend_dev_host_buffer_type: ['void*', ['void*']],
-  ggml_backend_buft_alloc_buffer: ['void*', ['void*', 'size_t']],
-  ggml_backend_buffer_get_base: ['void*', ['void*']],
   ggml_backend_buffer_free: ['void', ['void*']],
 } as const satisfies Record<string, Prototype>;
 

@@ -6,6 +6,7 @@ import { checkedTensorStruct } from '../activations/tensor-struct.ts';
 import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
 import type { HiddenRows } from '../heads/hidden-rows.ts';
+import { allocatePlain, deviceHostMemory } from '../host-memory.ts';
 import { libraryFiles } from '../library-packages.ts';
 import type { LlamaModel } from '../model.ts';
 import { prefixSharing } from '../model-shape.ts';
@@ -115,7 +116,7 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
     endTokenIds,
     rowsMax: outputRowsMax,
     microBatchTokens: Math.min(options.microBatchTokens, batchTokensMax),
-    device: options.model.libraries.gpuDevices[0],
+    allocateHostMemory: deviceHostMemory(options.model.libraries) ?? allocatePlain,
     passBatch: allocateBatch(batchTokensMax),
     walks: createWalks({ native, hook, memory: walks, renewGraphs: () => renewGraphs(draw, opening) }),
   });
