@@ -25,7 +25,7 @@ const shape = {
 const chunkTokens = 512;
 const mebibyte = 2 ** 20;
 /** Enough for any state. */
-const spareStateBytesMax = 16 * 2 ** 30;
+const stateBytesMax = 16 * 2 ** 30;
 
 /** Runs the command; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     microBatchTokens: chunkTokens,
     kvTypes: { k: flags.kv, v: flags.kv },
     threads: flags.threads,
-    spareStateBytesMax,
+    stateBytesMax,
   });
   console.log(
     'tokens     MiB   compute ms   fresh ms   save ms   restore ms   save MiB/s   restore MiB/s   compute/copies',

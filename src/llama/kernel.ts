@@ -32,8 +32,8 @@ import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
-  /** Memory of parked states that were given up, kept to write others to. Default: none. */
-  readonly spareStateBytesMax?: number;
+  /** Host memory of parked states with that of those that were given up, kept to write others to. Default: none is kept. */
+  readonly stateBytesMax?: number;
   /** Of the same model. */
   readonly adapters?: LoadedAdapters;
   /** Which steps CUDA records as graphs: `steady` for a kernel that serves many streams, where few shapes stay. Default: all. */
@@ -165,7 +165,7 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
-  const buffers = createStateBuffers(options.spareStateBytesMax ?? 0, deviceHostMemory(libraries));
+  const buffers = createStateBuffers(options.stateBytesMax ?? 0, deviceHostMemory(libraries));
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   try {
     return {

@@ -1,6 +1,8 @@
 // Memory of states that were given up, to write others to.
-// Why kept: the first write to fresh memory costs five times the copy itself (`npm run bench -- host-copies`), since the system
-// hands it out page by page; memory that was written before costs nothing.
+// Why kept: the first write to fresh memory costs five times the copy itself (`npm run bench -- host-copies`), twenty times where
+// it is page-locked, since the system hands it out page by page; memory that was written before costs nothing.
+// Why as much as states may take in all: a conversation's states grow, so that of what it leaves nothing fits its next one; it
+// fits another's, which may come much later.
 
 import { stateSlack } from '../kernel-port.ts';
 import type { HostMemory } from './host-memory.ts';
@@ -27,18 +29,22 @@ const stepsPerDoubling = 8;
 const nothing = new Uint8Array(0);
 
 /**
- * `spareBytesMax`: of memory that nobody uses; what was given back first goes beyond it. `allocate`: where states live. Default:
- * on the JavaScript heap.
+ * `bytesMax`: of states and of memory that nobody uses, together; beyond it of the latter goes what was given back first.
+ * `allocate`: where states live. Default: on the JavaScript heap.
  */
 export function createStateBuffers(
-  spareBytesMax: number,
+  bytesMax: number,
   allocate: (byteCount: number) => StateMemory = allocateOnHeap,
 ): StateBuffers {
   const spares: StateMemory[] = [];
   let spareBytes = 0;
+  let takenBytes = 0;
   const memoryOf = new WeakMap<StateBytes, StateMemory>();
   /** States that were let go of without being given back. */
-  const lost = new FinalizationRegistry<StateMemory>((memory) => memory.free());
+  const lost = new FinalizationRegistry<StateMemory>((memory) => {
+    takenBytes -= memory.buffer.byteLength;
+    memory.free();
+  });
 
   function takeOut(index: number): StateMemory | undefined {
     const [memory] = spares.splice(index, 1);
@@ -58,9 +64,19 @@ export function createStateBuffers(
     return best === undefined ? undefined : takeOut(best);
   }
 
+  function freeBeyond(spareBytesMax: number): void {
+    while (spares.length > 0 && spareBytes > spareBytesMax) takeOut(0)?.free();
+  }
+
+  function allocateFresh(byteCount: number): StateMemory {
+    freeBeyond(bytesMax - takenBytes - byteCount);
+    return allocate(byteCount);
+  }
+
   return {
     take(byteCount) {
-      const memory = fitting(byteCount) ?? allocate(roundUp(byteCount));
+      const memory = fitting(byteCount) ?? allocateFresh(roundUp(byteCount));
+      takenBytes += memory.buffer.byteLength;
       const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
       memoryOf.set(state, memory);
       lost.register(state, memory, state);
@@ -72,14 +88,12 @@ export function createStateBuffers(
       memoryOf.delete(state);
       lost.unregister(state);
       (state as { bytes: Uint8Array }).bytes = nothing;
+      takenBytes -= memory.buffer.byteLength;
       spares.push(memory);
       spareBytes += memory.buffer.byteLength;
-      if (memory.buffer.byteLength > spareBytesMax) takeOut(spares.length - 1)?.free();
-      while (spareBytes > spareBytesMax) takeOut(0)?.free();
+      freeBeyond(bytesMax - takenBytes);
     },
-    dispose() {
-      while (spares.length > 0) takeOut(0)?.free();
-    },
+    dispose: () => freeBeyond(-1),
   };
 }
 

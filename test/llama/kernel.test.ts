@@ -197,7 +197,7 @@ describe.each(['pooled', 'per-sequence'] as const)('%s', (layout) => {
     }));
 
   test('a forgotten state is not restored, and its memory is written to again', () =>
-    withKernel({ ...options, spareStateBytesMax: 2 ** 20 }, async (kernel) => {
+    withKernel({ ...options, stateBytesMax: 2 ** 20 }, async (kernel) => {
       await step(kernel, [{ seq: 0, from: 0, tokens: someTokens(80) }]);
       const [first, second] = [kernel.park(zero, 80), kernel.park(zero, 80)];
       if (first === undefined || second === undefined) throw new Error('the sequence could not be parked');

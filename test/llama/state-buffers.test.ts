@@ -1,5 +1,6 @@
 // Memory of states that is written to again: never two states in one, never more spare than allowed.
 
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -7,12 +8,34 @@ import { expect, test, vi } from 'vitest';
 import { allocatePlain } from '../../src/llama/host-memory.ts';
 import { createStateBuffers, type StateBuffers, type StateBytes } from '../../src/llama/state-buffers.ts';
 
-test('a view has its own memory for as long as it is not given back', () => {
+/** Memory of the C library that is counted. */
+function counted() {
+  const live = new Map<number, number>();
+  let made = 0;
+  const allocate = (byteCount: number) => {
+    const memory = allocatePlain(byteCount);
+    const id = made++;
+    live.set(id, byteCount);
+    return {
+      buffer: memory.buffer,
+      free() {
+        expect(live.delete(id)).toBe(true);
+        memory.free();
+      },
+    };
+  };
+  const liveBytes = () => [...live.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return { live, allocate, liveBytes, made: () => made };
+}
+
+test('a state has its own memory for as long as it is not given back, and all together no more than allowed', () => {
   const sizes = fc.integer({ min: 0, max: 5000 });
   fc.assert(
-    fc.property(fc.nat(20_000), fc.array(fc.tuple(sizes, fc.nat(9)), { maxLength: 60 }), (spareBytesMax, script) => {
-      const buffers = createStateBuffers(spareBytesMax);
+    fc.property(fc.nat(20_000), fc.array(fc.tuple(sizes, fc.nat(9)), { maxLength: 60 }), (bytesMax, script) => {
+      const { allocate, liveBytes } = counted();
+      const buffers = createStateBuffers(bytesMax, allocate);
       const held: { readonly state: StateBytes; readonly mark: number }[] = [];
+      const heldBytes = () => held.reduce((sum, { state }) => sum + state.bytes.buffer.byteLength, 0);
       script.forEach(([size, choice], index) => {
         const given = choice < 5 ? held.splice(choice, 1)[0] : undefined;
         if (given !== undefined) {
@@ -26,8 +49,14 @@ test('a view has its own memory for as long as it is not given back', () => {
         expect(state.bytes.buffer.byteLength).toBeLessThanOrEqual(Math.max(1.25 * size, size + 1));
         state.bytes.fill(index);
         held.push({ state, mark: index });
+        expect(liveBytes()).toBeLessThanOrEqual(Math.max(bytesMax, heldBytes()));
       });
       for (const { state, mark } of held) expect(state.bytes.every((byte) => byte === mark)).toBe(true);
+      buffers.dispose();
+      expect(liveBytes()).toBe(heldBytes());
+      for (const { state } of held) buffers.give(state);
+      buffers.dispose();
+      expect(liveBytes()).toBe(0);
     }),
     { numRuns: 100 },
   );
@@ -44,7 +73,7 @@ function filled(buffers: StateBuffers, size: number): StateBytes {
 }
 
 test('what was given back is written to again, by what is about as large', () => {
-  const buffers = createStateBuffers(10_000);
+  const buffers = createStateBuffers(20_000);
   const giveBack = (size: number) => buffers.give(filled(buffers, size));
   giveBack(4000);
   expect(isUsedAgain(buffers.take(2000))).toBe(false);
@@ -55,46 +84,29 @@ test('what was given back is written to again, by what is about as large', () =>
   expect(isUsedAgain(buffers.take(3050), 3000)).toBe(true);
 });
 
-test('spare memory is bounded: what was given back first goes, and what is too large at once', () => {
-  const buffers = createStateBuffers(10_000);
-  const states = [1024, 2048, 8192].map((size) => filled(buffers, size));
-  for (const state of states) buffers.give(state);
-  buffers.give(filled(buffers, 16_384));
-  expect([1024, 2048, 8192, 16_384].map((size) => isUsedAgain(buffers.take(size)))).toEqual([
-    false,
-    false,
-    true,
-    false,
-  ]);
+test('spare memory is what states leave of the whole: what was given back first goes, and what is too large at once', () => {
+  const { allocate, live, made } = counted();
+  const buffers = createStateBuffers(10_000, allocate);
+  const first = filled(buffers, 3072);
+  const second = filled(buffers, 2048);
+  const third = filled(buffers, 4096);
+  buffers.give(first);
+  buffers.give(second);
+  expect([...live.keys()]).toEqual([0, 1, 2]);
+  const fourth = filled(buffers, 1024);
+  // 10,240 would be more than the whole.
+  expect([...live.keys()]).toEqual([1, 2, 3]);
+  const large = filled(buffers, 16_384);
+  expect([...live.keys()]).toEqual([2, 3, 4]);
+  buffers.give(large);
+  buffers.give(third);
+  buffers.give(fourth);
+  expect([...live.keys()]).toEqual([2, 3]);
+  expect(isUsedAgain(buffers.take(4096))).toBe(true);
+  expect(made()).toBe(5);
   const none = createStateBuffers(0);
   none.give(filled(none, 100));
   expect(isUsedAgain(none.take(100))).toBe(false);
-});
-
-test('memory outside the heap is freed once: what is too much at once, what is spare with the buffers', () => {
-  const live = new Set<number>();
-  let count = 0;
-  const buffers = createStateBuffers(10_000, (byteCount) => {
-    const memory = allocatePlain(byteCount);
-    const id = count++;
-    live.add(id);
-    return {
-      ...memory,
-      free() {
-        expect(live.delete(id)).toBe(true);
-        memory.free();
-      },
-    };
-  });
-  const states = [4000, 5000, 3000, 20_000].map((size) => filled(buffers, size));
-  for (const state of states) buffers.give(state);
-  // 20,000 are too many by themselves, and the first goes for the third.
-  expect([...live]).toEqual([1, 2]);
-  const again = filled(buffers, 3000);
-  expect(count).toBe(4);
-  buffers.dispose();
-  expect([...live]).toEqual([2]);
-  expect(isUsedAgain(again)).toBe(true);
 });
 
 function sweep(): void {
@@ -102,7 +114,7 @@ function sweep(): void {
   runInNewContext('gc')();
 }
 
-test('memory of a state that was lost is freed when the heap is swept', async () => {
+test('memory of a state that was lost is freed when the heap is swept, that of one that was given back is not', async () => {
   let freed = 0;
   const buffers = createStateBuffers(10_000, (byteCount) => ({
     buffer: new ArrayBuffer(byteCount),
@@ -110,7 +122,15 @@ test('memory of a state that was lost is freed when the heap is swept', async ()
       freed += 1;
     },
   }));
-  for (let index = 0; index < 10; index++) buffers.take(100);
+  for (let index = 0; index < 3; index++) buffers.take(3000);
+  await vi.waitFor(() => {
+    sweep();
+    expect(freed).toBe(3);
+  });
+  // They no longer count: there is room for what is given back.
+  for (let index = 0; index < 3; index++) buffers.give(filled(buffers, 9000));
   sweep();
-  await vi.waitFor(() => expect(freed).toBeGreaterThan(0));
+  await setImmediate();
+  expect(freed).toBe(3);
+  expect(isUsedAgain(buffers.take(9000))).toBe(true);
 });

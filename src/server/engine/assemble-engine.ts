@@ -60,11 +60,11 @@ export async function assembleEngine(
   ports: AssemblyPorts,
 ): Promise<AssembledEngine> {
   const { libraries, model, adapters, sizes, drafts, leavesStates } = await load(configuration, ports);
-  const { spareBytesMax: spareStateBytesMax } = sizes.hostStates;
+  const { parkBytesMax, prefixBytesMax, spareBytesMax } = sizes.hostStates;
   const kernel = await createKernel({
     model,
     adapters,
-    spareStateBytesMax,
+    stateBytesMax: parkBytesMax + prefixBytesMax + spareBytesMax,
     ...sizes.kernel,
     multiToken: leavesStates ? 'model' : undefined,
     records: 'steady',

@@ -13,7 +13,7 @@ import type { EngineConfiguration } from './engine-configuration.ts';
 export interface HostStates {
   readonly parkBytesMax: number;
   readonly prefixBytesMax: number;
-  /** For memory of states that were given up, which the next ones are written to. */
+  /** Beside what states leave of it: for memory of states that were given up, which the next ones are written to. */
   readonly spareBytesMax: number;
 }
 
