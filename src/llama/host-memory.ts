@@ -1,6 +1,6 @@
 // Host memory outside the JavaScript heap, of the kind that a device copies from and to fastest.
-// Why the device's own kind: it is never paged out, so that the device reads and writes it by itself; what is copied to other memory
-// goes through a buffer of the driver's, a piece at a time.
+// Why the device's own kind: it is page-locked where the driver allows it, so that the device reads and writes it by itself; what is copied
+// to other memory goes through a buffer of the driver's, a piece at a time.
 
 import koffi from 'koffi';
 import type { Libraries } from './libraries.ts';
@@ -15,7 +15,7 @@ export interface HostMemory {
 /** Memory of so many bytes, at least 1; what it holds is undefined. */
 export type AllocateHostMemory = (byteCount: number) => HostMemory;
 
-/** The kind of the device that computes; undefined where the CPU does, or the device has none of its own. */
+/** The kind of the first device; undefined without devices, or where it has none of its own. */
 export function deviceHostMemory({ native, gpuDevices }: Libraries): AllocateHostMemory | undefined {
   const [device] = gpuDevices;
   const type = device === undefined ? null : native.ggml_backend_dev_host_buffer_type(device);
@@ -28,12 +28,17 @@ export function deviceHostMemory({ native, gpuDevices }: Libraries): AllocateHos
   };
 }
 
-/** The C library's. */
+/** The C library's, zeroed; below 2 GiB. */
 export function allocatePlain(byteCount: number): HostMemory {
   const address = koffi.alloc('uint8_t', byteCount) as bigint;
   return viewed(address, byteCount, () => koffi.free(address));
 }
 
 function viewed(address: bigint, byteCount: number, free: () => void): HostMemory {
-  return { address, buffer: koffi.view(address, byteCount), free };
+  try {
+    return { address, buffer: koffi.view(address, byteCount), free };
+  } catch (error) {
+    free();
+    throw error;
+  }
 }

@@ -32,7 +32,10 @@ import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 export interface KernelOptions extends ContextOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
-  /** Host memory of parked states with that of those that were given up, kept to write others to. Default: none is kept. */
+  /**
+   * Host memory up to which that of parked states that were given up is kept beside the others', to write more to. States may take
+   * more by themselves. Default: 0, none is kept.
+   */
   readonly stateBytesMax?: number;
   /** Of the same model. */
   readonly adapters?: LoadedAdapters;
@@ -165,7 +168,9 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
-  const buffers = createStateBuffers(options.stateBytesMax ?? 0, deviceHostMemory(libraries));
+  // Where no layer is on a device, what is copied is in host memory as it is.
+  const allocate = options.model.gpuLayers === 0 ? undefined : deviceHostMemory(libraries);
+  const buffers = createStateBuffers(options.stateBytesMax ?? 0, allocate);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   try {
     return {

@@ -49,7 +49,7 @@ export interface CacheCost {
 export interface BufferSizes {
   /** Scratch memory of the kernels, on all devices. */
   readonly computeBytes: number;
-  /** Logits: in host memory, and on the device those that stay there (graph-draw/kept-logits.ts). */
+  /** Logits: in host memory, and on the device those that are kept between passes (graph-draw/kept-logits.ts). */
   readonly outputBytes: number;
   /** States of recurrent layers, which do not grow with the text. */
   readonly stateBytes: number;

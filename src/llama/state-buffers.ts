@@ -1,8 +1,7 @@
 // Memory of states that were given up, to write others to.
-// Why kept: the first write to fresh memory costs five times the copy itself (`npm run bench -- host-copies`), twenty times where
-// it is page-locked, since the system hands it out page by page; memory that was written before costs nothing.
-// Why as much as states may take in all: a conversation's states grow, so that of what it leaves nothing fits its next one; it
-// fits another's, which may come much later.
+// Why kept: the first write to fresh memory costs five times the copy itself (`npm run bench -- host-copies`), since the system
+// hands it out page by page, and up to eighteen times where each page is locked as well; memory that was written before costs nothing.
+// Why as much as states leave room: they grow with their conversations, so that what one leaves fits another's, perhaps much later.
 
 import { stateSlack } from '../kernel-port.ts';
 import type { HostMemory } from './host-memory.ts';
@@ -18,19 +17,25 @@ export interface StateBuffers {
   take(byteCount: number): StateBytes;
   /** Takes their memory back. */
   give(state: StateBytes): void;
-  /** Frees what nobody has. */
+  /** Frees what nobody has; what is given back later is freed then. */
   dispose(): void;
 }
 
 type StateMemory = Pick<HostMemory, 'buffer' | 'free'>;
 
-/** Fresh memory is a little larger than asked for, by less than an eighth: a conversation's next state is, too. */
+/** Fresh memory is a little larger than asked for, by less than an eighth: so it fits others of about that length. */
 const stepsPerDoubling = 8;
 const nothing = new Uint8Array(0);
 
 /**
- * `bytesMax`: of states and of memory that nobody uses, together; beyond it of the latter goes what was given back first.
- * `allocate`: where states live. Default: on the JavaScript heap.
+ * Of states that were let go of without being given back. Why not one for each kernel: it would be swept with the kernel, and what
+ * it watches over would stay.
+ */
+const lost = new FinalizationRegistry<() => void>((letGo) => letGo());
+
+/**
+ * States may take more than `bytesMax`; memory that nobody uses is kept within what they leave of it, and what was given back first
+ * goes beyond that. `allocate`: where states live. Default: on the JavaScript heap.
  */
 export function createStateBuffers(
   bytesMax: number,
@@ -39,12 +44,16 @@ export function createStateBuffers(
   const spares: StateMemory[] = [];
   let spareBytes = 0;
   let takenBytes = 0;
+  let isDisposed = false;
   const memoryOf = new WeakMap<StateBytes, StateMemory>();
-  /** States that were let go of without being given back. */
-  const lost = new FinalizationRegistry<StateMemory>((memory) => {
-    takenBytes -= memory.buffer.byteLength;
-    memory.free();
-  });
+
+  /** Says nothing of the state itself, which is watched until it is swept. */
+  function letGoOf(memory: StateMemory): () => void {
+    return () => {
+      takenBytes -= memory.buffer.byteLength;
+      memory.free();
+    };
+  }
 
   function takeOut(index: number): StateMemory | undefined {
     const [memory] = spares.splice(index, 1);
@@ -79,7 +88,7 @@ export function createStateBuffers(
       takenBytes += memory.buffer.byteLength;
       const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
       memoryOf.set(state, memory);
-      lost.register(state, memory, state);
+      lost.register(state, letGoOf(memory), state);
       return state;
     },
     give(state) {
@@ -88,12 +97,17 @@ export function createStateBuffers(
       memoryOf.delete(state);
       lost.unregister(state);
       (state as { bytes: Uint8Array }).bytes = nothing;
+      if (isDisposed) return letGoOf(memory)();
       takenBytes -= memory.buffer.byteLength;
       spares.push(memory);
       spareBytes += memory.buffer.byteLength;
+      // Only where states alone are more than that, and then nothing else is spare.
       freeBeyond(bytesMax - takenBytes);
     },
-    dispose: () => freeBeyond(-1),
+    dispose() {
+      isDisposed = true;
+      freeBeyond(-1);
+    },
   };
 }
 

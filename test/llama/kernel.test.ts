@@ -202,11 +202,13 @@ describe.each(['pooled', 'per-sequence'] as const)('%s', (layout) => {
       const [first, second] = [kernel.park(zero, 80), kernel.park(zero, 80)];
       if (first === undefined || second === undefined) throw new Error('the sequence could not be parked');
       const copy = second.bytes.slice();
+      const memory = first.bytes.buffer;
       kernel.forget(first);
       expect(kernel.restore(one, first)).toBe(false);
       expect(kernel.positions(one)).toBeUndefined();
       const third = kernel.park(zero, 80);
       expect(third?.bytes).toEqual(copy);
+      expect(third?.bytes.buffer).toBe(memory);
       expect(second.bytes).toEqual(copy);
       expect(kernel.restore(one, second)).toBe(true);
     }));

@@ -1,6 +1,5 @@
 // Memory of states that is written to again: never two states in one, never more spare than allowed.
 
-import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -114,23 +113,60 @@ function sweep(): void {
   runInNewContext('gc')();
 }
 
-test('memory of a state that was lost is freed when the heap is swept, that of one that was given back is not', async () => {
-  let freed = 0;
-  const buffers = createStateBuffers(10_000, (byteCount) => ({
+test('what is given back after the end is freed at once', () => {
+  const { allocate, liveBytes } = counted();
+  const buffers = createStateBuffers(10_000, allocate);
+  const [first, second] = [filled(buffers, 1024), filled(buffers, 1024)];
+  buffers.give(first);
+  buffers.dispose();
+  expect(liveBytes()).toBe(1024);
+  buffers.give(second);
+  expect(liveBytes()).toBe(0);
+});
+
+/** Waits until states that nobody holds were let go of, by one that is lost as well. */
+async function swept(): Promise<void> {
+  let isSwept = false;
+  createStateBuffers(0, (byteCount) => ({
     buffer: new ArrayBuffer(byteCount),
     free: () => {
-      freed += 1;
+      isSwept = true;
     },
-  }));
-  for (let index = 0; index < 3; index++) buffers.take(3000);
+  })).take(1);
   await vi.waitFor(() => {
     sweep();
-    expect(freed).toBe(3);
+    expect(isSwept).toBe(true);
   });
+}
+
+/** Memory that counts how often it was freed. */
+function countedFrees() {
+  const count = { freed: 0 };
+  const allocate = (byteCount: number) => ({
+    buffer: new ArrayBuffer(byteCount),
+    free: () => {
+      count.freed += 1;
+    },
+  });
+  return { count, allocate };
+}
+
+test('memory of a state that was lost is freed when the heap is swept, that of one that was given back is not', async () => {
+  const { count, allocate } = countedFrees();
+  const buffers = createStateBuffers(10_000, allocate);
+  for (let index = 0; index < 3; index++) buffers.take(3000);
+  await swept();
+  expect(count.freed).toBe(3);
   // They no longer count: there is room for what is given back.
   for (let index = 0; index < 3; index++) buffers.give(filled(buffers, 9000));
-  sweep();
-  await setImmediate();
-  expect(freed).toBe(3);
+  await swept();
+  expect(count.freed).toBe(3);
   expect(isUsedAgain(buffers.take(9000))).toBe(true);
+});
+
+test('memory of a state that is lost with all that made it is freed as well', async () => {
+  const { count, allocate } = countedFrees();
+  createStateBuffers(10_000, allocate).take(3000);
+  await swept();
+  expect(count.freed).toBe(1);
 });

@@ -51,9 +51,9 @@ export interface NativeSamplers {
   ggml_set_output(tensor: TensorPointer): void;
   ggml_build_forward_expand(graph: GraphPointer, tensor: TensorPointer): void;
   ggml_backend_tensor_set(tensor: TensorPointer, from: Uint8Array, offset: number, bytes: number): void;
-  /** Copies bytes from wherever the tensor lives, once what computes it has finished. */
+  /** Copies bytes from wherever the tensor lives; what computes it must have finished (native-decode.ts waits for that). */
   ggml_backend_tensor_get(tensor: TensorPointer, to: bigint | Uint8Array, offset: number, bytes: number): void;
-  /** Between tensors of one layout, within a device or across; waits for the copy, not for what computes `from`. */
+  /** Between tensors of one layout, within a device or across; as above of what computes `from`. */
   ggml_backend_tensor_copy(from: TensorPointer, to: TensorPointer): void;
   /** Gives a view that was made without memory its place in what it views; answers 0. */
   ggml_backend_view_init(view: TensorPointer): number;

@@ -10,7 +10,7 @@ import { allocatePlain, deviceHostMemory } from '../host-memory.ts';
 import { libraryFiles } from '../library-packages.ts';
 import type { LlamaModel } from '../model.ts';
 import { prefixSharing } from '../model-shape.ts';
-import type { ContextPointer } from '../native.ts';
+import type { ContextPointer, DevicePointer } from '../native.ts';
 import { allocateBatch, type BatchMemory } from '../native-batch.ts';
 import type { NativeDecode } from '../native-decode.ts';
 import { spareSeq } from '../sequence-state.ts';
@@ -75,10 +75,11 @@ function openHook(parts: GraphHookParts): GraphHook {
 }
 
 /** Why `auto` draws on the host: where it is not known to be faster in the graph. */
-function autoObstacle({ libraries, gpuLayers, shape }: LlamaModel): string | undefined {
+function autoObstacle(model: LlamaModel): string | undefined {
+  const { libraries } = model;
   if (libraries.gpu === 'off') return 'the CPU computes';
   if (libraries.gpu !== 'cuda') return `${libraries.gpu} computes, with which the graph was not measured`;
-  return gpuLayers >= 0 && gpuLayers <= shape.layerCount ? 'the CPU computes the logits' : undefined;
+  return computesLogitsOnHost(model) ? 'the CPU computes the logits' : undefined;
 }
 
 /** Native sequence ids that may have rows with logits. */
@@ -102,6 +103,7 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
   const { options, limits, batch, decode, hidden } = opening;
   const { batchTokensMax, outputRowsMax, vocabularySize, layout, endTokenIds } = limits;
   const { native, hook, walks } = draw;
+  // First, because a device may have no memory left: nothing else is there to be freed then.
   const kept = openKept(draw, options);
   return createGraphRows({
     native,
@@ -125,8 +127,18 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
 function openKept({ native, graph }: GraphDraw, options: ContextOptions): KeptLogits | undefined {
   const rowsMax = keptRowsMax(options);
   if (rowsMax === 0) return undefined;
-  const { vocabularySize, libraries } = options.model;
-  return createKeptLogits({ native, graph, device: libraries.gpuDevices[0], rowsMax, vocabularySize });
+  const { model } = options;
+  const { vocabularySize } = model;
+  return createKeptLogits({ native, graph, device: logitsDevice(model), rowsMax, vocabularySize });
+}
+
+/** Where logits are computed: with the last layers, on the last device. Undefined: by the CPU. */
+function logitsDevice(model: LlamaModel): DevicePointer | undefined {
+  return computesLogitsOnHost(model) ? undefined : model.libraries.gpuDevices.at(-1);
+}
+
+function computesLogitsOnHost({ gpuLayers, shape }: LlamaModel): boolean {
+  return gpuLayers >= 0 && gpuLayers <= shape.layerCount;
 }
 
 /** llama.cpp says what it lays out in many lines from the decoding thread: silence until it has (adapters.ts says why). */

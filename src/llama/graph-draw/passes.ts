@@ -1,6 +1,7 @@
 // The passes in which llama.cpp computes the rows of a step, worked out before it does.
 // Why: what a graph drew, and its logits, are there only until the next pass computes in the same memory. A step of several
-// passes with outputs is therefore computed by a call for each, and what one leaves is read before the next.
+// passes with outputs is therefore computed by a call for each, and of what one leaves the draws are read and the logits kept
+// (kept-logits.ts) before the next.
 // Source: llama_batch_allocr::split_simple of llama.cpp v0.5.0; with slabs: slab-passes.ts.
 
 import type { KvLayout, StepBatch } from '../../kernel-port.ts';

@@ -4,7 +4,7 @@
 // Why the smallest of several times: another process can only make a step slower.
 
 import { type CacheSeqId, cacheSeqId } from '../../ids.ts';
-import type { Kernel } from '../../kernel-port.ts';
+import type { Kernel, ParkedState } from '../../kernel-port.ts';
 
 export interface KeptCosts {
   /** Of the step measured, each of whose rows begins a sequence. */
@@ -49,18 +49,21 @@ export async function measureKept(measuring: KeptMeasuring): Promise<KeptCosts |
   );
   if (rowCount < 1 || copyCount < 1) return undefined;
   const rows = { rowCount, seqs: range(rowCount) };
+  let state: ParkedState | undefined;
   try {
     const promptMs = await leastMs(measuring, { rowCount: promptTokens, seqs: [cacheSeqId(0)] });
-    const state = await fillOne(kernel, promptTokens);
+    state = await fillOne(kernel, promptTokens);
     const quietMs = await leastMs(measuring, rows);
     if (state === undefined) return undefined;
     const copies = range(copyCount).map((index) => cacheSeqId(rowCount + index));
-    if (!copies.every((seq) => kernel.restore(seq, state))) return undefined;
+    const parked = state;
+    if (!copies.every((seq) => kernel.restore(seq, parked))) return undefined;
     const fullMs = await leastMs(measuring, rows);
     if (fullMs - quietMs < shareMin * fullMs) return undefined;
     const cellMs = (fullMs - quietMs) / (rowCount * copyCount * promptTokens);
     return { rowCount, quietMs, promptRowMs: promptMs / promptTokens, cellMs };
   } finally {
+    if (state !== undefined) kernel.forget(state);
     for (const seq of range(rowCount + copyCount)) kernel.truncate(seq, 0);
   }
 }

@@ -13,7 +13,7 @@ import type { EngineConfiguration } from './engine-configuration.ts';
 export interface HostStates {
   readonly parkBytesMax: number;
   readonly prefixBytesMax: number;
-  /** Beside what states leave of it: for memory of states that were given up, which the next ones are written to. */
+  /** For memory of states that were given up, which the next ones are written to, as is what states leave of the rest. */
   readonly spareBytesMax: number;
 }
 

@@ -59,7 +59,11 @@ export async function openLayoutRunner(timed: Timed): Promise<LayoutRunner> {
     },
     time: ({ shape }) =>
       shape.promptTokens === 0 ? timeRows(timed, shape.rows, depth) : timeChunk(timed, shape, depth),
-    close: () => kernel.dispose(),
+    close() {
+      kernel.forget(deep);
+      kernel.forget(shallow);
+      kernel.dispose();
+    },
   };
 }
 

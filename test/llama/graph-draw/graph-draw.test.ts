@@ -145,7 +145,7 @@ test('logits leave the graph only for rows that are read', async () => {
   kernel.dispose();
 });
 
-test('of a step of several passes too, and whatever pass a row is of can be read', async () => {
+test('logits of a step of several passes stay on the device, and a row of any pass can be read', async () => {
   const host = await openKernel('host', 'per-sequence');
   const graph = await openKernel('graph', 'per-sequence');
   const given = [0, 0, 0];
