@@ -3,7 +3,29 @@
 // to other memory goes through a buffer of the driver's, a piece at a time.
 
 import koffi from 'koffi';
+import type { Brand } from '../ids.ts';
 import type { Libraries } from './libraries.ts';
+import { libraryFiles } from './library-packages.ts';
+import { bindTable, type DevicePointer, type Prototype } from './native.ts';
+
+export type BufferPointer = Brand<bigint, 'ggml_backend_buffer'>;
+type BufferTypePointer = Brand<bigint, 'ggml_backend_buffer_type'>;
+
+/** Source: ggml/include/ggml-backend.h of llama.cpp v0.5.0. */
+interface NativeHostMemory {
+  /** Null where the device has none of its own. */
+  ggml_backend_dev_host_buffer_type(device: DevicePointer): BufferTypePointer | null;
+  ggml_backend_buft_alloc_buffer(type: BufferTypePointer, bytes: number): BufferPointer | null;
+  ggml_backend_buffer_get_base(buffer: BufferPointer): bigint;
+  ggml_backend_buffer_free(buffer: BufferPointer): void;
+}
+
+const prototypes = {
+  ggml_backend_dev_host_buffer_type: ['void*', ['void*']],
+  ggml_backend_buft_alloc_buffer: ['void*', ['void*', 'size_t']],
+  ggml_backend_buffer_get_base: ['void*', ['void*']],
+  ggml_backend_buffer_free: ['void', ['void*']],
+} as const satisfies Record<keyof NativeHostMemory, Prototype>;
 
 /** Whoever has it frees it; `buffer` and views of it must not be looked at afterwards. */
 export interface HostMemory {
@@ -16,9 +38,11 @@ export interface HostMemory {
 export type AllocateHostMemory = (byteCount: number) => HostMemory;
 
 /** The kind of the first device; undefined without devices, or where it has none of its own. */
-export function deviceHostMemory({ native, gpuDevices }: Libraries): AllocateHostMemory | undefined {
+export function deviceHostMemory({ binsDir, gpuDevices }: Libraries): AllocateHostMemory | undefined {
   const [device] = gpuDevices;
-  const type = device === undefined ? null : native.ggml_backend_dev_host_buffer_type(device);
+  if (device === undefined) return undefined;
+  const native = bindTable(libraryFiles(binsDir).ggmlBase, prototypes) as unknown as NativeHostMemory;
+  const type = native.ggml_backend_dev_host_buffer_type(device);
   if (type === null) return undefined;
   return (byteCount) => {
     const buffer = native.ggml_backend_buft_alloc_buffer(type, byteCount);

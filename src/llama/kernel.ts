@@ -8,15 +8,16 @@ import type { DecodeOutcome, Kernel, KernelLimits, ListDraws } from '../kernel-p
 import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
-import { type ContextOptions, createContext, outputsMaxOf } from './context.ts';
+import { type ContextOptions, createContext } from './context.ts';
 import { openCudaGraphs, withRecording } from './cuda-graphs.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
 import { openHiddenRows, stateWidthOf } from './heads/open-hidden-rows.ts';
 import { deviceHostMemory } from './host-memory.ts';
+import { readLimits } from './kernel-limits.ts';
 import type { LogitsView } from './logits-view.ts';
-import { generationObstacle, prefixSharing } from './model-shape.ts';
+import { generationObstacle } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory, type SharedRun } from './native-batch.ts';
 import { createDecode } from './native-decode.ts';
@@ -24,7 +25,6 @@ import { createRowDraws, type RowDraws } from './row-draws.ts';
 import { createSampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
-import { spareSeq } from './sequence-state.ts';
 import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
@@ -56,9 +56,6 @@ export interface NativeKernel extends Kernel {
   /** All rows of the last decode and where they lie, for threads that score them; only when drawing on the host. */
   readonly logits: Pick<LogitsView, 'address' | 'values' | 'rowOf'>;
 }
-
-/** llama.cpp's own bound on sequence ids in one context (LLAMA_MAX_SEQ). */
-export const cacheSeqCountMax = 256;
 
 /** More threads than this wait for memory rather than compute. */
 const samplingThreadsMax = 7;
@@ -276,29 +273,6 @@ function release({ options, context, batch, rows, draws, pool, buffers }: Parts)
   options.model.libraries.native.llama_free(context);
   rows.dispose();
   batch.free();
-}
-
-function readLimits(options: KernelOptions, context: ContextPointer): KernelLimits {
-  const { model } = options;
-  const { native } = model.libraries;
-  const sharesPrefixes = prefixSharing(model.shape).kind === 'blocks';
-  const nativeSeqCount = native.llama_n_seq_max(context);
-  // One id stays spare, unless every id can be parked as it is.
-  const offered = nativeSeqCount >= cacheSeqCountMax ? cacheSeqCountMax : spareSeq;
-  const pooledSeqCount = Math.min(options.cacheSeqCount ?? offered, offered);
-  return {
-    cellCount: native.llama_n_ctx(context),
-    layout: options.layout,
-    batchTokensMax: native.llama_n_batch(context),
-    passTokensMax: native.llama_n_ubatch(context),
-    positionsTrained: model.shape.contextTokensTrained,
-    outputRowsMax: outputsMaxOf(options),
-    // Recurrent states exist per n_seq_max, and window layers are sized by it: no more ids than that.
-    cacheSeqCount: options.layout === 'pooled' && sharesPrefixes ? pooledSeqCount : nativeSeqCount,
-    vocabularySize: model.vocabularySize,
-    endTokenIds: model.endTokenIds,
-    sharesPrefixes,
-  };
 }
 
 function countOutputs(outputs: Int8Array, tokenCount: number): number {

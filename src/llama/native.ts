@@ -22,8 +22,6 @@ export type MemoryPointer = Brand<bigint, 'llama_memory'>;
 export type DevicePointer = Brand<bigint, 'ggml_backend_dev'>;
 export type BackendPointer = Brand<bigint, 'ggml_backend_reg'>;
 export type ThreadpoolPointer = Brand<bigint, 'ggml_threadpool'>;
-export type BufferPointer = Brand<bigint, 'ggml_backend_buffer'>;
-export type BufferTypePointer = Brand<bigint, 'ggml_backend_buffer_type'>;
 
 /** A native function that may also run on another thread: `call.async(...args, (error, result) => ...)`. */
 export interface NativeFunction<Arguments extends readonly unknown[], Result> {
@@ -151,11 +149,6 @@ export interface Native {
   ggml_backend_dev_type(device: DevicePointer): number;
   ggml_backend_dev_memory(device: DevicePointer, free: BigUint64Array, total: BigUint64Array): void;
   ggml_backend_reg_get_proc_address(backend: BackendPointer, name: string): bigint | null;
-  /** Memory of the host that the device copies to fastest; null where it has none of its own. */
-  ggml_backend_dev_host_buffer_type(device: DevicePointer): BufferTypePointer | null;
-  ggml_backend_buft_alloc_buffer(type: BufferTypePointer, bytes: number): BufferPointer | null;
-  ggml_backend_buffer_get_base(buffer: BufferPointer): bigint;
-  ggml_backend_buffer_free(buffer: BufferPointer): void;
   ggml_threadpool_params_default(threads: number): ThreadpoolParams;
 }
 
@@ -253,10 +246,6 @@ const ggmlBasePrototypes = {
   ggml_backend_dev_type: ['int', ['void*']],
   ggml_backend_dev_memory: ['void', ['void*', 'void*', 'void*']],
   ggml_backend_reg_get_proc_address: ['void*', ['void*', 'str']],
-  ggml_backend_dev_host_buffer_type: ['void*', ['void*']],
-  ggml_backend_buft_alloc_buffer: ['void*', ['void*', 'size_t']],
-  ggml_backend_buffer_get_base: ['void*', ['void*']],
-  ggml_backend_buffer_free: ['void', ['void*']],
   ggml_threadpool_params_default: [threadpoolParamsStruct, ['int']],
 } as const satisfies Record<string, Prototype>;
 

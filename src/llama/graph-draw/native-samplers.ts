@@ -5,7 +5,8 @@
 import koffi from 'koffi';
 import type { Brand } from '../../ids.ts';
 import type { GraphMemoryPointer, TensorPointer } from '../activations/native-graph.ts';
-import { type BufferPointer, bindTable, type ContextPointer, type NativePaths, type Prototype } from '../native.ts';
+import type { BufferPointer } from '../host-memory.ts';
+import { bindTable, type ContextPointer, type NativePaths, type Prototype } from '../native.ts';
 
 export type SamplerPointer = Brand<bigint, 'llama_sampler'>;
 export type GraphPointer = Brand<bigint, 'ggml_cgraph'>;

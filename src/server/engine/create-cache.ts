@@ -8,7 +8,7 @@ import { createPerSequenceCache } from '../../kv/per-sequence-cache.ts';
 import { createPlainCache } from '../../kv/plain-cache.ts';
 import { createPooledCache } from '../../kv/pooled-cache.ts';
 import type { KvCache } from '../../kv/types.ts';
-import { cacheSeqCountMax } from '../../llama/kernel.ts';
+import { cacheSeqCountMax } from '../../llama/kernel-limits.ts';
 import type { Libraries } from '../../llama/libraries.ts';
 import { keptRowsOf, keptText, measureKept } from './measure-kept.ts';
 import type { HostStates } from './plan-host-states.ts';
