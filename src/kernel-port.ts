@@ -97,6 +97,21 @@ export const stateSlack = 1.25;
 
 export type ListDraws = () => readonly SampleRow[];
 
+/** Copies between slabs and host memory that are made while steps run, one after another in the order in which they were asked for. */
+export interface CopiesBeside {
+  /**
+   * As `Kernel.park`: until it resolves the sequence's first `tokenCount` positions must stay as they are; it may get more behind
+   * them. Undefined when it cannot.
+   */
+  park(seq: CacheSeqId, tokenCount: number): Promise<ParkedState | undefined>;
+  /**
+   * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then nothing may be
+   * computed for the sequence, nor its first `tokenCount` positions be cut: all that the state has, unless told fewer. Undefined
+   * when it cannot; then nothing has changed.
+   */
+  restore(seq: CacheSeqId, state: ParkedState, tokenCount?: number): Promise<void> | undefined;
+}
+
 /** The native model and its KV cache. One caller, one step at a time; nothing else may be called while decode runs. */
 export interface Kernel {
   readonly limits: KernelLimits;
@@ -136,6 +151,8 @@ export interface Kernel {
    * What it has must be what the state begins with. False when the cache has no room; then it is as it was.
    */
   fill(seq: CacheSeqId, state: ParkedState): boolean;
+  /** Undefined where copies are made between steps alone. Started between steps, too: nothing is called while decode runs. */
+  readonly beside?: CopiesBeside | undefined;
   /** Takes back the memory of a parked state, to write others to: whoever still has the state has an empty one. */
   forget(state: ParkedState): void;
   /** Bytes that `park` would copy now. */

@@ -201,6 +201,8 @@ export interface CopyTotals {
   tokenCount: number;
   byteCount: number;
   ms: number;
+  /** Of `count`, those made while steps ran. */
+  besideCount: number;
 }
 
 /** Every block is in exactly one of these three. */

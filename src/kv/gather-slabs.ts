@@ -3,7 +3,7 @@
 import { must } from '../assert.ts';
 import { nextMove } from './gather-ids.ts';
 import { leastValuable, nearbySlabs, refugeFor } from './slab-choice.ts';
-import type { Slab, SlabState } from './slabs.ts';
+import { isIdle, type Slab, type SlabState } from './slabs.ts';
 import type { GatherLimits } from './types.ts';
 
 export interface SlabMove {
@@ -25,7 +25,7 @@ export function chooseMove(state: SlabState, { movesMax, lossTokensMax }: Gather
   const move = nextMove(running, movesMax);
   if (move === undefined) return undefined;
   const origin = slabAt(move.origin);
-  const target = leastValuable(nearbySlabs(state, move.holes.map(slabAt)), undefined);
+  const target = leastValuable(nearbySlabs(state, move.holes.map(slabAt).filter(isIdle)), undefined);
   // Nothing can be copied of a sequence that computed nothing yet.
   if (target === undefined || origin.computedCount === 0) return undefined;
   const refuge = refugeFor(state, { target, keptCount: 0, source: origin });

@@ -6,6 +6,7 @@
 import { assert, must } from '../assert.ts';
 import { blockId, type CacheSeqId } from '../ids.ts';
 import { chooseMove } from './gather-slabs.ts';
+import { createContentHolds } from './held-slabs.ts';
 import { demotingTokenCount } from './native-sequences.ts';
 import { chooseSlab, chooseSlabToRestore, isMostly, longestMatch, type SlabChoice } from './slab-choice.ts';
 import {
@@ -14,7 +15,9 @@ import {
   copySlab,
   createSlabState,
   cutSlab,
+  dropRepeated,
   evictFromSlab,
+  isIdle,
   type PerSequenceCacheOptions,
   type Slab,
   type SlabLease,
@@ -35,12 +38,13 @@ export function createPerSequenceCache(options: PerSequenceCacheOptions): KvCach
     fork: (lease, request) => fork(state, slabOf(state, lease), request),
     gather: (limits) => gather(state, limits),
     weighCopies: (worth) => weighCopies(state, worth),
+    holds: createContentHolds(state),
     extend: (lease, tokenCount) => reserve(state, slabOf(state, lease), tokenCount),
     cut: (lease, tokenCount) => cut(state, slabOf(state, lease), tokenCount),
     commit: (lease, request) => commit(slabOf(state, lease), request),
     release: (lease, keep) => release(state, slabOf(state, lease), keep),
     clear() {
-      for (const slab of state.slabs) if (slab.lease === undefined) cutSlab(state, slab, 0);
+      for (const slab of state.slabs) if (isIdle(slab)) cutSlab(state, slab, 0);
     },
     takeOps() {
       const taken = state.ops;
@@ -163,7 +167,7 @@ function prepareSlab(state: SlabState, { target, keptCount, copy, refuge }: Slab
   if (copy === undefined) return;
   copySlab(state, { from: copy.from, to: target, count: copy.count });
   // The copy continues what the source was mostly about: the source is of no more use.
-  if (copy.from.lease === undefined && isMostly(copy.from, copy.count)) cutSlab(state, copy.from, 0);
+  if (isIdle(copy.from) && isMostly(copy.from, copy.count)) cutSlab(state, copy.from, 0);
 }
 
 function openLease(
@@ -217,20 +221,6 @@ function release(state: SlabState, slab: Slab, keep: 'keep' | 'discard'): void {
   if (keptCount > 0) dropRepeated(state, slab);
 }
 
-/** Of two slabs where one's content begins the other's, the longer one is enough. */
-function dropRepeated(state: SlabState, slab: Slab): void {
-  const content = { namespace: slab.namespace, tokens: slab.tokens, tokenCount: slab.computedCount };
-  for (const other of state.slabs) {
-    if (other === slab || other.computedCount === 0) continue;
-    const common = commonCount(other, content, other.computedCount);
-    if (common === slab.computedCount) {
-      cutSlab(state, slab, 0);
-      return;
-    }
-    if (common === other.computedCount && other.lease === undefined) cutSlab(state, other, 0);
-  }
-}
-
 function slabOf(state: SlabState, lease: Lease): Slab {
   const slab = must(state.slabs[lease.seq], 'a native sequence id has a slab');
   assert(slab.lease === lease, 'a lease is used before its release');
@@ -243,12 +233,12 @@ function stats(state: SlabState): CacheStats {
   let cached = 0;
   let seqRunning = 0;
   let seqKeeper = 0;
-  for (const { lease, computedCount } of state.slabs) {
+  for (const { lease, plannedCount } of state.slabs) {
     if (lease !== undefined) {
       held += lease.blocks.length;
       seqRunning += 1;
-    } else if (computedCount > 0) {
-      cached += blocksFor(state, computedCount);
+    } else if (plannedCount > 0) {
+      cached += blocksFor(state, plannedCount);
       seqKeeper += 1;
     }
   }
@@ -265,14 +255,16 @@ function stats(state: SlabState): CacheStats {
 
 function check(state: SlabState): readonly string[] {
   const faults: string[] = [];
-  for (const { seq, lease, computedCount, plannedCount } of state.slabs) {
+  for (const { seq, lease, isHeld, computedCount, plannedCount } of state.slabs) {
     const reserved = lease === undefined ? state.blocksPerSlab : lease.blocks.length;
     if (reserved > state.blocksPerSlab)
       faults.push(`slab ${seq} has ${reserved} blocks reserved of ${state.blocksPerSlab}`);
     if (computedCount > reserved * state.blockTokens) faults.push(`slab ${seq} computed beyond its blocks`);
     if (plannedCount < computedCount && lease?.isPrivate !== true)
       faults.push(`slab ${seq} knows less than it computed`);
-    if (lease === undefined && plannedCount !== computedCount) faults.push(`idle slab ${seq} plans to compute`);
+    if (lease !== undefined && isHeld) faults.push(`slab ${seq} is held while it runs`);
+    if (lease === undefined && !isHeld && plannedCount !== computedCount)
+      faults.push(`idle slab ${seq} plans to compute`);
     for (const [index, block] of lease?.blocks.entries() ?? []) {
       if (block !== seq * state.blocksPerSlab + index) faults.push(`slab ${seq} lists block ${block} of another`);
     }
@@ -282,8 +274,9 @@ function check(state: SlabState): readonly string[] {
 
 function believedPositions(state: SlabState): ReadonlyMap<CacheSeqId, number> {
   const believed = new Map<CacheSeqId, number>();
-  for (const { seq, lease, computedCount } of state.slabs) {
-    if (lease !== undefined || computedCount > 0) believed.set(seq, computedCount);
+  for (const { seq, lease, isHeld, computedCount, plannedCount } of state.slabs) {
+    const count = isHeld ? plannedCount : computedCount;
+    if (lease !== undefined || count > 0) believed.set(seq, count);
   }
   return believed;
 }

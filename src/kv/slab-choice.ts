@@ -3,7 +3,7 @@
 // ids in ascending order without gaps); 8 sequences on every second id took 2.3 times as long per step as on 8 neighbours
 // (135M parameters, 2 cores). So the running ids are kept in as few runs as possible, and content is moved out of the way.
 
-import { commonCount, type Slab, type SlabState } from './slabs.ts';
+import { commonCount, isIdle, type Slab, type SlabState } from './slabs.ts';
 import type { CacheRequest } from './types.ts';
 
 export interface SlabChoice {
@@ -23,7 +23,7 @@ interface Match {
 
 /** The slab for `request` (undefined: nothing to find); undefined when every slab runs. O(slabs * tokens in common). */
 export function chooseSlab(state: SlabState, request: CacheRequest | undefined): SlabChoice | undefined {
-  const idle = state.slabs.filter((slab) => slab.lease === undefined);
+  const idle = state.slabs.filter(isIdle);
   const nearby = nearbySlabs(state, idle);
   const best = request === undefined ? undefined : longestMatch(state, request);
   const inPlace = request === undefined ? undefined : longestInPlace(state, nearby, request);
@@ -45,7 +45,7 @@ export function chooseSlab(state: SlabState, request: CacheRequest | undefined):
 
 /** Whether the match could be taken over where it is. */
 function isIdleMatch({ slab, count }: Match): boolean {
-  return slab.lease === undefined && isMostly(slab, count);
+  return isIdle(slab) && isMostly(slab, count);
 }
 
 /**
@@ -71,7 +71,7 @@ const usesOfAdmission = 2;
  * content is never moved out of the way: that would be one more copy.
  */
 export function chooseSlabToRestore(state: SlabState): Slab | undefined {
-  const idle = state.slabs.filter((slab) => slab.lease === undefined);
+  const idle = state.slabs.filter(isIdle);
   const settled = idle.filter(({ seq }) =>
     state.ops.every((op) => op.kind !== 'copy' || (op.from !== seq && op.to !== seq)),
   );
@@ -84,7 +84,7 @@ export function longestMatch(state: SlabState, request: CacheRequest): Match | u
   for (const slab of state.slabs) {
     const count = matchedCount(slab, request);
     // Among equals an idle slab: it may be taken over without a copy.
-    const isBetter = count > (best?.count ?? 0) || (count === best?.count && best.slab.lease !== undefined);
+    const isBetter = count > (best?.count ?? 0) || (count === best?.count && !isIdle(best.slab));
     if (count > 0 && isBetter) best = { slab, count };
   }
   return best;
@@ -160,7 +160,7 @@ export function refugeFor(
     return undefined;
   let refuge: Slab | undefined;
   for (const slab of state.slabs) {
-    if (slab.lease !== undefined || slab === target || slab === source) continue;
+    if (!isIdle(slab) || slab === target || slab === source) continue;
     if (isLessValuable(slab, refuge ?? target)) refuge = slab;
   }
   return refuge;

@@ -35,6 +35,8 @@ export interface Slab {
   lastUse: number;
   /** The running sequence's lease; an idle slab has none. */
   lease: SlabLease | undefined;
+  /** Copied to host memory or from there while steps run; from there, its content is what is planned (held-slabs.ts). */
+  isHeld: boolean;
 }
 
 export interface SlabLease extends Lease {
@@ -84,7 +86,12 @@ export function createSlabState(options: PerSequenceCacheOptions): SlabState {
 
 function createSlab(seq: CacheSeqId, slabTokens: number): Slab {
   const tokens = new Int32Array(slabTokens);
-  return { seq, tokens, computedCount: 0, plannedCount: 0, namespace: '', lastUse: 0, lease: undefined };
+  return { seq, tokens, computedCount: 0, plannedCount: 0, namespace: '', lastUse: 0, lease: undefined, isHeld: false };
+}
+
+/** Whether nobody needs what the slab has as it is: it may make room. */
+export function isIdle({ lease, isHeld }: Slab): boolean {
+  return lease === undefined && !isHeld;
 }
 
 /** Leading tokens that `request` and the slab's first `count` tokens have in common; 0 when it may not be shared. */
@@ -108,12 +115,31 @@ export function cutSlab(state: SlabState, slab: Slab, keptCount: number): void {
 /** As `cutSlab`, to make room: counts as eviction, and what is mostly lost is offered to host memory before. */
 export function evictFromSlab(state: SlabState, slab: Slab, keptCount: number): void {
   const { seq, namespace, computedCount } = slab;
-  if (computedCount >= state.demoteMinTokens && 2 * keptCount < computedCount) {
+  if (isOffered(state, slab, keptCount)) {
     const tokens = slab.tokens.slice(0, computedCount);
     state.ops.push({ kind: 'demote', seq, namespace, tokens, tokenCount: computedCount });
   }
   state.evictedBlockCount += blocksFor(state, slab.computedCount) - blocksFor(state, keptCount);
   cutSlab(state, slab, keptCount);
+}
+
+/** Whether the slab's content is offered to host memory where only `keptCount` positions of it stay. */
+export function isOffered({ demoteMinTokens }: SlabState, { computedCount }: Slab, keptCount: number): boolean {
+  return computedCount >= demoteMinTokens && 2 * keptCount < computedCount;
+}
+
+/** Of two slabs where one's content begins the other's, the longer one is enough. */
+export function dropRepeated(state: SlabState, slab: Slab): void {
+  const content = { namespace: slab.namespace, tokens: slab.tokens, tokenCount: slab.computedCount };
+  for (const other of state.slabs) {
+    if (other === slab || other.computedCount === 0 || other.isHeld) continue;
+    const common = commonCount(other, content, other.computedCount);
+    if (common === slab.computedCount) {
+      cutSlab(state, slab, 0);
+      return;
+    }
+    if (common === other.computedCount && other.lease === undefined) cutSlab(state, other, 0);
+  }
 }
 
 /** Copies the first `count` computed positions of `from` into the empty slab `to`. */

@@ -65,6 +65,29 @@ export interface CopyWorth {
   readonly unheldTokens: number;
 }
 
+/** Content of a native id, all its tokens, that stays as it is. */
+export interface HeldContent extends CacheRequest {
+  readonly seq: CacheSeqId;
+}
+
+/**
+ * Content that is copied to host memory, or from there, while steps run. Until its hold ends nobody gets its native id, and it makes
+ * no room; it may be copied to others. Counted as cached.
+ */
+export interface ContentHolds {
+  /**
+   * What an admission of the request now would drive out and offer to host memory; undefined: of one that is to be filled. Changes
+   * nothing. O(native sequence ids * tokens in common).
+   */
+  drivenOut(request: CacheRequest | undefined): HeldContent | undefined;
+  /** Holds what an idle id has; undefined where it has nothing, or is not idle. */
+  hold(seq: CacheSeqId): HeldContent | undefined;
+  /** An idle id to copy content into, at the cost of what it has; undefined where none is idle, or large enough. */
+  holdToFill(content: CacheRequest): HeldContent | undefined;
+  /** With `keep` the content is there, as one of a sequence that has just ended; else the id is empty. */
+  end(held: HeldContent, keep: 'keep' | 'discard'): void;
+}
+
 export interface CacheStats {
   readonly blocks: BlockCounts;
   readonly evictedBlockCount: number;
@@ -129,6 +152,9 @@ export interface KvCache {
 
   /** Tells from when on copies between native ids pay, until told otherwise. Changes nothing where ids share cells, or nothing is kept. */
   weighCopies(worth: CopyWorth): void;
+
+  /** Undefined where ids share cells, or nothing is kept of them. */
+  readonly holds?: ContentHolds | undefined;
 
   /** Makes sure that positions [0, tokenCount) have blocks; false when there is no room (nothing changed). */
   extend(lease: Lease, tokenCount: number): boolean;

@@ -8,13 +8,15 @@ import type { DecodeOutcome, Kernel, KernelLimits, ListDraws } from '../kernel-p
 import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
-import { type ContextOptions, createContext } from './context.ts';
+import { type CopyOptions, wantsCopiesBeside } from './beside/copy-place.ts';
+import { withCopiesBeside } from './beside/with-copies-beside.ts';
+import { createContext } from './context.ts';
 import { openCudaGraphs, withRecording } from './cuda-graphs.ts';
 import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
 import { openHiddenRows, stateWidthOf } from './heads/open-hidden-rows.ts';
-import { deviceHostMemory } from './host-memory.ts';
+import { deviceHostMemory, type HostMemorySource, plainHostMemory } from './host-memory.ts';
 import { readLimits } from './kernel-limits.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle } from './model-shape.ts';
@@ -29,7 +31,7 @@ import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 
-export interface KernelOptions extends ContextOptions {
+export interface KernelOptions extends CopyOptions {
   /** Threads that draw and score tokens beside the JavaScript thread; 0 draws on it alone. Default: a core each, at most 7. */
   readonly samplingThreads?: number;
   /**
@@ -110,6 +112,7 @@ async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<N
   });
   const parts = await createParts(options, context, choice);
   const kernel = assembleKernel(parts);
+  const clear = () => options.model.libraries.native.llama_memory_clear(parts.memory, true);
   try {
     // With each adapter too: what a step with it needs beside the rest is allocated before the first request asks for it.
     for (const adapter of options.adapters?.names ?? []) await warmUp(kernel, { adapter, rowCount: fewRows });
@@ -118,8 +121,12 @@ async function openKernel(options: KernelOptions, choice: DrawChoice): Promise<N
     kernel.dispose();
     throw error;
   }
-  options.model.libraries.native.llama_memory_clear(parts.memory, true);
-  return kernel;
+  const { buffers, sequences } = parts;
+  const { isCopying } = sequences;
+  const source = { model: options.model, caches: graphDraw?.caches, buffers, isCopying, clear };
+  const whole = await withCopiesBeside(kernel, source);
+  clear();
+  return whole;
 }
 
 function checkOptions({ model, kvTypes: types, threads, batchThreads = threads }: KernelOptions): void {
@@ -165,9 +172,8 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
-  // Where no layer is on a device, what is copied is in host memory as it is.
-  const allocate = options.model.gpuLayers === 0 ? undefined : deviceHostMemory(libraries);
-  const buffers = createStateBuffers(options.stateBytesMax ?? 0, allocate);
+  const stateMemory = stateMemoryOf(options);
+  const buffers = createStateBuffers(options.stateBytesMax ?? 0, stateMemory?.allocate, stateMemory?.allocateAsync);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   try {
     return {
@@ -185,13 +191,20 @@ async function completeParts(
   }
 }
 
+/** Where states live; undefined: on the JavaScript heap. */
+function stateMemoryOf(options: KernelOptions): HostMemorySource | undefined {
+  const plain = wantsCopiesBeside(options) ? plainHostMemory : undefined;
+  // Where no layer is on a device, what is copied is in host memory as it is.
+  return options.model.gpuLayers === 0 ? plain : (deviceHostMemory(options.model.libraries) ?? plain);
+}
+
 function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {
   return samplingThreads ?? Math.min(Math.max(threads, batchThreads) - 1, samplingThreadsMax);
 }
 
 function assembleKernel(parts: Parts): NativeKernel {
   const { limits, batch, rows, draws, drawing } = parts;
-  const { settled, ...sequences } = parts.sequences;
+  const { settled, isCopying: _, ...sequences } = parts.sequences;
   const { vocabularySize } = limits;
   const logitsOf = (batchIndex: number): Float32Array => {
     rows.read([batchIndex]);

@@ -44,8 +44,15 @@ export interface LlamaModel {
   readonly endTokenIds: readonly TokenId[];
   /** A scalar of the GGUF's metadata as text. */
   metadata(key: string): string | undefined;
+  /** Puts off what `dispose` frees until a kernel that ends later has ended. */
+  keepUntil(ended: Promise<unknown>): void;
   /** Frees the native memory; kernels and tokenizers on the model must be gone. */
   dispose(): void;
+}
+
+/** Whether the CPU computes the last layer of all, which makes the logits: it is on a device with all others only. */
+export function computesLogitsOnHost({ gpuLayers, shape }: Pick<LlamaModel, 'gpuLayers' | 'shape'>): boolean {
+  return gpuLayers >= 0 && gpuLayers <= shape.layerCount;
 }
 
 /** Loads a GGUF file; throws with llama.cpp's own words when it cannot. */
@@ -108,6 +115,10 @@ function describeModel(libraries: Libraries, pointer: ModelPointer, gpuLayers: n
   const vocabularySize = native.llama_vocab_n_tokens(vocabulary);
   const metadata = (key: string) => readText((text, size) => native.llama_model_meta_val_str(pointer, key, text, size));
   let disposed = false;
+  let keeperCount = 0;
+  const freeUnused = (): void => {
+    if (disposed && keeperCount === 0) native.llama_model_free(pointer);
+  };
   return {
     libraries,
     pointer,
@@ -122,10 +133,18 @@ function describeModel(libraries: Libraries, pointer: ModelPointer, gpuLayers: n
       .filter((token) => native.llama_vocab_is_eog(vocabulary, token))
       .map(tokenId),
     metadata,
+    keepUntil(ended) {
+      keeperCount += 1;
+      const letGo = (): void => {
+        keeperCount -= 1;
+        freeUnused();
+      };
+      ended.then(letGo, letGo);
+    },
     dispose() {
       if (disposed) return;
       disposed = true;
-      native.llama_model_free(pointer);
+      freeUnused();
     },
   };
 }

@@ -14,6 +14,8 @@ export interface SequenceMemorySource extends StateSource {
 export interface SequenceMemory extends Pick<Kernel, 'copyPrefix' | 'move' | 'truncate' | 'positions' | keyof Parking> {
   /** A decode ran: copies between slabs are done. */
   settled(): void;
+  /** Whether a copy from or to the sequence waits for the next decode. */
+  isCopying(seq: CacheSeqId): boolean;
 }
 
 export function createSequenceMemory(source: SequenceMemorySource): SequenceMemory {
@@ -63,22 +65,21 @@ export function createSequenceMemory(source: SequenceMemorySource): SequenceMemo
     if (limits.layout === 'per-sequence') copying.add(from).add(to);
   }
 
+  const isCopying = (seq: CacheSeqId): boolean => copying.has(seq);
   return {
     copyPrefix,
     move,
     truncate,
     positions,
+    isCopying,
     settled: () => copying.clear(),
-    ...createParking(source, { positions, truncate, isCopying: (seq) => copying.has(seq) }),
+    ...createParking(source, { positions, truncate, isCopying }),
   };
 }
 
 type Parking = Pick<Kernel, 'park' | 'restore' | 'fill' | 'forget' | 'parkBytes'>;
 
-interface Cells extends Pick<Kernel, 'positions' | 'truncate'> {
-  /** Whether a copy from or to the sequence waits for the next decode. */
-  readonly isCopying: (seq: CacheSeqId) => boolean;
-}
+type Cells = Pick<SequenceMemory, 'positions' | 'truncate' | 'isCopying'>;
 
 function createParking(source: SequenceMemorySource, cells: Cells): Parking {
   const { limits } = source;

@@ -15,6 +15,8 @@ export interface StateBytes {
 export interface StateBuffers {
   /** So many bytes; what they hold is left over from others. */
   take(byteCount: number): StateBytes;
+  /** As `take`; fresh memory is allocated on another thread meanwhile. Rejects where there is none. */
+  takeAsync(byteCount: number): Promise<StateBytes>;
   /** Takes their memory back. */
   give(state: StateBytes): void;
   /** Frees what nobody has; what is given back later is freed then. */
@@ -35,17 +37,20 @@ const lost = new FinalizationRegistry<() => void>((letGo) => letGo());
 
 /**
  * States may take more than `bytesMax`; memory that nobody uses is kept within what they leave of it, and what was given back first
- * goes beyond that. `allocate`: where states live. Default: on the JavaScript heap.
+ * goes beyond that. `allocate`, `allocateAsync`: where states live, exactly so many bytes. Default: on the JavaScript heap.
  */
 export function createStateBuffers(
   bytesMax: number,
   allocate: (byteCount: number) => StateMemory = allocateOnHeap,
+  allocateAsync: (byteCount: number) => Promise<StateMemory> = async (byteCount) => allocate(byteCount),
 ): StateBuffers {
   const spares: StateMemory[] = [];
   let spareBytes = 0;
   let takenBytes = 0;
   let isDisposed = false;
   const memoryOf = new WeakMap<StateBytes, StateMemory>();
+  /** Keeps a state from being swept while somebody has its bytes alone. */
+  const stateOf = new WeakMap<Uint8Array, StateBytes>();
 
   /** Says nothing of the state itself, which is watched until it is swept. */
   function letGoOf(memory: StateMemory): () => void {
@@ -77,19 +82,52 @@ export function createStateBuffers(
     while (spares.length > 0 && spareBytes > spareBytesMax) takeOut(0)?.free();
   }
 
-  function allocateFresh(byteCount: number): StateMemory {
-    freeBeyond(bytesMax - takenBytes - byteCount);
-    return allocate(byteCount);
+  /** Counts fresh memory as taken before it is there, so that nothing else is kept in its place meanwhile. */
+  function makeRoom(byteCount: number): number {
+    const freshBytes = roundUp(byteCount);
+    takenBytes += freshBytes;
+    freeBeyond(bytesMax - takenBytes);
+    return freshBytes;
+  }
+
+  /** Of memory that counts as taken. */
+  function stateIn(memory: StateMemory, byteCount: number): StateBytes {
+    const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
+    memoryOf.set(state, memory);
+    stateOf.set(state.bytes, state);
+    lost.register(state, letGoOf(memory), state);
+    return state;
+  }
+
+  function takeSpare(byteCount: number): StateBytes | undefined {
+    const memory = fitting(byteCount);
+    if (memory === undefined) return undefined;
+    takenBytes += memory.buffer.byteLength;
+    return stateIn(memory, byteCount);
   }
 
   return {
     take(byteCount) {
-      const memory = fitting(byteCount) ?? allocateFresh(roundUp(byteCount));
-      takenBytes += memory.buffer.byteLength;
-      const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
-      memoryOf.set(state, memory);
-      lost.register(state, letGoOf(memory), state);
-      return state;
+      const spare = takeSpare(byteCount);
+      if (spare !== undefined) return spare;
+      const freshBytes = makeRoom(byteCount);
+      try {
+        return stateIn(allocate(freshBytes), byteCount);
+      } catch (error) {
+        takenBytes -= freshBytes;
+        throw error;
+      }
+    },
+    async takeAsync(byteCount) {
+      const spare = takeSpare(byteCount);
+      if (spare !== undefined) return spare;
+      const freshBytes = makeRoom(byteCount);
+      try {
+        return stateIn(await allocateAsync(freshBytes), byteCount);
+      } catch (error) {
+        takenBytes -= freshBytes;
+        throw error;
+      }
     },
     give(state) {
       const memory = memoryOf.get(state);

@@ -4,8 +4,9 @@
 import type { ParkedState } from '../kernel-port.ts';
 import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
+import { waitsBeside } from './beside-copies.ts';
 import { copyWorthNow } from './copy-worth.ts';
-import { computeMs, copyMsMax, copyMsOf, planPromotion, promotionOf, stateBytes } from './host-copies.ts';
+import { copyMsMax, copyMsOf, planPromotion, promotionOf, restorePays, stateBytes } from './host-copies.ts';
 import { start, unpark } from './lifecycle.ts';
 import { chunkOf, hasTurn, waitsForRows } from './plan-prompts.ts';
 import { preemptInto, victimOf } from './preempt.ts';
@@ -32,15 +33,26 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
   state.cache.weighCopies(copyWorthNow(state));
   const passedOver: Sequence[] = [];
   const copies = startCopies(state, plan);
+  /** Those that a copy beside steps is made for: each keeps a place among those that run, and some of them wait for room. */
+  const waitingBeside = { place: 0, room: 0 };
   let left = budget.budget;
   let laterLeft = state.options.stepTokensMax;
   while (passedOver.length < pendingSkipsMax) {
     const sequence = state.queue.peek();
     if (sequence === undefined) break;
     if ((hasTurn(plan, sequence) ? left : laterLeft) <= 0) break;
-    if (!makePlace(state, plan, sequence)) break;
+    if (!makePlace(state, plan, { waiting: sequence, reservedCount: waitingBeside.place })) break;
     const promotion = promotionOf(state, sequence);
-    if (!copies.allow(promotion)) break;
+    const waitsFor = waitsBeside(state, plan, { sequence, promotion, aheadCount: waitingBeside.room });
+    if (waitsFor !== undefined) {
+      waitingBeside.place += 1;
+      if (waitsFor === 'room') waitingBeside.room += 1;
+      state.queue.remove(sequence);
+      passedOver.push(sequence);
+      continue;
+    }
+    // Room may be made for those behind as well, but none of them takes it before who waits for it.
+    if (waitingBeside.room > 0 || !copies.allow(promotion)) break;
     state.queue.remove(sequence);
     const outcome = admitOne(state, plan, { sequence, promotion, nowMs: budget.nowMs });
     if (outcome === 'admitted') state.firstTokens?.admitted(sequence, budget.nowMs);
@@ -64,13 +76,19 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
 }
 
 /** Whether another sequence may run beside those that do; under `priority` a lower-ranked one makes place. */
-function makePlace(state: SchedulerState, plan: StepPlan, waiting: Sequence): boolean {
-  if (state.running.length < state.options.sequencesMax && hasHeadroom(state, waiting)) return true;
+function makePlace(
+  state: SchedulerState,
+  plan: StepPlan,
+  { waiting, reservedCount }: { readonly waiting: Sequence; readonly reservedCount: number },
+): boolean {
+  if (state.running.length + reservedCount < state.options.sequencesMax && hasHeadroom(state, waiting)) return true;
+  // Who is to be admitted before may still need what would be made.
+  if (reservedCount > 0) return false;
   const victim = victimOf(state);
   if (victim === undefined || !state.queue.displaces(waiting, victim)) return false;
   // A sequence that is already in this plan must not lose its lease under it.
   removeChunk(plan, victim);
-  preemptInto(state, plan.parks, victim);
+  preemptInto(state, plan, victim);
   return state.running.length < state.options.sequencesMax && hasHeadroom(state, waiting);
 }
 
@@ -145,12 +163,4 @@ function admitOne(
   unpark(state, sequence);
   start(state, sequence, { lease: admission.lease, computedCount: admission.lease.cachedTokenCount, nowMs });
   return 'admitted';
-}
-
-/** Restoring costs a copy of everything; if the prefix tree still has most of it, recomputing the rest is cheaper. */
-function restorePays(state: SchedulerState, sequence: Sequence): boolean {
-  const parkedCount = sequence.parked?.tokenCount ?? 0;
-  const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
-  const restoreMs = state.copyCosts.ms('restore', sequence.parked?.bytes.byteLength ?? 0);
-  return computeMs(state, cachedCount, parkedCount) > restoreMs || state.options.preemption === 'park';
 }

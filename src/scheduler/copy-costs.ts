@@ -6,6 +6,8 @@ export type CopyWay = 'save' | 'restore';
 
 export interface CopyCosts {
   observe(way: CopyWay, bytes: number, ms: number): void;
+  /** One beside steps took so long from its start to its end: between them it would have taken no longer. */
+  observeMost(way: CopyWay, bytes: number, ms: number): void;
   /** Expected milliseconds. */
   ms(way: CopyWay, bytes: number): number;
   /** A copy was not made because it would take too long. */
@@ -22,14 +24,19 @@ const declinedShare = 0.98;
 export function createCopyCosts(): CopyCosts {
   const measured = new Map<CopyWay, number>();
   const other = { save: 'restore', restore: 'save' } as const;
+  const expected = (way: CopyWay): number => measured.get(way) ?? measured.get(other[way]) ?? msPerByteUnmeasured;
+  function observe(way: CopyWay, bytes: number, ms: number): void {
+    if (bytes === 0) return;
+    const newest = ms / bytes;
+    const known = measured.get(way) ?? newest;
+    measured.set(way, known + newestWeight * (newest - known));
+  }
   return {
-    observe(way, bytes, ms) {
-      if (bytes === 0) return;
-      const newest = ms / bytes;
-      const known = measured.get(way) ?? newest;
-      measured.set(way, known + newestWeight * (newest - known));
+    observe,
+    observeMost(way, bytes, ms) {
+      if (ms < bytes * expected(way)) observe(way, bytes, ms);
     },
-    ms: (way, bytes) => bytes * (measured.get(way) ?? measured.get(other[way]) ?? msPerByteUnmeasured),
+    ms: (way, bytes) => bytes * expected(way),
     decline() {
       for (const [way, msPerByte] of measured) measured.set(way, msPerByte * declinedShare);
     },

@@ -9,6 +9,7 @@ import type { EmbeddingCommand } from '../embedding-port.ts';
 import type { GrammarCompile, SequenceMasks } from '../grammar-port.ts';
 import type { EngineCommand, EngineStats, SequenceEvent, StepTiming } from '../ports.ts';
 import { expectedDraws } from './apply-step.ts';
+import { createCopyLane } from './copy-lane.ts';
 import type { EmbeddingLane } from './embedding-lane.ts';
 import { engineStats } from './engine-stats.ts';
 import { removeFillers } from './filler-rows.ts';
@@ -55,6 +56,9 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
   const { scheduler, embeddings, now } = ports;
   const wake = createWake();
   const gate = createGrammarGate({ scheduler, masks: ports.masks, now, onChange: wake.signal });
+  const { beside } = ports.kernel;
+  const copies = beside && createCopyLane({ scheduler, beside, now, onEnd: wake.signal });
+  const performing = { ...ports, copies };
   let stopped = false;
   let stepStartedMs: number | undefined;
   let lastStepMs: number | undefined;
@@ -76,7 +80,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
   async function rest(): Promise<void> {
     post();
     // Planning may have failed a sequence: then there is more to plan before resting.
-    if (scheduler.hasWork()) return;
+    if (scheduler.hasWork() && !copies?.isBusy()) return;
     performOps(ports);
     forgetGivenUp(ports);
     ports.drafts?.sweep();
@@ -89,7 +93,7 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
     const startedMs = now();
     stepStartedMs = startedMs;
     if (plan.chunks.some(({ sequence }) => sequence.firstTokenMs === undefined)) post();
-    const planCopyMs = performPlan(ports, plan);
+    const planCopyMs = performPlan(performing, plan);
     if (plan.tokenCount === 0) return;
     ports.kernel.useAdapter(plan.adapter);
     const rows = writeBatch(ports.kernel, plan, scheduler);
@@ -158,12 +162,16 @@ export function createEngineLoop(ports: EngineLoopPorts): EngineLoop {
         if (ports.drafts !== undefined) await draft(ports.drafts);
         // Its sequences may have left meanwhile: a loop that rests must not seem to compute.
         stepStartedMs = undefined;
+        copies?.settle();
         const plan = scheduler.plan(now());
         if (plan !== undefined) await step(plan);
         else if (!embeddings?.hasWork()) await rest();
         if (embeddings?.hasWork()) await embed(embeddings);
         stepStartedMs = undefined;
       }
+      // Nobody may free what they read and write before.
+      await copies?.finished();
+      copies?.settle();
       post();
     },
     stop() {

@@ -11,8 +11,10 @@ import {
   touchHostPrefix,
   wouldKeep,
 } from '../kv/host-prefixes.ts';
+import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { CacheOp, CacheRequest } from '../kv/types.ts';
 import type { CopyKind } from '../ports.ts';
+import type { Park } from './copy-types.ts';
 import { leaseOf } from './lifecycle.ts';
 import { hasUnscoredPrompt } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
@@ -24,6 +26,8 @@ export type Demotion = Extract<CacheOp, { readonly kind: 'demote' }>;
 export interface Copied {
   readonly copied: ParkedState | undefined;
   readonly elapsedMs: number;
+  /** Whether while steps ran. */
+  readonly isBeside?: boolean | undefined;
 }
 
 /** The prefix in host memory that a waiting sequence should begin with; undefined where computing is as good. */
@@ -54,16 +58,26 @@ export function settlePromotion(
   const { hostPrefixes } = state;
   const match = sequence.filling;
   if (hostPrefixes === undefined || match === undefined) return;
-  const { prefix, count } = match;
+  const { count } = match;
   sequence.filling = undefined;
-  // What goes on from its end will bring it back longer; where it was left before, another may want the rest.
-  const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
-  if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
+  settleReturn(state, match, ok);
   if (!ok) return;
-  state.prefixReturns.returned(prefix, count / prefix.tokens.length);
   const { cachedTokenCount } = leaseOf(sequence);
   noteCopy(state, 'promote', { tokens: count - cachedTokenCount, bytes: stateBytes(match), ms: elapsedMs });
   state.cache.commit(leaseOf(sequence), cacheRequest(sequence, count));
+}
+
+/** A prefix came back, or could not: then it is of no use. */
+export function settleReturn(
+  { hostPrefixes, prefixReturns }: SchedulerState,
+  { prefix, count }: HostMatch<ParkedState>,
+  ok: boolean,
+): void {
+  if (hostPrefixes === undefined) return;
+  // What goes on from its end will bring it back longer; where it was left before, another may want the rest.
+  const isUsedUp = prefix.tokens.length - count <= hostPrefixes.blockTokens;
+  if (!ok || isUsedUp) removeHostPrefix(hostPrefixes, prefix);
+  if (ok) prefixReturns.returned(prefix, count / prefix.tokens.length);
 }
 
 /** Whether content that makes room should be copied to host memory first. */
@@ -83,12 +97,39 @@ function copyPays(state: SchedulerState, tokenCount: number, share: number): boo
   return share * savedMs > state.copyCosts.ms('save', bytes);
 }
 
-export function settleDemotion(state: SchedulerState, demotion: Demotion, { copied, elapsedMs }: Copied): void {
+export function settleDemotion(
+  state: SchedulerState,
+  demotion: CacheRequest,
+  { copied, elapsedMs: ms, isBeside }: Copied,
+): void {
   if (state.hostPrefixes === undefined || copied === undefined) return;
-  noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms: elapsedMs });
+  noteCopy(state, 'demote', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms, isBeside });
   state.prefixReturns.left();
   const isKept = addHostPrefix(state.hostPrefixes, demotion, { state: copied, bytes: heldBytes(copied) });
   if (!isKept) state.givenUp.push(copied);
+}
+
+/** A preempted sequence's state was copied, or could not be: then it is computed again. */
+export function settlePark(
+  state: SchedulerState,
+  { sequence }: Park,
+  { copied, elapsedMs: ms, isBeside }: Copied,
+): void {
+  const isWanted = releaseHostBytes(state.parked, sequence.id) > 0;
+  if (copied === undefined) return;
+  noteCopy(state, 'park', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms, isBeside });
+  // Not where it was cancelled or admitted again in between: then its host memory was given back already. The real size may be
+  // larger than the estimate; what does not fit is computed again.
+  if (isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(copied))) sequence.parked = copied;
+  else state.givenUp.push(copied);
+}
+
+/** Restoring costs a copy of everything; if the prefix tree still has most of it, recomputing the rest is cheaper. */
+export function restorePays(state: SchedulerState, sequence: Sequence): boolean {
+  const parkedCount = sequence.parked?.tokenCount ?? 0;
+  const cachedCount = state.cache.cachedTokenCount(cacheRequest(sequence));
+  const restoreMs = state.copyCosts.ms('restore', sequence.parked?.bytes.byteLength ?? 0);
+  return computeMs(state, cachedCount, parkedCount) > restoreMs || state.options.preemption === 'park';
 }
 
 /** Takes the states that nobody wants any more. */
@@ -123,18 +164,29 @@ export function computeMs({ costs }: SchedulerState, from: number, to: number): 
   return chunk.tokens <= 0 ? 0 : chunk.tokens * (costs.promptTokenMs(chunk) ?? 0);
 }
 
+export interface CopyMade {
+  readonly tokens: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** Whether it was made while steps ran. */
+  readonly isBeside?: boolean | undefined;
+}
+
 /** Counts a copy, and learns from its speed. */
 export function noteCopy(
   state: SchedulerState,
   kind: CopyKind,
-  { tokens, bytes, ms }: { readonly tokens: number; readonly bytes: number; readonly ms: number },
+  { tokens, bytes, ms, isBeside = false }: CopyMade,
 ): void {
-  state.copyCosts.observe(kind === 'park' || kind === 'demote' ? 'save' : 'restore', bytes, ms);
+  const way = kind === 'park' || kind === 'demote' ? 'save' : 'restore';
+  if (isBeside) state.copyCosts.observeMost(way, bytes, ms);
+  else state.copyCosts.observe(way, bytes, ms);
   const totals = state.copies[kind];
   totals.count += 1;
   totals.tokenCount += tokens;
   totals.byteCount += bytes;
   totals.ms += ms;
+  if (isBeside) totals.besideCount += 1;
 }
 
 /** How long a step's admissions may hold up those that decode, by copies alone. */

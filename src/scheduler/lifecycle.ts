@@ -54,6 +54,7 @@ export function start(state: SchedulerState, sequence: Sequence, how: Start): vo
   state.waitingTokenCount -= sequence.tokenCount;
   sequence.lease = how.lease;
   sequence.computedCount = how.computedCount;
+  sequence.waitedForRoom = false;
   state.running.push(sequence);
   count(state, sequence, { waiting: -1, running: 1 });
   sequence.foundCount = Math.min(how.computedCount, sequence.command.tokens.length);

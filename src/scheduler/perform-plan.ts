@@ -3,6 +3,7 @@
 import { assertNever } from '../assert.ts';
 import type { Kernel } from '../kernel-port.ts';
 import type { KvCache } from '../kv/types.ts';
+import type { CopyLane } from './copy-lane.ts';
 import type { Demotion } from './host-copies.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Restore, StepPlan } from './step-plan.ts';
@@ -11,13 +12,15 @@ export interface PerformPorts {
   readonly scheduler: Scheduler;
   readonly cache: KvCache;
   readonly kernel: Kernel;
+  /** Undefined where copies are made between steps alone. */
+  readonly copies?: Pick<CopyLane, 'start'> | undefined;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
 }
 
 /**
- * Everything a plan wants from the native cache before its batch: parks read, operations change, restores write. Answers
- * the milliseconds that copies to and from host memory took.
+ * Everything a plan wants from the native cache before its batch: parks read, operations change, copies beside the step start, restores
+ * write. Answers the milliseconds that copies to and from host memory took.
  */
 export function performPlan(ports: PerformPorts, plan: StepPlan): number {
   const { kernel, scheduler, now } = ports;
@@ -30,6 +33,7 @@ export function performPlan(ports: PerformPorts, plan: StepPlan): number {
     copyMs += elapsedMs;
   }
   copyMs += performOps(ports);
+  ports.copies?.start(plan.besideCopies);
   for (const restore of [...plan.restores]) {
     const startedMs = now();
     const ok = writeBack(kernel, restore);

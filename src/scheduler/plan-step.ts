@@ -8,7 +8,7 @@ import { admitWaiting } from './admit-waiting.ts';
 import { gather } from './gather.ts';
 import { fail, leaseOf } from './lifecycle.ts';
 import { hasPrompts, hasTurn, planPrompts, promptBudget } from './plan-prompts.ts';
-import { type Park, preemptInto, victimOf } from './preempt.ts';
+import { preemptInto, victimOf } from './preempt.ts';
 import { uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 import { addChunk, emptyPlan, hasOneRowEach, type StepPlan } from './step-plan.ts';
@@ -16,7 +16,7 @@ import { addChunk, emptyPlan, hasOneRowEach, type StepPlan } from './step-plan.t
 /** Plans a step; undefined when there is nothing to compute. O(running + admitted). */
 export function planStep(state: SchedulerState, nowMs: number): StepPlan | undefined {
   const plan = emptyPlan();
-  secureBlocks(state, plan.parks);
+  secureBlocks(state, plan);
   plan.gatherCopyCount = gather(state);
   plan.adapter = adapterOfStep(state);
   const budget = planRunning(state, plan, nowMs);
@@ -29,9 +29,15 @@ export function planStep(state: SchedulerState, nowMs: number): StepPlan | undef
   // llama.cpp computes sequences with slabs (or states) of their own together only where their ids follow one another.
   plan.chunks.sort((a, b) => a.seq - b.seq);
   plan.onlyDecodesAll = plan.chunks.length === state.sequences.size && hasOneRowEach(plan);
-  if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0) return plan;
-  if (state.running.length === 0) failStuck(state);
+  if (plan.tokenCount > 0 || plan.parks.length > 0 || plan.restores.length > 0 || plan.besideCopies.length > 0)
+    return plan;
+  if (state.running.length === 0 && !isCopyingBeside(state)) failStuck(state);
   return undefined;
+}
+
+/** Whether there will be room, or content, that is waited for. */
+function isCopyingBeside({ beside }: SchedulerState): boolean {
+  return beside !== undefined && beside.underWay.size > 0;
 }
 
 /** With nothing running the first in line must get in; if it does not, that is a bug, and waiting forever would hide it. */
@@ -43,10 +49,10 @@ function failStuck(state: SchedulerState): void {
 }
 
 /** Every running sequence gets blocks for its next token, the first in rank at the cost of the last. */
-function secureBlocks(state: SchedulerState, parks: Park[]): void {
+function secureBlocks(state: SchedulerState, plan: StepPlan): void {
   for (const sequence of [...state.running]) {
     while (sequence.state === 'running' && !state.cache.extend(leaseOf(sequence), sequence.tokenCount)) {
-      preemptInto(state, parks, victimOf(state) ?? sequence);
+      preemptInto(state, plan, victimOf(state) ?? sequence);
     }
   }
 }

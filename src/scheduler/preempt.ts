@@ -2,19 +2,14 @@
 // Why it never deadlocks: the victim is the lowest-ranked, youngest running sequence, so the first in rank always
 // advances; and no sequence may be longer than the whole pool (contextTokensMax).
 
-import type { CacheSeqId } from '../ids.ts';
 import { reserveHostBytes } from '../kv/host-tier.ts';
+import { parkBeside } from './beside-copies.ts';
+import type { Park } from './copy-types.ts';
 import { computeMs, heldBytesMax, thereAndBackMs } from './host-copies.ts';
 import { backToWaiting, leaseOf } from './lifecycle.ts';
 import type { Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
-
-/** A sequence's native state to copy to host memory before the cache operations of the same plan are performed. */
-export interface Park {
-  readonly sequence: Sequence;
-  readonly seq: CacheSeqId;
-  readonly tokenCount: number;
-}
+import type { StepPlan } from './step-plan.ts';
 
 /** The running sequence that yields first. O(running). */
 export function victimOf(state: SchedulerState): Sequence | undefined {
@@ -48,10 +43,10 @@ export function preempt(
   return park;
 }
 
-/** As `preempt`, with what is to park added to a plan's. */
-export function preemptInto(state: SchedulerState, parks: Park[], victim: Sequence): void {
+/** As `preempt`, with what is to park added to a plan's: copied before its operations, or beside the steps that follow. */
+export function preemptInto(state: SchedulerState, plan: StepPlan, victim: Sequence): void {
   const park = preempt(state, victim);
-  if (park !== undefined) parks.push(park);
+  if (park !== undefined && !parkBeside(state, plan, park)) plan.parks.push(park);
 }
 
 function estimatedParkBytes(state: SchedulerState, sequence: Sequence): number {

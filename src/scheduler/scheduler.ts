@@ -7,7 +7,6 @@ import type { OctetErrorBody } from '../errors.ts';
 import type { SequenceId } from '../ids.ts';
 import type { DecodeOutcome, ParkedState } from '../kernel-port.ts';
 import { checkHostPrefixes } from '../kv/host-prefixes.ts';
-import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
 import type { KvCache } from '../kv/types.ts';
 import type { CancelReason, GenerateCommand, SchedulerStats, SequenceEvent } from '../ports.ts';
 import type { TokenLogprobs } from '../sampling-params.ts';
@@ -21,21 +20,22 @@ import {
   markComputed,
   observeStep,
 } from './apply-step.ts';
+import { settleArrival, settleDeparture } from './beside-copies.ts';
+import type { Arrival, Departure, Park } from './copy-types.ts';
 import { promptRowsWorthAPass } from './even-prompts.ts';
 import {
   type Copied,
   type Demotion,
   demotionPays,
-  heldBytes,
   noteCopy,
   settleDemotion,
+  settlePark,
   settlePromotion,
   takeGivenUp,
 } from './host-copies.ts';
 import { backToWaiting, drop, enter, fail, finish, unpark } from './lifecycle.ts';
 import type { ComputedRows } from './pass-cost.ts';
 import { planStep } from './plan-step.ts';
-import type { Park } from './preempt.ts';
 import { applyPromptScores } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
 import { planDrafts } from './speculation/plan-drafts.ts';
@@ -66,6 +66,10 @@ export interface Scheduler {
   keepsDemoted(demotion: Demotion): boolean;
   /** A demotion was performed. */
   demoted(demotion: Demotion, copied: Copied): void;
+  /** A copy to host memory beside steps has ended, or could not be made: between two steps. */
+  departed(departure: Departure, copied: Copied): void;
+  /** As `departed`, of one from host memory. */
+  arrived(arrival: Arrival, outcome: { readonly ok: boolean; readonly elapsedMs: number }): void;
   /** Takes the parked states that nobody wants any more; only where no plan waits to be performed, which may still need them. */
   takeGivenUp(): readonly ParkedState[];
   /** The plan's decode succeeded; answers the rows to draw for. */
@@ -116,13 +120,15 @@ export function createScheduler(options: SchedulerOptions, cache: KvCache): Sche
     rowsWorthAPass: state.passCost.rowsWorthAPass,
     promptRowsWorthAPass: () => promptRowsWorthAPass(state),
     parked(park, parkedState, elapsedMs) {
-      settlePark(state, park, { parkedState, elapsedMs });
+      settlePark(state, park, { copied: parkedState, elapsedMs });
     },
     restored(plan, sequence, outcome) {
       settleRestore(state, plan, { sequence, ...outcome });
     },
     keepsDemoted: (demotion) => demotionPays(state, demotion),
     demoted: (demotion, copied) => settleDemotion(state, demotion, copied),
+    departed: (departure, copied) => settleDeparture(state, departure, copied),
+    arrived: (arrival, outcome) => settleArrival(state, arrival, outcome),
     takeGivenUp: () => takeGivenUp(state),
     computed: (plan, step) => markComputed(state, plan, step),
     scored: (drawing, scores) => applyPromptScores(state, drawing.scorings, scores),
@@ -162,21 +168,6 @@ function expire(state: SchedulerState, nowMs: number): void {
     const aim = `to finish: ${sequence.generatedCount} tokens were generated`;
     fail(state, sequence, deadlineExceeded(limit, { lateMs: nowMs - atMs, aim }), 'keep');
   }
-}
-
-function settlePark(
-  state: SchedulerState,
-  park: Park,
-  { parkedState, elapsedMs }: { parkedState: ParkedState | undefined; elapsedMs: number },
-): void {
-  const { sequence } = park;
-  const isWanted = releaseHostBytes(state.parked, sequence.id) > 0;
-  if (parkedState === undefined) return;
-  noteCopy(state, 'park', { tokens: parkedState.tokenCount, bytes: parkedState.bytes.byteLength, ms: elapsedMs });
-  // Not where it was cancelled or admitted again in between: then its host memory was given back already. The real size may be
-  // larger than the estimate; what does not fit is computed again.
-  if (isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(parkedState))) sequence.parked = parkedState;
-  else state.givenUp.push(parkedState);
 }
 
 function settleRestore(

@@ -50,6 +50,8 @@ export interface Sequence extends HeapMember {
   parked: ParkedState | undefined;
   /** The prefix in host memory that it begins with, until the plan that copies it is performed. */
   filling: HostMatch<ParkedState> | undefined;
+  /** Whether it waited for content to leave for host memory since it was last admitted. */
+  waitedForRoom: boolean;
   /** Answers to the same prompt that wait for this one's prompt to be computed. */
   siblings: Sequence[];
   /** The sequence whose `siblings` this one is in. */
@@ -104,6 +106,7 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     lease: undefined,
     parked: undefined,
     filling: undefined,
+    waitedForRoom: false,
     siblings: [],
     forkOf: undefined,
     deadline: undefined,

@@ -8,6 +8,7 @@ import type { KvCache } from '../kv/types.ts';
 import type { CopyKind, CopyTotals, SequenceEvent } from '../ports.ts';
 import { type AdapterTurns, createAdapterTurns } from './adapter-turns.ts';
 import { type CopyCosts, createCopyCosts } from './copy-costs.ts';
+import type { BesideCopies } from './copy-types.ts';
 import { type CostModel, createCostModel } from './cost-model.ts';
 import { createFirstTokenQueue, type FirstTokenQueue } from './first-token-queue.ts';
 import { createFoundShare, type FoundShare } from './found-share.ts';
@@ -44,6 +45,11 @@ export interface SchedulerOptions {
   readonly parkBytesMax: number;
   /** Host memory for prefixes that make room in the cache; undefined where they are dropped. */
   readonly hostPrefixes?: { readonly bytesMax: number; readonly hashSeed: number } | undefined;
+  /**
+   * Which copies to and from host memory are made while steps run, where the cache can hold what is copied: those that would hold up
+   * the others by more, or all for which others decode. Undefined: none.
+   */
+  readonly copiesBeside?: 'worthwhile' | 'all' | undefined;
   readonly endTokenIds: readonly TokenId[];
   /** Milliseconds that a copy between native ids adds to a step; undefined where it is not known, or nothing is copied. */
   readonly idCopyMs?: number | undefined;
@@ -87,6 +93,8 @@ export interface SchedulerState {
   readonly givenUp: ParkedState[];
   /** Undefined where what makes room is dropped. */
   readonly hostPrefixes: HostPrefixes<ParkedState> | undefined;
+  /** Undefined where copies are made between steps alone. */
+  readonly beside: BesideCopies | undefined;
   readonly copyCosts: CopyCosts;
   readonly prefixReturns: PrefixReturns;
   readonly copies: Record<CopyKind, CopyTotals>;
@@ -150,6 +158,10 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
     parked: createHostTier(options.parkBytesMax),
     givenUp: [],
     hostPrefixes: hostPrefixesOf(options, cache),
+    beside:
+      options.copiesBeside !== undefined && cache.holds !== undefined
+        ? { holds: cache.holds, underWay: new Set() }
+        : undefined,
     copyCosts: createCopyCosts(),
     prefixReturns: createPrefixReturns(),
     copies: { park: noCopies(), restore: noCopies(), demote: noCopies(), promote: noCopies() },
@@ -169,7 +181,7 @@ function hostPrefixesOf(
 }
 
 function noCopies(): CopyTotals {
-  return { count: 0, tokenCount: 0, byteCount: 0, ms: 0 };
+  return { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 };
 }
 
 /** A chunk so large that its fixed part hardly counts. */

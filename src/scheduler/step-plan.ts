@@ -2,9 +2,9 @@
 
 import type { CacheSeqId } from '../ids.ts';
 import type { AdapterName } from './adapter-turns.ts';
+import type { BesideCopy, Park } from './copy-types.ts';
 import type { StepShape } from './cost-model.ts';
 import { leaseOf } from './lifecycle.ts';
-import type { Park } from './preempt.ts';
 import { type ScoredRun, scoredRun } from './prompt-scores.ts';
 import type { Sequence } from './sequence.ts';
 import type { Draft } from './speculation/types.ts';
@@ -36,6 +36,8 @@ export interface StepPlan {
   readonly chunks: PlannedChunk[];
   readonly parks: Park[];
   readonly restores: Restore[];
+  /** To be started before the batch, and awaited whenever they end. */
+  readonly besideCopies: BesideCopy[];
   tokenCount: number;
   /** Copies that are made with the step to bring running sequences together. */
   gatherCopyCount: number;
@@ -52,6 +54,7 @@ export function emptyPlan(): StepPlan {
     chunks: [],
     parks: [],
     restores: [],
+    besideCopies: [],
     tokenCount: 0,
     gatherCopyCount: 0,
     onlyDecodesAll: false,

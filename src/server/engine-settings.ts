@@ -49,6 +49,7 @@ export function engineConfiguration(
     stepTokensMax: settings.stepTokens,
     microBatchTokens: settings.microBatch,
     drawing: settings.drawing,
+    hostCopies: settings.hostCopies,
     itlTargetMs: settings.itlTargetMs,
     ttftTargetMs: settings.ttftTargetMs,
     policy: settings.policy,

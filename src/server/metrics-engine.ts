@@ -104,10 +104,10 @@ export function hostQueryTokens({ pastHostQueryTokenCount: past, present: { stat
 }
 
 const noCopies: EngineStats['copies'] = {
-  park: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
-  restore: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
-  demote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
-  promote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0 },
+  park: { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 },
+  restore: { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 },
+  demote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 },
+  promote: { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 },
 };
 
 /** Copies of a kind over all restarts. */
@@ -119,6 +119,7 @@ export function copiesOf({ pastCopies, present }: EngineRecord, kind: CopyKind):
     tokenCount: past.tokenCount + now.tokenCount,
     byteCount: past.byteCount + now.byteCount,
     ms: past.ms + now.ms,
+    besideCount: past.besideCount + now.besideCount,
   };
 }
 

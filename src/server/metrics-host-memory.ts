@@ -26,6 +26,11 @@ export function hostMemorySeries({ engine, steps }: MetricsRecord): Series[] {
       copiesBy(engine, ({ count }) => count),
     ),
     counter(
+      'octet_host_copies_beside_steps_total',
+      'Of those copies the ones made while steps ran, which held up nobody.',
+      copiesBy(engine, ({ besideCount }) => besideCount),
+    ),
+    counter(
       'octet_host_copy_tokens_total',
       'Tokens of those copies; of a promotion those that need no computing.',
       copiesBy(engine, ({ tokenCount }) => tokenCount),

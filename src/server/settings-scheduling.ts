@@ -25,6 +25,12 @@ export const schedulingSettings = {
     meaning:
       'Where tokens are drawn. graph: with the logits (greedy ones, and those of temperature, top-p and min-p), which then leave the device only for other draws. host: from logits that were copied. auto: graph with CUDA, else host.',
   }),
+  hostCopies: z.enum(['auto', 'beside', 'between']).prefault('auto').register(settingFacts, {
+    group: 'Scheduling',
+    unit: '',
+    meaning:
+      'When keys and values are copied to host memory and back. between: between two steps, which holds up all that decode. beside: while steps run, for which only who needs the copy waits; with the layout per-sequence, and tokens drawn in the graph. auto: with CUDA beside, where that costs less in all; else between.',
+  }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',
     unit: 'milliseconds',

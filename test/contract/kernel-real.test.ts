@@ -1,14 +1,15 @@
 // The kernel contract on llama.cpp: the embedded model in both layouts, and models whose caches cannot be shared.
 
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { assert } from '../../src/assert.ts';
-import type { KvLayout } from '../../src/kernel-port.ts';
-import { createKernel } from '../../src/llama/kernel.ts';
+import type { Kernel, KvLayout } from '../../src/kernel-port.ts';
+import { createKernel, type KernelOptions } from '../../src/llama/kernel.ts';
 import { loadLibraries } from '../../src/llama/libraries.ts';
 import { type LlamaModel, loadModel } from '../../src/llama/model.ts';
 import { createTokenizer } from '../../src/llama/tokenizer.ts';
 import { type ArchModel, archModelPath } from '../arch-models.ts';
+import { besideLaws } from './beside-laws.ts';
 import { kernelContract } from './kernel-contract.ts';
 import type { KernelSubject } from './kernel-driver.ts';
 
@@ -19,11 +20,16 @@ function load(path: string, kind: 'weights' | 'vocabulary'): Promise<LlamaModel>
   return loadModel({ libraries, path, load: kind, gpuLayers: 0 });
 }
 
-async function openKernel(model: LlamaModel, layout: KvLayout, drawing: 'host' | 'graph') {
+interface Opening extends Pick<KernelOptions, 'copies' | 'stateBytesMax'> {
+  readonly layout: KvLayout;
+  readonly drawing: 'host' | 'graph';
+}
+
+async function openKernel(model: LlamaModel, opening: Opening) {
+  const { drawing } = opening;
   const kernel = await createKernel({
     model,
-    layout,
-    drawing,
+    ...opening,
     cellCount: 1024,
     sequencesMax: 4,
     batchTokensMax: 64,
@@ -43,7 +49,7 @@ function contractOn(path: string, subject: Omit<KernelSubject, 'open'>, drawing:
     model = await load(path, 'weights');
   });
   afterAll(() => model.dispose());
-  kernelContract({ ...subject, open: () => openKernel(model, subject.layout, drawing) });
+  kernelContract({ ...subject, open: () => openKernel(model, { layout: subject.layout, drawing }) });
 }
 
 /** Answers that the embedded model copies from the question: no near ties. */
@@ -66,6 +72,22 @@ describe.each([
   ['per-sequence', 'graph'],
 ] as const)('llama.cpp with full attention, %s, drawing in the %s', (layout, drawing) => {
   contractOn(demoModel, { layout, sharesPrefixes: true, prompts: demoPrompts }, drawing);
+});
+
+describe('llama.cpp that copies beside its steps', () => {
+  const opening = { layout: 'per-sequence', drawing: 'graph', copies: 'beside', stateBytesMax: 2 ** 24 } as const;
+  let model: LlamaModel;
+  let kernel: Kernel;
+  beforeAll(async () => {
+    model = await load(demoModel, 'weights');
+  });
+  afterAll(() => model.dispose());
+  beforeEach(async () => {
+    kernel = await openKernel(model, opening);
+  });
+  afterEach(() => kernel.dispose());
+  const open = () => openKernel(model, opening);
+  besideLaws({ layout: 'per-sequence', sharesPrefixes: true, prompts: demoPrompts, open }, () => kernel);
 });
 
 /** Any tokens will do: with random weights the leading logits are hardly ever close. */

@@ -63,3 +63,40 @@ describe.each([
     }
   });
 });
+
+test('copied while another decodes, histories come and go, and no text shows it', async () => {
+  const flags = ['--sequences-max', '3', '--context', '512', '--kv-layout', 'per-sequence', '--drawing', 'graph'];
+  const server = await startServer([...flags, '--host-copies', 'beside']);
+  try {
+    const ask = (prompt: string, salt: string): Promise<Answer> =>
+      complete(server.url, { prompt, temperature: 0, max_tokens: 40, cache_salt: salt });
+    const firstTurn = async (opening: string, salt: string) => {
+      const prompt = chatText(`Repeat after me: ${opening}`);
+      return { prompt, text: (await ask(prompt, salt)).text };
+    };
+    const secondTurn = async ({ prompt, text }: { prompt: string; text: string }, salt: string) =>
+      ask(`${prompt}${text}<|im_end|>\n${chatText('Repeat after me: hello world')}`, salt);
+    let isOver = false;
+    const decodeAlways = async (): Promise<void> => {
+      while (!isOver)
+        await complete(server.url, { prompt: 'once', max_tokens: 400, ignore_eos: true, cache_salt: 'b' });
+    };
+    const beside = decodeAlways();
+    const firsts = [];
+    for (const opening of openings) firsts.push(await firstTurn(opening, 'kept'));
+    const seconds = [];
+    for (const first of firsts) seconds.push(await secondTurn(first, 'kept'));
+    isOver = true;
+    await beside;
+    const metrics = await idle(server.url);
+    for (const kind of ['demote', 'promote'])
+      expect(valueIn(metrics, `octet_host_copies_beside_steps_total{kind="${kind}"}`)).toBeGreaterThan(3);
+    for (const [index, opening] of openings.entries()) {
+      const alone = await firstTurn(opening, `alone ${index}`);
+      expect(firsts[index]).toEqual(alone);
+      expect(seconds[index]?.text).toBe((await secondTurn(alone, `whole ${index}`)).text);
+    }
+  } finally {
+    await server.stop();
+  }
+});

@@ -42,7 +42,7 @@ export const fakeCapacity: EngineCapacity = {
   },
 };
 
-const noCopies = { count: 0, tokenCount: 0, byteCount: 0, ms: 0 };
+const noCopies = { count: 0, tokenCount: 0, byteCount: 0, ms: 0, besideCount: 0 };
 
 /** Of an engine that has done nothing. */
 export const quietStats: EngineStats = {

@@ -4,7 +4,15 @@
 
 import type { CacheSeqId } from '../../src/ids.ts';
 import { tokenId } from '../../src/ids.ts';
-import type { DecodeOutcome, Kernel, KernelLimits, ParkedState, SampleRow, ScoreRow } from '../../src/kernel-port.ts';
+import type {
+  CopiesBeside,
+  DecodeOutcome,
+  Kernel,
+  KernelLimits,
+  ParkedState,
+  SampleRow,
+  ScoreRow,
+} from '../../src/kernel-port.ts';
 import type { TokenLogprobs } from '../../src/sampling-params.ts';
 
 interface Cell {
@@ -36,6 +44,8 @@ export interface FakeKernelOptions {
   readonly leavesStates?: boolean;
   /** Milliseconds the fake claims a step takes, through `onDecode`. */
   readonly onDecode?: (tokenCount: number) => void | Promise<void>;
+  /** Copies beside steps take so many turns of the event loop; undefined: there are none. */
+  readonly besideTurns?: (() => number) | undefined;
 }
 
 /** The hash chain of a token prefix: what a cell of the fake cache stores. */
@@ -118,6 +128,9 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   let steps = 0;
   let busy = false;
   let adapter: string | undefined;
+  /** Of a sequence that is copied beside steps: its first so many positions must stay. */
+  const staying = new Map<number, number>();
+  const arriving = new Set<number>();
   const batch = {
     tokens: new Int32Array(batchTokensMax),
     positions: new Int32Array(batchTokensMax),
@@ -133,6 +146,7 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   }
 
   function dropFrom(seq: number, fromPosition: number): void {
+    if (fromPosition < (staying.get(seq) ?? 0)) throw new Error(`sequence id ${seq} is cut while it is copied`);
     for (const [position, cell] of [...cellsOf(seq)]) {
       if (position < fromPosition) continue;
       cellsOf(seq).delete(position);
@@ -166,6 +180,8 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       if (perSequence && position >= slabCells) return { kind: 'no-room' };
       const chain = chainOf(previous ^ adapterShift(adapter), batch.tokens[row] ?? -1);
       put(seq, position, chain);
+      if (batch.outputs[row] === 1 && arriving.has(seq))
+        throw new Error(`sequence id ${seq} is computed before it is there`);
       if (batch.outputs[row] === 1) outputChains[row] = chain;
       if (takesAll || batch.outputs[row] === 1) states[row] = stateOf({ chain, shift: adapterShift(adapter) });
     }
@@ -173,7 +189,44 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
     return { kind: 'done' };
   }
 
+  /** Holds the first positions of a sequence for as long as its copy takes. */
+  async function whileCopied(seq: number, tokenCount: number): Promise<void> {
+    if (staying.has(seq)) throw new Error(`sequence id ${seq} is copied twice at once`);
+    staying.set(seq, tokenCount);
+    for (let turns = options.besideTurns?.() ?? 0; turns > 0; turns--)
+      await new Promise((resolve) => setImmediate(resolve));
+    staying.delete(seq);
+  }
+
+  function stateNow(seq: number, tokenCount: number): ParkedState {
+    const chains = new Uint32Array(tokenCount);
+    keptCount += 1;
+    for (let position = 0; position < tokenCount; position++) {
+      const cell = sequences[seq]?.get(position);
+      if (cell === undefined) throw new Error(`sequence id ${seq} lacks position ${position} of its copy`);
+      chains[position] = cell.chain;
+    }
+    return { bytes: new Uint8Array(chains.buffer), tokenCount };
+  }
+
+  const beside: CopiesBeside = {
+    async park(seq, tokenCount) {
+      cellsOf(seq);
+      await whileCopied(seq, tokenCount);
+      return stateNow(seq, tokenCount);
+    },
+    restore(seq, state, tokenCount = state.tokenCount) {
+      checkKept(state);
+      if (cellsOf(seq).size > 0) throw new Error(`restore into sequence id ${seq}, which is not empty`);
+      const chains = new Uint32Array(state.bytes.buffer);
+      for (let position = 0; position < tokenCount; position++) put(seq, position, chains[position] ?? 0);
+      arriving.add(seq);
+      return whileCopied(seq, tokenCount).finally(() => arriving.delete(seq));
+    },
+  };
+
   return {
+    beside: options.besideTurns === undefined ? undefined : beside,
     limits: {
       cellCount: options.cellCount,
       layout: options.layout ?? 'pooled',
@@ -265,11 +318,8 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       return cells.size === 0 ? undefined : { min: Math.min(...cells.keys()), max: Math.max(...cells.keys()) };
     },
     park(seq, tokenCount): ParkedState {
-      const chains = new Uint32Array(tokenCount);
-      keptCount += 1;
-      for (let position = 0; position < tokenCount; position++)
-        chains[position] = cellsOf(seq).get(position)?.chain ?? 0;
-      return { bytes: new Uint8Array(chains.buffer), tokenCount };
+      cellsOf(seq);
+      return stateNow(seq, tokenCount);
     },
     forget({ bytes }) {
       keptCount -= 1;

@@ -26,6 +26,10 @@ export type Command =
   | { readonly kind: 'release'; readonly pick: number; readonly keep: 'keep' | 'discard'; readonly inFlight: number }
   | { readonly kind: 'gather'; readonly movesMax: number; readonly lossTokensMax: number }
   | { readonly kind: 'weigh'; readonly foundTokens: number; readonly unheldTokens: number }
+  /** Content that an admission of an earlier sequence's tokens, or of one to be filled, would drive out is held. */
+  | { readonly kind: 'hold'; readonly pick: number; readonly fills: boolean }
+  | { readonly kind: 'hold-to-fill'; readonly pick: number }
+  | { readonly kind: 'end-hold'; readonly pick: number; readonly keep: 'keep' | 'discard' }
   | { readonly kind: 'clear' };
 
 /** fast-check settings of every model run: as many runs as fit the time. */
@@ -74,6 +78,9 @@ export function commandLists(tokensMax: number): fc.Arbitrary<Command[]> {
       weight: 4,
       arbitrary: fc.record({ kind: fc.constant('weigh' as const), foundTokens: worth, unheldTokens: worth }),
     },
+    { weight: 12, arbitrary: fc.record({ kind: fc.constant('hold' as const), pick, fills: fc.boolean() }) },
+    { weight: 8, arbitrary: fc.record({ kind: fc.constant('hold-to-fill' as const), pick }) },
+    { weight: 20, arbitrary: fc.record({ kind: fc.constant('end-hold' as const), pick, keep }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const) }) },
   );
   return fc.array(one, { minLength: 1, maxLength: 120, size: 'max' });

@@ -8,6 +8,7 @@ import { cacheSeqId } from '../../src/ids.ts';
 import type { Admission, CacheRequest, GatherLimits, KvCache, Lease } from '../../src/kv/types.ts';
 import type { Command } from './commands.ts';
 import { createFakeNative, type FakeNative, type FakeNativeOptions } from './fake-native.ts';
+import { checkHolds, endHold, type Hold, holdDrivenOut, holdToFill } from './model-holds.ts';
 import { prefixHashes, requestOf, type Told } from './model-tokens.ts';
 
 export interface ModelRunOptions {
@@ -31,6 +32,8 @@ interface Model {
   readonly native: FakeNative;
   readonly running: Running[];
   readonly ended: Told[];
+  readonly cache: KvCache;
+  readonly holds: Hold[];
 }
 
 /** Runs the commands; throws at the first law that does not hold. */
@@ -40,9 +43,15 @@ export function runModel(options: ModelRunOptions, commands: readonly Command[])
     native: createFakeNative({ ...options.native, hashesOf: prefixHashes }),
     running: [],
     ended: [],
+    cache: options.cache,
+    holds: [],
   };
   for (const command of commands) {
     perform(model, command);
+    checkLaws(model);
+  }
+  while (model.holds.length > 0) {
+    endHold(model, { kind: 'end-hold', pick: 0, keep: 'keep' });
     checkLaws(model);
   }
   for (const sequence of [...model.running]) {
@@ -76,6 +85,10 @@ function perform(model: Model, command: Command): void {
     admit(model, command);
     return;
   }
+  if (command.kind === 'hold' || command.kind === 'hold-to-fill' || command.kind === 'end-hold') {
+    performHold(model, command);
+    return;
+  }
   if (command.kind === 'restore' || command.kind === 'fill') {
     const before = ended[command.pick % Math.max(ended.length, 1)];
     if (before === undefined) return;
@@ -106,6 +119,17 @@ function perform(model: Model, command: Command): void {
   }
 }
 
+function performHold(model: Model, command: Extract<Command, { kind: 'hold' | 'hold-to-fill' | 'end-hold' }>): void {
+  if (command.kind === 'end-hold') {
+    endHold(model, command);
+    return;
+  }
+  const before = model.ended[command.pick % Math.max(model.ended.length, 1)];
+  if (before === undefined) return;
+  if (command.kind === 'hold-to-fill') holdToFill(model, before);
+  else holdDrivenOut(model, command.fills ? undefined : before);
+}
+
 function admit(model: Model, command: Extract<Command, { kind: 'admit' }>): void {
   const { cache, sharing, tokensMax } = model.options;
   const earlier: readonly Told[] = [...model.running, ...model.ended];
@@ -134,7 +158,8 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
   const { blocks } = cache.stats();
   const { request, found } = asked;
   if (admission.kind === 'no-sequence-id') {
-    assert(model.running.length === native.cacheSeqCount, 'ids are short only when all of them run');
+    const takenCount = model.running.length + model.holds.length;
+    assert(takenCount === native.cacheSeqCount, 'ids are short only when all of them run, or are held');
   }
   if (admission.kind === 'no-blocks') {
     const wanted = Math.ceil(request.tokenCount / cache.blockTokens);
@@ -146,13 +171,17 @@ function checkRefusal(model: Model, admission: Admission, asked: { request: Cach
   if (admission.kind === 'pending-prefix') {
     const soughtCount = found + cache.blockTokens;
     const sought = request.tokens.subarray(0, soughtCount).join();
+    const isArriving = model.holds.some(
+      ({ held, arrives }) =>
+        arrives && held.namespace === request.namespace && held.tokens.subarray(0, soughtCount).join() === sought,
+    );
     const isComputing = model.running.some(
       (other) =>
         other.namespace === request.namespace &&
         other.computedCount < (sharing === 'tokens' ? other.tokens.length : soughtCount) &&
         other.tokens.slice(0, soughtCount).join() === sought,
     );
-    assert(isComputing, 'somebody computes the pending block');
+    assert(isComputing || isArriving, 'somebody computes the pending block, or it arrives');
   }
 }
 
@@ -307,7 +336,8 @@ function checkLaws(model: Model): void {
   assert(blocks.held === listed.size, 'held blocks are those that leases list');
 }
 
-function checkContents({ options, native, running }: Model): void {
+function checkContents(model: Model): void {
+  const { options, native, running } = model;
   const believed = options.cache.believedPositions();
   for (let index = 0; index < options.native.cacheSeqCount; index++) {
     const seq = cacheSeqId(index);
@@ -321,4 +351,5 @@ function checkContents({ options, native, running }: Model): void {
   }
   const seqs = new Set(running.map((sequence) => sequence.lease.seq));
   assert(seqs.size === running.length, 'no native id is shared by running sequences');
+  checkHolds(model, seqs);
 }

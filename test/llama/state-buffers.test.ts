@@ -170,3 +170,93 @@ test('memory of a state that is lost with all that made it is freed as well', as
   await swept();
   expect(count.freed).toBe(1);
 });
+
+/** Memory that is there when the test says so. */
+function late(fails = false) {
+  const memory = counted();
+  const waiting: (() => void)[] = [];
+  const allocateAsync = async (byteCount: number) => {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    if (fails) throw new Error('no memory is left');
+    return memory.allocate(byteCount);
+  };
+  return { ...memory, allocateAsync, arrive: () => waiting.shift()?.() };
+}
+
+test('memory that is on its way counts as taken, and what is spare makes room for it', async () => {
+  const { allocate, allocateAsync, arrive, live } = late();
+  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const [first, second] = [filled(buffers, 4096), filled(buffers, 4096)];
+  buffers.give(first);
+  const taking = buffers.takeAsync(8192);
+  expect([...live.keys()]).toEqual([1]);
+  buffers.give(second);
+  // 12,288 would be more than the whole.
+  expect([...live.keys()]).toEqual([]);
+  arrive();
+  const third = await taking;
+  expect([third.bytes.length, [...live.keys()]]).toEqual([8192, [2]]);
+  buffers.give(filled(buffers, 1024));
+  expect([...live.keys()]).toEqual([2, 3]);
+  buffers.give(third);
+  expect([...live.keys()]).toEqual([2, 3]);
+});
+
+test('spare memory is taken at once', async () => {
+  const { allocateAsync, allocate, made } = late();
+  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  buffers.give(filled(buffers, 4096));
+  const taking = buffers.takeAsync(4000);
+  // Nobody else gets it.
+  expect(isUsedAgain(buffers.take(4000))).toBe(false);
+  expect(isUsedAgain(await taking)).toBe(true);
+  expect(made()).toBe(2);
+});
+
+test('memory that does not come is not counted, and what is asked for meanwhile has its own', async () => {
+  const { allocateAsync, allocate, arrive, live } = late(true);
+  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const taking = buffers.takeAsync(8192);
+  const [first, second] = [filled(buffers, 8192), filled(buffers, 1024)];
+  arrive();
+  await expect(taking).rejects.toThrow('no memory is left');
+  buffers.give(second);
+  buffers.give(first);
+  // 9,216 are no more than the whole.
+  expect([...live.keys()]).toEqual([0, 1]);
+});
+
+test('memory that arrives after the end is freed when it is given back', async () => {
+  const { allocateAsync, allocate, arrive, liveBytes } = late();
+  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const taking = buffers.takeAsync(1024);
+  buffers.dispose();
+  arrive();
+  const state = await taking;
+  expect(liveBytes()).toBe(1024);
+  buffers.give(state);
+  expect(liveBytes()).toBe(0);
+});
+
+test('memory whose allocation throws is not counted', () => {
+  let isFull = true;
+  const buffers = createStateBuffers(10_000, (byteCount) => {
+    if (isFull) throw new Error('no memory is left');
+    return { buffer: new ArrayBuffer(byteCount), free: () => undefined };
+  });
+  expect(() => buffers.take(8192)).toThrow('no memory is left');
+  isFull = false;
+  buffers.give(filled(buffers, 8192));
+  expect(isUsedAgain(buffers.take(8192))).toBe(true);
+});
+
+test('memory of a state whose bytes somebody has is kept', async () => {
+  const { count, allocate } = countedFrees();
+  const buffers = createStateBuffers(10_000, allocate);
+  let { bytes } = buffers.take(3000);
+  await swept();
+  expect([count.freed, bytes.length]).toEqual([0, 3000]);
+  bytes = new Uint8Array(0);
+  await swept();
+  expect(count.freed).toBe(1);
+});

@@ -24,3 +24,14 @@ it('a single slow copy is not believed for ever', () => {
   for (let count = 0; count < 300; count++) costs.decline();
   expect(costs.ms('save', 1e6)).toBeLessThan(5);
 });
+
+it('a copy beside steps is told to take no longer, and never to take more', () => {
+  const costs = createCopyCosts();
+  costs.observeMost('save', 1000, 1e9);
+  const unmeasured = createCopyCosts().ms('save', 1000);
+  expect(costs.ms('save', 1000)).toBe(unmeasured);
+  costs.observeMost('save', 1000, unmeasured / 2);
+  expect(costs.ms('save', 1000)).toBe(unmeasured / 2);
+  costs.observeMost('save', 1000, unmeasured);
+  expect(costs.ms('save', 1000)).toBe(unmeasured / 2);
+});

@@ -10,7 +10,8 @@ import { createFakeKernel } from '../fakes/kernel.ts';
 import { type CommandWish, checkRig, expectedAnswer, generateCommand, Journal, type Rig, step } from './driver.ts';
 import { plainOptions } from './pooled-rig.ts';
 
-type Layout = 'pooled' | 'per-sequence';
+/** `beside`: per-sequence, with copies beside steps. */
+type Layout = 'pooled' | 'per-sequence' | 'beside';
 
 const blockTokens = 4;
 const contextTokensMax = 32;
@@ -39,7 +40,8 @@ function buildRig({ layout, bytesMax, copyMs = 0, itlTargetMs = 0 }: RigWish): R
     cellCount,
     cacheSeqCount: layout === 'pooled' ? 8 : 3,
     vocabularySize,
-    layout,
+    layout: layout === 'pooled' ? 'pooled' : 'per-sequence',
+    besideTurns: layout === 'beside' ? () => 2 : undefined,
     onDecode: (tokenCount) => {
       rig.nowMs += 1 + tokenCount;
     },
@@ -60,6 +62,7 @@ function buildRig({ layout, bytesMax, copyMs = 0, itlTargetMs = 0 }: RigWish): R
       itlTargetMs,
       kvBytesPerToken,
       hostPrefixes: bytesMax === 0 ? undefined : { bytesMax, hashSeed: 1 },
+      copiesBeside: layout === 'beside' ? 'all' : undefined,
     },
     cache,
   );
@@ -90,7 +93,7 @@ function historyOf(user: number): number[] {
 
 const model = { vocabularySize, endTokens: [], contextTokensMax };
 
-describe.each<Layout>(['pooled', 'per-sequence'])('%s', (layout) => {
+describe.each<Layout>(['pooled', 'per-sequence', 'beside'])('%s', (layout) => {
   it('gives growing conversations the text they have alone, with histories from host memory', async () => {
     const turn = fc.record({
       user: fc.nat(5),

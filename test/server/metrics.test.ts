@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { EngineCapacity } from '../../src/capacity-port.ts';
 import { errorRules } from '../../src/errors.ts';
+import type { CopyTotals } from '../../src/ports.ts';
 import type { PrecisionStatus } from '../../src/precision-status.ts';
 import { metricTables, withSection } from '../../src/server/document-tables.ts';
 import { createMetrics, type Metrics } from '../../src/server/metrics.ts';
@@ -274,7 +275,7 @@ describe('counts', () => {
   test('copies to and from host memory are counted by kind, over restarts', async () => {
     const metrics = create();
     const prefixes = { prefixQueryTokenCount: 500, prefixHitTokenCount: 40 };
-    const step = (promoted: { count: number; tokenCount: number; byteCount: number; ms: number }) =>
+    const step = (promoted: Readonly<CopyTotals>) =>
       metrics.onStep({
         stats: {
           ...quietStats,
@@ -286,10 +287,10 @@ describe('counts', () => {
         timing: undefined,
         compiles: [],
       });
-    step({ count: 3, tokenCount: 300, byteCount: 3000, ms: 1500 });
+    step({ count: 3, tokenCount: 300, byteCount: 3000, ms: 1500, besideCount: 2 });
     metrics.onEngineRestart();
     expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(0);
-    step({ count: 1, tokenCount: 10, byteCount: 100, ms: 500 });
+    step({ count: 1, tokenCount: 10, byteCount: 100, ms: 500, besideCount: 1 });
     expect(await seriesValue(metrics, 'octet_host_prefix_bytes_max')).toBe(0);
     metrics.onEngineReady(capacity);
     expect(await seriesValue(metrics, 'octet_host_prefix_bytes_max')).toBe(700);
@@ -300,6 +301,7 @@ describe('counts', () => {
     expect(await seriesValue(metrics, 'octet_host_copy_bytes_total', promoted)).toBe(3100);
     expect(await seriesValue(metrics, 'octet_host_copy_seconds_total', promoted)).toBe(2);
     expect(await seriesValue(metrics, 'octet_host_copies_total', { kind: 'demote' })).toBe(0);
+    expect(await seriesValue(metrics, 'octet_host_copies_beside_steps_total', promoted)).toBe(3);
     expect(await seriesValue(metrics, 'octet_host_prefixes')).toBe(2);
     expect(await seriesValue(metrics, 'vllm:prompt_tokens_cached_total')).toBe(390);
     // Of 1,000 tokens 80 were cached, and 310 of the others came back.

@@ -8,6 +8,7 @@ import koffi from 'koffi';
 import { assert } from '../../assert.ts';
 import type { GraphMemoryPointer, TensorPointer } from '../activations/native-graph.ts';
 import type { TensorReader } from '../activations/tensor-struct.ts';
+import type { CacheFinder } from '../beside/cache-tensors.ts';
 import type { GraphSamplers } from '../context.ts';
 import { addLikeliest, type LogitsInput } from './likeliest-graph.ts';
 import type { GraphPointer, NativeSamplers, SamplerPointer } from './native-samplers.ts';
@@ -43,6 +44,8 @@ export interface GraphHookParts {
   /** Rows of one pass that may have logits. */
   readonly passRowsMax: number;
   readonly walks: WalkMemory;
+  /** Looks at each graph as well. */
+  readonly caches?: Pick<CacheFinder, 'look'> | undefined;
 }
 
 const pointerBytes = 8;
@@ -65,6 +68,7 @@ export function createGraphHook(parts: GraphHookParts): GraphHook {
 
   function build(_sampler: bigint, memory: GraphMemoryPointer, graph: GraphPointer, wish: bigint): void {
     try {
+      parts.caches?.look(graph);
       if (failure === undefined) rows = extendGraph({ ...parts, walks }, { memory, graph }, wish) ?? rows;
     } catch (error) {
       // An exception must not pass through native code.

@@ -2,13 +2,16 @@
 
 import type { KernelLimits } from '../../kernel-port.ts';
 import { bindGraph, type NativeGraph } from '../activations/native-graph.ts';
-import { checkedTensorStruct } from '../activations/tensor-struct.ts';
+import { checkedTensorStruct, type TensorReader } from '../activations/tensor-struct.ts';
+import { type CacheFinder, createCacheFinder } from '../beside/cache-tensors.ts';
+import { type CopyOptions, wantsCopiesBeside } from '../beside/copy-place.ts';
+import { bindCopies } from '../beside/native-copies.ts';
 import { type ContextOptions, nativeSeqMax, outputsMaxOf } from '../context.ts';
 import type { DecodedRows } from '../decoded-rows.ts';
 import type { HiddenRows } from '../heads/hidden-rows.ts';
 import { allocatePlain, deviceHostMemory } from '../host-memory.ts';
 import { libraryFiles } from '../library-packages.ts';
-import type { LlamaModel } from '../model.ts';
+import { computesLogitsOnHost, type LlamaModel } from '../model.ts';
 import { prefixSharing } from '../model-shape.ts';
 import type { ContextPointer, DevicePointer } from '../native.ts';
 import { allocateBatch, type BatchMemory } from '../native-batch.ts';
@@ -27,6 +30,8 @@ export interface GraphDraw {
   readonly graph: NativeGraph;
   readonly hook: GraphHook;
   readonly walks: WalkMemory;
+  /** Undefined where nobody copies beside steps. */
+  readonly caches: CacheFinder | undefined;
 }
 
 export interface DrawChoice {
@@ -40,7 +45,7 @@ export interface DrawChoice {
 const vocabularyMax = 2 ** 24;
 
 /** Where a context's tokens are to be drawn. The answer is for one context, which disposes of the hook. */
-export function chooseDrawing(options: ContextOptions): DrawChoice {
+export function chooseDrawing(options: CopyOptions): DrawChoice {
   const { model, drawing = 'host' } = options;
   if (drawing === 'host') return { reason: 'as set' };
   const obstacle = drawing === 'auto' ? autoObstacle(model) : undefined;
@@ -57,10 +62,21 @@ export function chooseDrawing(options: ContextOptions): DrawChoice {
     const rowsMax = Math.min(options.sequencesMax, outputsMaxOf(options));
     const passRowsMax = Math.min(outputsMaxOf(options), options.microBatchTokens, options.cellCount);
     const walks = createWalkMemory({ native, graph, device: libraries.gpuDevices[0], rowsMax, endTokenIds });
-    const hook = openHook({ native, reader, walks, passRowsMax, seqCount: seqCountOf(options) });
-    return { graphDraw: { native, graph, hook, walks }, reason: drawing === 'auto' ? 'CUDA computes' : 'as set' };
+    const caches = wantsCopiesBeside(options) ? openFinder(options, reader, paths.ggmlBase) : undefined;
+    const hook = openHook({ native, reader, walks, passRowsMax, caches, seqCount: seqCountOf(options) });
+    const reason = drawing === 'auto' ? 'CUDA computes' : 'as set';
+    return { graphDraw: { native, graph, hook, walks, caches }, reason };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Undefined where the libraries lack a function: then states are copied between steps. */
+function openFinder({ model }: CopyOptions, reader: TensorReader, ggmlBase: string): CacheFinder | undefined {
+  try {
+    return createCacheFinder({ native: bindCopies(ggmlBase), reader, layerCount: model.shape.layerCount });
+  } catch {
+    return undefined;
   }
 }
 
@@ -118,7 +134,7 @@ export function openGraphRows(draw: GraphDraw, opening: OpenRows): DecodedRows {
     endTokenIds,
     rowsMax: outputRowsMax,
     microBatchTokens: Math.min(options.microBatchTokens, batchTokensMax),
-    allocateHostMemory: deviceHostMemory(options.model.libraries) ?? allocatePlain,
+    allocateHostMemory: deviceHostMemory(options.model.libraries)?.allocate ?? allocatePlain,
     passBatch: allocateBatch(batchTokensMax),
     walks: createWalks({ native, hook, memory: walks, renewGraphs: () => renewGraphs(draw, opening) }),
   });
@@ -135,10 +151,6 @@ function openKept({ native, graph }: GraphDraw, options: ContextOptions): KeptLo
 /** Where logits are computed: with the last layers, on the last device. Undefined: by the CPU. */
 function logitsDevice(model: LlamaModel): DevicePointer | undefined {
   return computesLogitsOnHost(model) ? undefined : model.libraries.gpuDevices.at(-1);
-}
-
-function computesLogitsOnHost({ gpuLayers, shape }: LlamaModel): boolean {
-  return gpuLayers >= 0 && gpuLayers <= shape.layerCount;
 }
 
 /** llama.cpp says what it lays out in many lines from the decoding thread: silence until it has (adapters.ts says why). */

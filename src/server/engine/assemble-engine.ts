@@ -71,6 +71,11 @@ export async function assembleEngine(
   });
   const { place, reason } = kernel.drawing;
   ports.log(place === 'host' && configuration.drawing === 'graph' ? 'warn' : 'info', `drawing: ${place}, ${reason}`);
+  const copiesBeside = kernel.beside !== undefined;
+  ports.log(
+    configuration.hostCopies === 'beside' && !copiesBeside ? 'warn' : 'info',
+    `copies to host memory: ${copiesBeside ? 'beside' : 'between'} steps`,
+  );
   const cache = createCache(kernel, {
     sizes,
     keptRowsMax: await keptRowsFor(libraries, kernel, ports.log),
@@ -85,6 +90,7 @@ export async function assembleEngine(
     kvBytesPerToken: sizes.plan.kvBytesPerToken,
     hostStates: sizes.hostStates,
     idCopyMs: await idCopyMsOf(kernel, ports),
+    copiesBeside: copiesBeside ? (configuration.hostCopies === 'beside' ? 'all' : 'worthwhile') : undefined,
     drafts,
   });
   const scheduler = createScheduler(options, cache);
@@ -201,7 +207,7 @@ function schedulerOptions(
     drafts,
     hostStates,
     ...sizes
-  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken' | 'idCopyMs'> & {
+  }: Pick<SchedulerOptions, 'contextTokensMax' | 'kvBytesPerToken' | 'idCopyMs' | 'copiesBeside'> & {
     readonly hostStates: HostStates;
     readonly drafts: DraftLane | undefined;
   },

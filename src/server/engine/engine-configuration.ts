@@ -47,6 +47,8 @@ export interface EngineConfiguration {
   readonly microBatchTokens: number;
   /** Where tokens are drawn; `auto`: in the graph with CUDA. Undefined means on the host. */
   readonly drawing?: 'auto' | 'host' | 'graph' | undefined;
+  /** When states are copied to host memory and back; undefined: `auto`, beside steps with CUDA. */
+  readonly hostCopies?: 'auto' | 'beside' | 'between' | undefined;
   readonly itlTargetMs: number;
   /** 0 or undefined: none. */
   readonly ttftTargetMs?: number | undefined;

@@ -28,6 +28,7 @@ export function kernelOptions(
     outputsMax: configuration.sequencesMax + scoredRows(measured.vocabularySize, batchTokensMax),
     microBatchTokens: configuration.microBatchTokens,
     drawing: configuration.drawing,
+    copies: configuration.hostCopies,
     kvTypes: types,
     threads,
     ...speedOptions(configuration),
