@@ -81,6 +81,10 @@ const commands: Readonly<Record<string, { readonly meaning: string; run(argv: re
       meaning: 'states to host memory and back, beside computing them',
       run: async (argv) => (await import('./host-copies.ts')).main(argv),
     },
+    'copies-beside': {
+      meaning: 'what such copies hold up those that decode, beside steps and between them',
+      run: async (argv) => (await import('./copies-beside.ts')).main(argv),
+    },
     allocator: {
       meaning: 'cost of cache operations at 10^3 to 10^6 blocks',
       run: (argv) => runProgram('./allocator.js', argv),
