@@ -6,7 +6,7 @@ import { cacheSeqId } from '../src/ids.ts';
 import type { Kernel, ParkedState } from '../src/kernel-port.ts';
 import { createKernel } from '../src/llama/kernel.ts';
 import { loadLibraries } from '../src/llama/libraries.ts';
-import { loadModel } from '../src/llama/model.ts';
+import { type LlamaModel, loadModel } from '../src/llama/model.ts';
 import { startCommand } from './command.ts';
 import { choiceFlag, countFlag, textFlag } from './flags.ts';
 import { median } from './statistics.ts';
@@ -15,6 +15,7 @@ const shape = {
   model: textFlag('models/octet-demo-f16.gguf', 'the model, a GGUF file'),
   tokens: textFlag('256,1024', 'comma list of lengths to copy'),
   decoding: countFlag(8, { min: 1, max: 250 }, 'sequences that decode meanwhile'),
+  reading: countFlag(0, { min: 0, max: 400 }, 'tokens of a prompt that each step reads as well'),
   kv: choiceFlag(['q8_0', 'f16'], 'number format of the cache'),
   threads: countFlag(2, { min: 1, max: 1024 }, 'CPU threads'),
   steps: countFlag(200, { min: 10, max: 100_000 }, 'steps of each phase'),
@@ -23,8 +24,8 @@ const shape = {
 
 const chunkTokens = 512;
 const mebibyte = 2 ** 20;
-/** Enough for all states of a phase. */
-const stateBytesMax = 48 * 2 ** 30;
+/** Enough for any state. */
+const keptBytesMax = 16 * 2 ** 30;
 
 /** Runs the command; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -35,40 +36,59 @@ export async function main(argv: readonly string[]): Promise<number> {
   const lengths = flags.tokens.split(',').map(Number);
   const libraries = loadLibraries({ gpu: flags.gpu, log: () => undefined });
   const model = await loadModel({ libraries, path: flags.model, load: 'weights', gpuLayers: -1 });
-  const sequences = flags.decoding + 2;
+  console.log('tokens     MiB   copy                    step ms   takes ms   holds up ms');
+  for (const tokens of lengths) {
+    for (const isFresh of [true, false]) {
+      const kernel = await openKernel(model, flags, { tokens, stateBytesMax: isFresh ? 0 : keptBytesMax });
+      const run = createRun(kernel, flags);
+      const aloneMs = await run.prepare(tokens);
+      for (const phase of phases.filter((each) => each.isFresh === isFresh))
+        console.log(row({ tokens, aloneMs, name: phase.name, ...(await run.phase({ ...phase, tokens, aloneMs })) }));
+      kernel.dispose();
+    }
+  }
+  model.dispose();
+  return 0;
+}
+
+type Flags = Readonly<Record<'decoding' | 'reading' | 'threads' | 'steps', number>> & { readonly kv: 'q8_0' | 'f16' };
+
+async function openKernel(
+  model: LlamaModel,
+  { decoding, kv, threads }: Flags,
+  { tokens, stateBytesMax }: { tokens: number; stateBytesMax: number },
+): Promise<BesideKernel> {
+  const sequences = decoding + 3;
   const kernel = await createKernel({
     model,
     layout: 'per-sequence',
     drawing: 'graph',
     copies: 'beside',
-    cellCount: (Math.max(...lengths) + chunkTokens) * sequences,
+    cellCount: (tokens + chunkTokens) * sequences,
     sequencesMax: sequences,
     batchTokensMax: chunkTokens,
     microBatchTokens: chunkTokens,
-    kvTypes: { k: flags.kv, v: flags.kv },
-    threads: flags.threads,
+    kvTypes: { k: kv, v: kv },
+    threads,
     stateBytesMax,
     records: 'steady',
   });
   const { beside } = kernel;
   if (beside === undefined) throw new Error(`no copies beside steps here (drawing: ${kernel.drawing.reason})`);
-  const run = createRun({ ...kernel, beside }, flags);
-  console.log('tokens     MiB   copy                    step ms   takes ms   holds up ms');
-  for (const tokens of lengths) {
-    const aloneMs = await run.prepare(tokens);
-    for (const { name, ...phase } of phases) {
-      const { copyMs, heldUpMs, bytes } = await run.phase({ ...phase, tokens, aloneMs });
-      const cells = [tokens, (bytes / mebibyte).toFixed(2), name, aloneMs.toFixed(2), copyMs.toFixed(2)];
-      const widths = [6, 8, 24, 10, 11];
-      const line = cells.map((cell, at) =>
-        at === 2 ? `   ${cell}`.padEnd(24) : String(cell).padStart(widths[at] ?? 0),
-      );
-      console.log(`${line.join('')}${heldUpMs.toFixed(2).padStart(14)}`);
-    }
-  }
-  kernel.dispose();
-  model.dispose();
-  return 0;
+  return { ...kernel, beside };
+}
+
+function row(of: PhaseResult & { tokens: number; aloneMs: number; name: string }): string {
+  const { tokens, bytes, name, aloneMs, copyMs, heldUpMs } = of;
+  const cells = [
+    String(tokens).padStart(6),
+    (bytes / mebibyte).toFixed(2).padStart(8),
+    `   ${name}`.padEnd(24),
+    aloneMs.toFixed(2).padStart(10),
+    copyMs.toFixed(2).padStart(11),
+    heldUpMs.toFixed(2).padStart(14),
+  ];
+  return cells.join('');
 }
 
 interface Phase {
@@ -102,10 +122,11 @@ const begunTokens = 64;
 /** Steps between two copies, so that each copy meets steps that nothing holds up. */
 const stepsApart = 4;
 
-function createRun(kernel: BesideKernel, { decoding, steps }: { decoding: number; steps: number }) {
+function createRun(kernel: BesideKernel, { decoding, reading, steps }: Flags) {
   const slabTokens = Math.floor(kernel.limits.cellCount / kernel.limits.cacheSeqCount);
-  const [source, target] = [cacheSeqId(decoding), cacheSeqId(decoding + 1)];
+  const [source, target, reader] = [cacheSeqId(decoding + 1), cacheSeqId(decoding + 2), cacheSeqId(decoding)];
   let position = 0;
+  let readTokens = 0;
 
   /** Every phase decodes the same positions, and goes back to them where slabs end. */
   function rewind(): void {
@@ -122,7 +143,24 @@ function createRun(kernel: BesideKernel, { decoding, steps }: { decoding: number
       kernel.batch.outputs[seq] = 1;
     }
     position += 1;
-    await decodeRows(kernel, decoding);
+    read();
+    await decodeRows(kernel, decoding + reading);
+  }
+
+  /** The prompt's rows come behind those that decode. */
+  function read(): void {
+    if (readTokens + reading > slabTokens) {
+      kernel.truncate(reader, 0);
+      readTokens = 0;
+    }
+    for (let index = 0; index < reading; index++) {
+      const row = decoding + index;
+      kernel.batch.tokens[row] = 5 + ((row * 17) % 1000);
+      kernel.batch.positions[row] = readTokens + index;
+      kernel.batch.cacheSeqs[row] = reader;
+      kernel.batch.outputs[row] = 0;
+    }
+    readTokens += reading;
   }
 
   async function copy({ way, isBeside }: Phase, state: ParkedState | undefined, tokens: number) {
@@ -136,8 +174,9 @@ function createRun(kernel: BesideKernel, { decoding, steps }: { decoding: number
   return {
     /** Computes the source; answers what a step takes alone. */
     async prepare(tokens: number): Promise<number> {
-      for (let seq = 0; seq < decoding + 2; seq++) kernel.truncate(cacheSeqId(seq), 0);
+      for (let seq = 0; seq < decoding + 3; seq++) kernel.truncate(cacheSeqId(seq), 0);
       position = 0;
+      readTokens = 0;
       await computeSource(kernel, source, tokens);
       for (let count = 0; count < 2 * begunTokens; count++) await step();
       rewind();

@@ -106,10 +106,9 @@ export interface CopiesBeside {
   park(seq: CacheSeqId, tokenCount: number): Promise<ParkedState | undefined>;
   /**
    * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then nothing may be
-   * computed for the sequence, nor its first `tokenCount` positions be cut: all that the state has, unless told fewer. Undefined
-   * when it cannot; then nothing has changed.
+   * computed for the sequence, nor its first `tokenCount` positions be cut. Undefined when it cannot; then nothing has changed.
    */
-  restore(seq: CacheSeqId, state: ParkedState, tokenCount?: number): Promise<void> | undefined;
+  restore(seq: CacheSeqId, state: ParkedState): Promise<void> | undefined;
 }
 
 /** The native model and its KV cache. One caller, one step at a time; nothing else may be called while decode runs. */

@@ -9,7 +9,7 @@ import { libraryFiles } from './library-packages.ts';
 import { bindTable, callAsync, type DevicePointer, type NativeFunction, type Prototype } from './native.ts';
 
 export type BufferPointer = Brand<bigint, 'ggml_backend_buffer'>;
-type BufferTypePointer = Brand<bigint, 'ggml_backend_buffer_type'>;
+export type BufferTypePointer = Brand<bigint, 'ggml_backend_buffer_type'>;
 
 /** Source: ggml/include/ggml-backend.h of llama.cpp v0.5.0. */
 interface NativeHostMemory {

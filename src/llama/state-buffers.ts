@@ -15,6 +15,8 @@ export interface StateBytes {
 export interface StateBuffers {
   /** So many bytes; what they hold is left over from others. */
   take(byteCount: number): StateBytes;
+  /** As `take`, of memory that was given back; undefined where none fits. */
+  takeSpare(byteCount: number): StateBytes | undefined;
   /** As `take`; fresh memory is allocated on another thread meanwhile. Rejects where there is none. */
   takeAsync(byteCount: number): Promise<StateBytes>;
   /** Takes their memory back. */
@@ -107,6 +109,7 @@ export function createStateBuffers(
   }
 
   return {
+    takeSpare,
     take(byteCount) {
       const spare = takeSpare(byteCount);
       if (spare !== undefined) return spare;

@@ -43,7 +43,7 @@ export function createCopyLane({ scheduler, beside, now, onEnd }: CopyLanePorts)
         .park(copy.held.seq, copy.held.tokenCount)
         .then((copied) => (elapsedMs) => scheduler.departed(copy, { copied, elapsedMs }));
     }
-    const arriving = beside.restore(copy.held.seq, copy.state, copy.held.tokenCount);
+    const arriving = beside.restore(copy.held.seq, { ...copy.state, tokenCount: copy.held.tokenCount });
     const arrived = (ok: boolean) => (elapsedMs: number) => scheduler.arrived(copy, { ok, elapsedMs });
     return arriving === undefined ? Promise.resolve(arrived(false)) : arriving.then(() => arrived(true));
   }
@@ -52,7 +52,7 @@ export function createCopyLane({ scheduler, beside, now, onEnd }: CopyLanePorts)
     const askedMs = now();
     try {
       const tell = await begin(copy);
-      // They are made one after another: what a copy took begins with the end of the one before.
+      // A device makes one after another: what a copy took begins with the end of the one before.
       const endMs = now();
       ended.push({ tell, elapsedMs: endMs - Math.max(askedMs, lastEndMs) });
       lastEndMs = endMs;

@@ -215,9 +215,10 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
       await whileCopied(seq, tokenCount);
       return stateNow(seq, tokenCount);
     },
-    restore(seq, state, tokenCount = state.tokenCount) {
+    restore(seq, state) {
       checkKept(state);
       if (cellsOf(seq).size > 0) throw new Error(`restore into sequence id ${seq}, which is not empty`);
+      const { tokenCount } = state;
       const chains = new Uint32Array(state.bytes.buffer);
       for (let position = 0; position < tokenCount; position++) put(seq, position, chains[position] ?? 0);
       arriving.add(seq);

@@ -9,14 +9,13 @@ import type { CopiesBeside, Kernel, ParkedState } from '../../kernel-port.ts';
 import type { StateBuffers, StateBytes } from '../state-buffers.ts';
 import type { CacheRows } from './cache-rows.ts';
 import type { CacheTensors } from './cache-tensors.ts';
-import { createCopyQueue } from './copy-queue.ts';
 import { createHeldStates } from './held-states.ts';
 import { readExtent, rowPlaces, type StateExtent, stateBytes, writeHeads } from './state-format.ts';
 
 export interface CopySource {
   readonly tensors: CacheTensors;
   readonly rows: CacheRows;
-  readonly buffers: Pick<StateBuffers, 'takeAsync' | 'give'>;
+  readonly buffers: Pick<StateBuffers, 'takeSpare' | 'takeAsync' | 'give'>;
   readonly kernel: Pick<Kernel, 'positions' | 'restore'>;
   /** Whether a copy from or to the sequence waits for the next decode. */
   readonly isCopying: (seq: CacheSeqId) => boolean;
@@ -25,68 +24,84 @@ export interface CopySource {
 export interface ClosableCopies extends CopiesBeside {
   /** As `Kernel.forget`; put off while the state is copied from. */
   forget(state: ParkedState): void;
-  /** No copy may be asked for any more; undefined where none is under way. Those that are end early: they park nothing. */
-  close(): Promise<void> | undefined;
+  /** No copy may be asked for any more. Undefined where none is under way. */
+  close(): Promise<unknown> | undefined;
 }
 
 export function createCopiesBeside(source: CopySource): ClosableCopies {
   const { tensors, rows, buffers, kernel, isCopying } = source;
   const layers = [...tensors.keys, ...tensors.values];
-  const queue = createCopyQueue();
   const held = createHeldStates(buffers.give);
+  const underWay = new Set<Promise<unknown>>();
+  let isClosed = false;
 
-  /** Of a state's rows the first `tokenCount` of each layer; false where the queue was closed meanwhile. */
-  async function copyRows(direction: 'read' | 'write', of: StateRows): Promise<boolean> {
+  function follow<T>(copy: Promise<T>): Promise<T> {
+    const ended = () => underWay.delete(settled);
+    const settled: Promise<unknown> = copy.then(ended, ended);
+    underWay.add(settled);
+    return copy;
+  }
+
+  /** Of a state's rows the first `tokenCount` of each layer. */
+  async function copyRows(direction: 'read' | 'write', of: StateRows): Promise<void> {
     const places = rowPlaces(tensors, of.extent);
     for (const [index, tensor] of layers.entries()) {
-      if (queue.isClosed()) return false;
       const place = must(places[index], 'every layer has rows in a state');
       // What writes to a device looks at no bounds.
       assert(of.tokenCount <= tensor.positionCount, 'what is copied fits a slab');
       const bytes = of.bytes.subarray(place, place + of.tokenCount * tensor.rowBytes);
-      await rows[direction](tensor, bytes, of.seq * tensor.streamBytes);
+      rows[direction](tensor, bytes, of.seq * tensor.streamBytes);
     }
-    return true;
+    await rows.ended();
   }
 
   async function readState(seq: CacheSeqId, tokenCount: number): Promise<ParkedState | undefined> {
-    const state = await takeMemory(buffers, stateBytes(tensors, tokenCount));
+    const byteCount = stateBytes(tensors, tokenCount);
+    // Memory that was used before is there at once, and so is the copy's beginning: before the step, not beside it.
+    const state = buffers.takeSpare(byteCount) ?? (await takeFresh(buffers, byteCount));
     if (state === undefined) return undefined;
     const extent = { seq, tokenCount };
-    writeHeads(state.bytes, tensors, extent);
-    let isWhole = false;
     try {
-      isWhole = await copyRows('read', { seq, bytes: state.bytes, extent, tokenCount });
-    } finally {
-      if (!isWhole) buffers.give(state);
+      writeHeads(state.bytes, tensors, extent);
+      await copyRows('read', { seq, bytes: state.bytes, extent, tokenCount });
+    } catch (error) {
+      await rows.ended();
+      buffers.give(state);
+      throw error;
     }
     // The very object that was taken: its bytes are gone when it is given back.
-    return isWhole ? Object.assign(state, { tokenCount }) : undefined;
+    return Object.assign(state, { tokenCount });
+  }
+
+  async function writeState(state: ParkedState, of: StateRows): Promise<void> {
+    const letGo = held.hold(state);
+    try {
+      await copyRows('write', of);
+    } finally {
+      letGo();
+    }
   }
 
   return {
     async park(seq, tokenCount) {
-      assert(!queue.isClosed(), 'nothing is parked after the end');
+      assert(!isClosed, 'nothing is parked after the end');
       if (isCopying(seq)) return undefined;
       const { max } = kernel.positions(seq) ?? { max: -1 };
       assert(tokenCount >= 1 && max + 1 >= tokenCount, `sequence ${seq} holds the ${tokenCount} tokens to park`);
-      return queue.add(() => readState(seq, tokenCount));
+      return follow(readState(seq, tokenCount));
     },
     restore(seq, state) {
-      assert(!queue.isClosed(), 'nothing is restored after the end');
+      assert(!isClosed, 'nothing is restored after the end');
       const { bytes, tokenCount } = state;
       const extent = readExtent(bytes, tensors);
       if (extent === undefined || !rows.withoutRows(() => kernel.restore(seq, state))) return undefined;
-      const letGo = held.hold(state);
-      return queue
-        .add(() => copyRows('write', { seq, bytes, extent, tokenCount }))
-        .then(letGo, (error) => {
-          letGo();
-          throw error;
-        });
+      return follow(writeState(state, { seq, bytes, extent, tokenCount }));
     },
     forget: held.forget,
-    close: queue.close,
+    close() {
+      isClosed = true;
+      return underWay.size === 0 ? undefined : Promise.all(underWay);
+    },
   };
 }
 
@@ -99,10 +114,7 @@ interface StateRows {
 }
 
 /** Undefined where there is none. */
-async function takeMemory(
-  buffers: Pick<StateBuffers, 'takeAsync'>,
-  byteCount: number,
-): Promise<StateBytes | undefined> {
+async function takeFresh(buffers: Pick<StateBuffers, 'takeAsync'>, byteCount: number): Promise<StateBytes | undefined> {
   try {
     return await buffers.takeAsync(byteCount);
   } catch {

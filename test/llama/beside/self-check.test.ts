@@ -16,14 +16,14 @@ function faulty(rows: CacheRows): CacheRows {
   const { fault } = setup;
   return {
     ...rows,
-    async read(tensor: CacheTensor, to, offset) {
+    read(tensor: CacheTensor, to, offset) {
       if (fault === 'failing read') throw new Error('no copy is left');
-      await rows.read(tensor, to, offset);
+      rows.read(tensor, to, offset);
       if (fault === 'lying read') to[to.length - 1] = (to[to.length - 1] ?? 0) ^ 1;
     },
-    async write(tensor, from, offset) {
+    write(tensor, from, offset) {
       if (fault === 'lost write') return;
-      await rows.write(tensor, from, fault === 'displaced write' ? offset + tensor.rowBytes : offset);
+      rows.write(tensor, from, fault === 'displaced write' ? offset + tensor.rowBytes : offset);
     },
     dispose() {
       setup.disposed += 1;
