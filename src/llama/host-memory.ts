@@ -44,6 +44,8 @@ export interface HostMemorySource {
   readonly allocate: AllocateHostMemory;
   /** The same on another thread: locking the pages of 68 MiB took 37 ms on an H100's host. */
   readonly allocateAsync: (byteCount: number) => Promise<HostMemory>;
+  /** As `allocateAsync`, page-locked for certain: undefined where it cannot be. */
+  readonly allocateLocked?: (byteCount: number) => Promise<HostMemory | undefined>;
 }
 
 /** The kind of the first device; undefined without devices, or where it has none of its own. */
@@ -54,14 +56,16 @@ export function deviceHostMemory({ binsDir, gpuDevices }: Libraries): HostMemory
   const type = native.ggml_backend_dev_host_buffer_type(device);
   if (type === null) return undefined;
   const { ggml_backend_buft_alloc_buffer: allocate } = native;
-  const memoryOf = (buffer: BufferPointer | null, byteCount: number): HostMemory => {
-    if (buffer === null) return allocatePlain(byteCount);
+  const lockedIn = (buffer: BufferPointer | null, byteCount: number): HostMemory | undefined => {
+    if (buffer === null) return undefined;
     const address = native.ggml_backend_buffer_get_base(buffer);
     return viewed(address, byteCount, () => native.ggml_backend_buffer_free(buffer));
   };
+  const allocateLocked = async (byteCount: number) => lockedIn(await callAsync(allocate, type, byteCount), byteCount);
   return {
-    allocate: (byteCount) => memoryOf(allocate(type, byteCount), byteCount),
-    allocateAsync: async (byteCount) => memoryOf(await callAsync(allocate, type, byteCount), byteCount),
+    allocateLocked,
+    allocate: (byteCount) => lockedIn(allocate(type, byteCount), byteCount) ?? allocatePlain(byteCount),
+    allocateAsync: async (byteCount) => (await allocateLocked(byteCount)) ?? allocatePlain(byteCount),
   };
 }
 

@@ -8,7 +8,7 @@ import type { DecodeOutcome, Kernel, KernelLimits, ListDraws } from '../kernel-p
 import { checkKvTypes } from '../kv-types.ts';
 import { createAdapterChanges } from './adapter-changes.ts';
 import type { LoadedAdapters } from './adapters.ts';
-import { type CopyOptions, wantsCopiesBeside } from './beside/copy-place.ts';
+import type { CopyOptions } from './beside/copy-place.ts';
 import { withCopiesBeside } from './beside/with-copies-beside.ts';
 import { createContext } from './context.ts';
 import { openCudaGraphs, withRecording } from './cuda-graphs.ts';
@@ -16,18 +16,18 @@ import { createHostRows, type DecodedRows } from './decoded-rows.ts';
 import { chooseDrawing, type DrawChoice, type OpenRows, openGraphRows } from './graph-draw/open-graph-rows.ts';
 import type { HiddenRows } from './heads/hidden-rows.ts';
 import { openHiddenRows, stateWidthOf } from './heads/open-hidden-rows.ts';
-import { deviceHostMemory, type HostMemorySource, plainHostMemory } from './host-memory.ts';
 import { readLimits } from './kernel-limits.ts';
 import type { LogitsView } from './logits-view.ts';
 import { generationObstacle } from './model-shape.ts';
 import type { ContextPointer, MemoryPointer } from './native.ts';
 import { allocateBatch, type BatchMemory, type SharedRun } from './native-batch.ts';
 import { createDecode } from './native-decode.ts';
+import { openStateBuffers } from './open-state-buffers.ts';
 import { createRowDraws, type RowDraws } from './row-draws.ts';
 import { createSampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
-import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
+import type { StateBuffers } from './state-buffers.ts';
 import { attachThreadpool, type Threadpool } from './threadpool.ts';
 import { fewRows, warmUp, warmUpDevice } from './warm-up.ts';
 
@@ -172,8 +172,7 @@ async function completeParts(
   const memory = native.llama_get_memory(context);
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
-  const stateMemory = stateMemoryOf(options);
-  const buffers = createStateBuffers(options.stateBytesMax ?? 0, stateMemory?.allocate, stateMemory?.allocateAsync);
+  const buffers = await openStateBuffers(options, options.stateBytesMax ?? 0);
   const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
   try {
     return {
@@ -187,15 +186,9 @@ async function completeParts(
     };
   } catch (error) {
     sampler.dispose();
+    buffers.dispose();
     throw error;
   }
-}
-
-/** Where states live; undefined: on the JavaScript heap. */
-function stateMemoryOf(options: KernelOptions): HostMemorySource | undefined {
-  const plain = wantsCopiesBeside(options) ? plainHostMemory : undefined;
-  // Where no layer is on a device, what is copied is in host memory as it is.
-  return options.model.gpuLayers === 0 ? plain : (deviceHostMemory(options.model.libraries) ?? plain);
 }
 
 function samplingThreadCount({ samplingThreads, threads, batchThreads = threads }: KernelOptions): number {

@@ -10,8 +10,10 @@ import type { HeldContent } from '../kv/types.ts';
 import type { Arrival, BesideCopies, BesideCopy, Departure, Park } from './copy-types.ts';
 import {
   type Copied,
+  decodingCount,
   demotionPays,
   noteCopy,
+  quietStepMs,
   restorePays,
   settleDemotion,
   settlePark,
@@ -19,7 +21,7 @@ import {
 } from './host-copies.ts';
 import { unpark } from './lifecycle.ts';
 import { hasUnscoredPrompt } from './prompt-scores.ts';
-import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
+import { cacheRequest, type Sequence } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 import type { StepPlan } from './step-plan.ts';
 
@@ -49,10 +51,8 @@ export function waitsBeside(state: SchedulerState, plan: StepPlan, candidate: Ca
 
 /** Copies what a preempted sequence leaves in its native id, which is idle by now, beside the steps that follow; false: not that way. */
 export function parkBeside(state: SchedulerState, plan: StepPlan, park: Park): boolean {
-  const { beside, options, copyCosts } = state;
-  if (beside === undefined || !paysBeside(state, copyCosts.ms('save', park.tokenCount * options.kvBytesPerToken))) {
-    return false;
-  }
+  const { beside } = state;
+  if (beside === undefined || !paysBeside(state, saveMs(state, park.tokenCount))) return false;
   const held = beside.holds.hold(park.seq);
   if (held === undefined) return false;
   start(beside, plan, { kind: 'departure', held, park });
@@ -112,7 +112,9 @@ function waitsForRoom(
   if (aheadCount < departingCount) return true;
   // It waited once, and others took that room.
   if (sequence.waitedForRoom) return false;
-  if (!paysBeside(state, state.copyCosts.ms('save', content.tokenCount * state.options.kvBytesPerToken))) return false;
+  const copyMs = saveMs(state, content.tokenCount);
+  if (!paysBeside(state, copyMs)) return false;
+  if (isBusy(state, copyMs)) return true;
   const held = must(holds.hold(content.seq), 'what an admission drives out is idle');
   sequence.waitedForRoom = true;
   start(beside, plan, { kind: 'departure', held, park: undefined });
@@ -152,7 +154,9 @@ function startArrival(
   plan: StepPlan,
   { beside, state: parkedState, from, content }: Returning & { readonly beside: BesideCopies },
 ): boolean {
-  if (!paysBeside(state, state.copyCosts.ms('restore', bytesOf(parkedState, content.tokenCount)))) return false;
+  const copyMs = state.copyCosts.ms('restore', bytesOf(parkedState, content.tokenCount));
+  if (!paysBeside(state, copyMs)) return false;
+  if (isBusy(state, copyMs)) return true;
   const held = beside.holds.holdToFill(content);
   if (held === undefined) return false;
   if ('prefix' in from && state.hostPrefixes !== undefined) touchHostPrefix(state.hostPrefixes, from.prefix);
@@ -160,15 +164,33 @@ function startArrival(
   return true;
 }
 
+/** Whether as much is under way as can be copied beside a step: it would wait for more. */
+function isBusy(state: SchedulerState, copyMs: number): boolean {
+  const { underWay } = must(state.beside, 'copies are made beside steps');
+  let underWayMs = 0;
+  for (const copy of underWay) {
+    const { tokenCount } = copy.held;
+    underWayMs +=
+      copy.kind === 'departure'
+        ? saveMs(state, tokenCount)
+        : state.copyCosts.ms('restore', bytesOf(copy.state, tokenCount));
+  }
+  return underWayMs > 0 && underWayMs + copyMs > (quietStepMs(state, decodingCount(state)) ?? 0);
+}
+
+function saveMs({ copyCosts, options }: SchedulerState, tokenCount: number): number {
+  return copyCosts.ms('save', tokenCount * options.kvBytesPerToken);
+}
+
 function bytesOf({ bytes, tokenCount }: ParkedState, wantedCount: number): number {
   return Math.ceil((bytes.byteLength * wantedCount) / tokenCount);
 }
 
 /** Whether a copy of so long between steps would hold up those that decode by more, all together, than a step more does one. */
-function paysBeside({ running, costs, options }: SchedulerState, copyMs: number): boolean {
-  const decodeCount = running.reduce((count, sequence) => count + (uncomputedCount(sequence) === 1 ? 1 : 0), 0);
+function paysBeside(state: SchedulerState, copyMs: number): boolean {
+  const decodeCount = decodingCount(state);
   if (decodeCount === 0) return false;
-  if (options.copiesBeside === 'all') return true;
-  const stepMs = costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 });
+  if (state.options.copiesBeside === 'all') return true;
+  const stepMs = quietStepMs(state, decodeCount);
   return stepMs !== undefined && copyMs * decodeCount > stepMs;
 }

@@ -191,10 +191,20 @@ export function noteCopy(
 
 /** How long a step's admissions may hold up those that decode, by copies alone. */
 export function copyMsMax(state: SchedulerState): number {
-  const decodeCount = state.running.reduce((count, sequence) => count + (uncomputedCount(sequence) === 1 ? 1 : 0), 0);
+  const decodeCount = decodingCount(state);
   if (decodeCount === 0) return Number.POSITIVE_INFINITY;
   if (state.options.itlTargetMs > 0) return state.options.itlTargetMs;
-  return state.costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 }) ?? Number.POSITIVE_INFINITY;
+  return quietStepMs(state, decodeCount) ?? Number.POSITIVE_INFINITY;
+}
+
+/** Sequences that decode, of any adapter. O(running). */
+export function decodingCount({ running }: SchedulerState): number {
+  return running.reduce((count, sequence) => count + (uncomputedCount(sequence) === 1 ? 1 : 0), 0);
+}
+
+/** A step of so many that decode, without prompts; undefined while nobody knows. */
+export function quietStepMs({ costs }: SchedulerState, decodeCount: number): number | undefined {
+  return costs.predictMs({ decodeCount, promptTokenCount: 0, promptDepth: 0 });
 }
 
 /** What the admissions of a plan so far will copy, in expected milliseconds. O(restores + operations). */

@@ -44,6 +44,7 @@ export function createCopiesBeside(source: CopySource): ClosableCopies {
 
   /** Of a state's rows the first `tokenCount` of each layer. */
   async function copyRows(direction: 'read' | 'write', of: StateRows): Promise<void> {
+    let begunBytes = 0;
     const places = rowPlaces(tensors, of.extent);
     for (const [index, tensor] of layers.entries()) {
       const place = must(places[index], 'every layer has rows in a state');
@@ -51,6 +52,10 @@ export function createCopiesBeside(source: CopySource): ClosableCopies {
       assert(of.tokenCount <= tensor.positionCount, 'what is copied fits a slab');
       const bytes = of.bytes.subarray(place, place + of.tokenCount * tensor.rowBytes);
       rows[direction](tensor, bytes, of.seq * tensor.streamBytes);
+      begunBytes += bytes.byteLength;
+      if (direction === 'read' || begunBytes < writtenAtOnceBytes) continue;
+      await rows.ended();
+      begunBytes = 0;
     }
     await rows.ended();
   }
@@ -104,6 +109,12 @@ export function createCopiesBeside(source: CopySource): ClosableCopies {
     },
   };
 }
+
+/**
+ * More is not written before the last of it has arrived: what a step itself sends to the device waits behind it (one H100: a step waited
+ * for all of 272 MiB, 7 ms).
+ */
+const writtenAtOnceBytes = 16 * 2 ** 20;
 
 /** The first `tokenCount` rows of each layer: of `seq` in the cache, and among those of `extent` in the bytes. */
 interface StateRows {
