@@ -105,8 +105,8 @@ export interface CopiesBeside {
    */
   park(seq: CacheSeqId, tokenCount: number): Promise<ParkedState | undefined>;
   /**
-   * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then nothing may be
-   * computed for the sequence, nor its first `tokenCount` positions be cut. Undefined when it cannot; then nothing has changed.
+   * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then no row of it may be
+   * read (rows that nobody reads may come and go behind them), nor its first `tokenCount` positions be cut. Undefined when it cannot; then nothing has changed.
    */
   restore(seq: CacheSeqId, state: ParkedState): Promise<void> | undefined;
 }

@@ -34,7 +34,9 @@ function drivenOut(state: SlabState, request: CacheRequest | undefined): HeldCon
   const slab = request === undefined ? chooseSlabToRestore(state) : (choice?.refuge ?? choice?.target);
   if (slab === undefined) return undefined;
   const keptCount = choice === undefined || choice.refuge !== undefined ? 0 : choice.keptCount;
-  return isOffered(state, slab, keptCount) ? contentOf(slab) : undefined;
+  if (!isOffered(state, slab, keptCount)) return undefined;
+  const { seq, namespace, tokens, computedCount } = slab;
+  return { seq, namespace, tokens: tokens.subarray(0, computedCount), tokenCount: computedCount };
 }
 
 function hold(slab: Slab): HeldContent | undefined {

@@ -21,7 +21,7 @@ interface Match {
   readonly count: number;
 }
 
-/** The slab for `request` (undefined: nothing to find); undefined when every slab runs. O(slabs * tokens in common). */
+/** The slab for `request` (undefined: nothing to find); undefined when every slab runs or is held. O(slabs * tokens in common). */
 export function chooseSlab(state: SlabState, request: CacheRequest | undefined): SlabChoice | undefined {
   const idle = state.slabs.filter(isIdle);
   const nearby = nearbySlabs(state, idle);
@@ -66,7 +66,7 @@ function losesContent(
 const usesOfAdmission = 2;
 
 /**
- * The slab for a state that is restored from host memory; undefined when every slab runs. llama.cpp carries out copies
+ * The slab for a state that is restored from host memory; undefined when every slab runs or is held. llama.cpp carries out copies
  * between slabs at the next decode only but restores at once, so a slab with a copy under way is the last choice and its
  * content is never moved out of the way: that would be one more copy.
  */

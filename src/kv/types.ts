@@ -37,7 +37,7 @@ export type Admission =
   | { readonly kind: 'pending-prefix' }
   /** Not enough blocks, even after evicting everything that may be evicted. */
   | { readonly kind: 'no-blocks' }
-  /** Every native sequence id is held by a running sequence. */
+  /** Every native sequence id is held by a running sequence, or for a copy beside steps. */
   | { readonly kind: 'no-sequence-id' };
 
 /** A running sequence's lease, which ended, and the one that it has instead under another native id. */
@@ -77,7 +77,7 @@ export interface HeldContent extends CacheRequest {
 export interface ContentHolds {
   /**
    * What an admission of the request now would drive out and offer to host memory; undefined: of one that is to be filled. Changes
-   * nothing. O(native sequence ids * tokens in common).
+   * nothing; the tokens are to be read before anything changes. O(native sequence ids * tokens in common).
    */
   drivenOut(request: CacheRequest | undefined): HeldContent | undefined;
   /** Holds what an idle id has; undefined where it has nothing, or is not idle. */

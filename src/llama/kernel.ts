@@ -24,7 +24,7 @@ import { allocateBatch, type BatchMemory, type SharedRun } from './native-batch.
 import { createDecode } from './native-decode.ts';
 import { openStateBuffers } from './open-state-buffers.ts';
 import { createRowDraws, type RowDraws } from './row-draws.ts';
-import { createSampler } from './sampling/sampler.ts';
+import { createSampler, type Sampler } from './sampling/sampler.ts';
 import { createTokenScorer } from './scoring/token-scorer.ts';
 import { createSequenceMemory, type SequenceMemory } from './sequence-memory.ts';
 import type { StateBuffers } from './state-buffers.ts';
@@ -173,8 +173,9 @@ async function completeParts(
   assert(memory !== null, 'a model that generates text has a memory');
   const parkableSeqCount = native.llama_n_seq_max(context);
   const buffers = await openStateBuffers(options, options.stateBytesMax ?? 0);
-  const sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
+  let sampler: Sampler | undefined;
   try {
+    sampler = await createSampler({ logits: rows.view, endTokenIds, threadCount: samplingThreadCount(options) });
     return {
       ...opened,
       memory,
@@ -185,7 +186,7 @@ async function completeParts(
       pool: attachThreadpool(libraries, context, options),
     };
   } catch (error) {
-    sampler.dispose();
+    sampler?.dispose();
     buffers.dispose();
     throw error;
   }

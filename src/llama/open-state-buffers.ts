@@ -5,7 +5,7 @@ import { type CopyOptions, wantsCopiesBeside } from './beside/copy-place.ts';
 import { deviceHostMemory, type HostMemory, type HostMemorySource, plainHostMemory } from './host-memory.ts';
 import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
 
-/** Of what states may take; the rest is for those that find no part large enough. */
+/** Of what states may take. The rest is for those that find no part large enough: by as much as holes are left, more is taken than that. */
 const arenaShare = 7 / 8;
 const pieceBytesMax = 2 ** 30;
 const pageBytes = 4096;

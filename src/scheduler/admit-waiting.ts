@@ -1,10 +1,11 @@
 // Who of those that wait gets in: in order of rank, with blocks, a native id and a beginning, cached, parked or in host memory.
-// Why nobody behind the first may overtake it for want of room: a large request would starve.
+// Why nobody behind the first may overtake it for want of room: a large request would starve. Who waits for what is computed by another, or
+// comes back from host memory beside steps, is overtaken.
 
 import type { ParkedState } from '../kernel-port.ts';
 import type { HostMatch } from '../kv/host-prefixes.ts';
 import type { Admission } from '../kv/types.ts';
-import { waitsBeside } from './beside-copies.ts';
+import { noteArrived, waitsBeside } from './beside-copies.ts';
 import { copyWorthNow } from './copy-worth.ts';
 import { copyMsMax, copyMsOf, planPromotion, promotionOf, restorePays, stateBytes } from './host-copies.ts';
 import { start, unpark } from './lifecycle.ts';
@@ -15,7 +16,7 @@ import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
 import { addChunk, removeChunk, type StepPlan, shapeOf } from './step-plan.ts';
 
-/** Waiting sequences that may be passed over in one step because their prefix is being computed by another. */
+/** Waiting sequences that may be passed over in one step because their prefix is being computed by another, or copied beside steps. */
 const pendingSkipsMax = 256;
 
 interface AdmissionBudget {
@@ -43,7 +44,9 @@ export function admitWaiting(state: SchedulerState, plan: StepPlan, budget: Admi
     if ((hasTurn(plan, sequence) ? left : laterLeft) <= 0) break;
     if (!makePlace(state, plan, { waiting: sequence, reservedCount: waitingBeside.place })) break;
     const promotion = promotionOf(state, sequence);
-    const waitsFor = waitsBeside(state, plan, { sequence, promotion, aheadCount: waitingBeside.room });
+    const waitsFor = waitsBeside(state, plan, { sequence, promotion, roomlessCount: waitingBeside.room });
+    // Smaller copies of those behind it would keep it waiting.
+    if (waitsFor === 'turn') break;
     if (waitsFor !== undefined) {
       waitingBeside.place += 1;
       if (waitsFor === 'room') waitingBeside.room += 1;
@@ -159,7 +162,9 @@ function admitOne(
   if (admission.kind !== 'admitted') return admission.kind;
   // Who was preempted finds what it computed itself.
   const isNew = sequence.startedMs === undefined;
-  if (isNew && !isDetached) state.foundShare.note(admission.lease.cachedTokenCount, sequence.tokenCount);
+  const { cachedTokenCount } = admission.lease;
+  const arrivedCount = noteArrived(state, sequence, cachedTokenCount);
+  if (isNew && !isDetached) state.foundShare.note(cachedTokenCount - arrivedCount, sequence.tokenCount);
   unpark(state, sequence);
   start(state, sequence, { lease: admission.lease, computedCount: admission.lease.cachedTokenCount, nowMs });
   return 'admitted';

@@ -26,8 +26,12 @@ export interface Arrival {
   readonly kind: 'arrival';
   readonly held: HeldContent;
   readonly state: ParkedState;
-  /** Whose state it is: of a prefix, or of a sequence that was parked. */
-  readonly from: HostMatch<ParkedState> | Sequence;
+  /** Of what is copied. */
+  readonly bytes: number;
+  /** The prefix that it is of; undefined: the sequence's own, which was parked. */
+  readonly match: HostMatch<ParkedState> | undefined;
+  /** Who waits for it, and may be gone by its end. */
+  readonly sequence: Sequence;
 }
 
 export type BesideCopy = Departure | Arrival;

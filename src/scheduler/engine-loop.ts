@@ -1,7 +1,7 @@
 // The engine's one loop: plan, decode, draw, and around again; everything else happens while the native step runs.
 // Why events are posted after the next decode was submitted: the kernels then never wait for the server process. But a step
 // that reads a prompt is announced before it: if it ends the process, the server must know who was in it.
-// This file and the lanes beside it (grammar-gate.ts, embedding-lane.ts, speculation/draft-lane.ts) are the folder's asynchronous
+// This file and the lanes beside it (grammar-gate.ts, embedding-lane.ts, copy-lane.ts, speculation/draft-lane.ts) are the folder's asynchronous
 // ones; they still know the kernel and the clock as arguments alone.
 
 import { assertNever } from '../assert.ts';

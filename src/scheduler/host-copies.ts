@@ -80,14 +80,23 @@ export function settleReturn(
   if (ok) prefixReturns.returned(prefix, count / prefix.tokens.length);
 }
 
-/** Whether content that makes room should be copied to host memory first. */
+/** Whether content that makes room is expected to be worth a copy in host memory. Changes nothing. O(tokens). */
+export function isWorthLeaving(state: SchedulerState, content: CacheRequest): boolean {
+  return isKeepable(state, content) && copyPays(state, content.tokenCount, state.prefixReturns.share());
+}
+
+/** Whether content that makes room should be copied to host memory first: sometimes only to learn what it takes, or whether it returns. */
 export function demotionPays(state: SchedulerState, content: CacheRequest): boolean {
-  if (state.hostPrefixes === undefined) return false;
-  if (!wouldKeep(state.hostPrefixes, content, heldBytesMax(state, content.tokenCount))) return false;
+  if (!isKeepable(state, content)) return false;
   if (copyPays(state, content.tokenCount, state.prefixReturns.share())) return true;
   // Where too few return, copies are as quick as they were.
   if (!copyPays(state, content.tokenCount, 1)) state.copyCosts.decline();
   return state.prefixReturns.tries();
+}
+
+function isKeepable(state: SchedulerState, content: CacheRequest): boolean {
+  const { hostPrefixes } = state;
+  return hostPrefixes !== undefined && wouldKeep(hostPrefixes, content, heldBytesMax(state, content.tokenCount));
 }
 
 /** Whether copying that many tokens is expected to save more than it takes: it is paid by all, and earned by the share that returns. */
@@ -120,8 +129,11 @@ export function settlePark(
   noteCopy(state, 'park', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms, isBeside });
   // Not where it was cancelled or admitted again in between: then its host memory was given back already. The real size may be
   // larger than the estimate; what does not fit is computed again.
-  if (isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(copied))) sequence.parked = copied;
-  else state.givenUp.push(copied);
+  const isKept = isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(copied));
+  // Two copies of one sequence may be under way, where it was preempted again meanwhile: the last one counts.
+  const givenUp = isKept ? sequence.parked : copied;
+  if (givenUp !== undefined) state.givenUp.push(givenUp);
+  if (isKept) sequence.parked = copied;
 }
 
 /** Restoring costs a copy of everything; if the prefix tree still has most of it, recomputing the rest is cheaper. */

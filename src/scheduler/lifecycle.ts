@@ -55,6 +55,8 @@ export function start(state: SchedulerState, sequence: Sequence, how: Start): vo
   sequence.lease = how.lease;
   sequence.computedCount = how.computedCount;
   sequence.waitedForRoom = false;
+  sequence.waitedForContent = false;
+  sequence.arrived = undefined;
   state.running.push(sequence);
   count(state, sequence, { waiting: -1, running: 1 });
   sequence.foundCount = Math.min(how.computedCount, sequence.command.tokens.length);

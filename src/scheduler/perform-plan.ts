@@ -33,7 +33,7 @@ export function performPlan(ports: PerformPorts, plan: StepPlan): number {
     copyMs += elapsedMs;
   }
   copyMs += performOps(ports);
-  ports.copies?.start(plan.besideCopies);
+  copyMs += startBeside(ports, plan);
   for (const restore of [...plan.restores]) {
     const startedMs = now();
     const ok = writeBack(kernel, restore);
@@ -44,6 +44,14 @@ export function performPlan(ports: PerformPorts, plan: StepPlan): number {
   }
   forgetGivenUp(ports);
   return copyMs;
+}
+
+/** To begin a copy takes time as well, and where the CPU computes, all of the copy's. */
+function startBeside({ copies, now }: PerformPorts, { besideCopies }: StepPlan): number {
+  if (copies === undefined || besideCopies.length === 0) return 0;
+  const startedMs = now();
+  copies.start(besideCopies);
+  return now() - startedMs;
 }
 
 /** Gives the memory of states that nobody wants any more back to the kernel. Never between planning and performing. */

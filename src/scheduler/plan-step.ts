@@ -1,6 +1,6 @@
 // What the next step computes: decoding sequences first, then prompts in chunks, then new admissions, within a budget.
 // Why no phases: every sequence has tokens and computed tokens; a step spends its budget to close gaps (vLLM v1's idea).
-// The plan is data. The engine loop performs, in this order: parks, cache operations, restores, the batch.
+// The plan is data. The engine loop performs, in this order: parks, cache operations, the start of copies beside steps, restores, the batch.
 
 import { octetError } from '../errors.ts';
 import { type AdapterName, nextAdapter } from './adapter-turns.ts';

@@ -196,7 +196,8 @@ function statsOf(state: SchedulerState): SchedulerStats {
     waitingTokenCount: state.waitingTokenCount,
     blocks: cache.blocks,
     prefixQueryTokenCount: cache.prefixQueryTokenCount,
-    prefixHitTokenCount: cache.prefixHitTokenCount,
+    // The cache found what was copied back ahead of an admission, which is counted as copied.
+    prefixHitTokenCount: cache.prefixHitTokenCount - state.totals.arrivedTokens,
     evictedBlockCount: cache.evictedBlockCount,
     gatheredCount: state.totals.gatheredSequences,
     preemptionsRecompute: state.totals.preemptionsRecompute,

@@ -52,6 +52,10 @@ export interface Sequence extends HeapMember {
   filling: HostMatch<ParkedState> | undefined;
   /** Whether it waited for content to leave for host memory since it was last admitted. */
   waitedForRoom: boolean;
+  /** As `waitedForRoom`, for what it has in host memory. */
+  waitedForContent: boolean;
+  /** What arrived for it from host memory since then: found in the cache by its next admission, unless it is gone by then. */
+  arrived: { readonly kind: 'promote' | 'restore'; readonly tokenCount: number } | undefined;
   /** Answers to the same prompt that wait for this one's prompt to be computed. */
   siblings: Sequence[];
   /** The sequence whose `siblings` this one is in. */
@@ -107,6 +111,8 @@ export function createSequence(command: GenerateCommand, origin: SequenceOrigin)
     parked: undefined,
     filling: undefined,
     waitedForRoom: false,
+    waitedForContent: false,
+    arrived: undefined,
     siblings: [],
     forkOf: undefined,
     deadline: undefined,

@@ -116,6 +116,8 @@ export interface Totals {
   generationTokens: number;
   stepFailures: number;
   gatheredSequences: number;
+  /** Tokens that arrived from host memory ahead of an admission that found them. */
+  arrivedTokens: number;
 }
 
 export function createSchedulerState(options: SchedulerOptions, cache: KvCache): SchedulerState {
@@ -152,6 +154,7 @@ export function createSchedulerState(options: SchedulerOptions, cache: KvCache):
       generationTokens: 0,
       stepFailures: 0,
       gatheredSequences: 0,
+      arrivedTokens: 0,
     },
     arrivalCount: 0,
     waitingTokenCount: 0,

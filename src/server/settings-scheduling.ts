@@ -29,7 +29,7 @@ export const schedulingSettings = {
     group: 'Scheduling',
     unit: '',
     meaning:
-      'When keys and values are copied to host memory and back. between: between two steps, which holds up all that decode. beside: while steps run, for which only who needs the copy waits; with the layout per-sequence, and tokens drawn in the graph. auto: with CUDA beside, where that costs less in all; else between.',
+      'When keys and values are copied to host memory and back. between: between two steps, which holds up all that decode. beside: while steps run, for which only who needs the copy waits; with the layout per-sequence, and tokens drawn in the graph (where a CPU computes: right before a step). auto: with CUDA beside, where that costs less in all; else between.',
   }),
   itlTargetMs: z.number().min(0).max(60_000).prefault(0).register(settingFacts, {
     group: 'Scheduling',

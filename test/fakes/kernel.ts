@@ -46,6 +46,8 @@ export interface FakeKernelOptions {
   readonly onDecode?: (tokenCount: number) => void | Promise<void>;
   /** Copies beside steps take so many turns of the event loop; undefined: there are none. */
   readonly besideTurns?: (() => number) | undefined;
+  /** Whether the next of them cannot be made. */
+  readonly besideFails?: (() => boolean) | undefined;
 }
 
 /** The hash chain of a token prefix: what a cell of the fake cache stores. */
@@ -212,12 +214,14 @@ export function createFakeKernel(options: FakeKernelOptions): FakeKernel {
   const beside: CopiesBeside = {
     async park(seq, tokenCount) {
       cellsOf(seq);
+      if (options.besideFails?.()) return undefined;
       await whileCopied(seq, tokenCount);
       return stateNow(seq, tokenCount);
     },
     restore(seq, state) {
       checkKept(state);
       if (cellsOf(seq).size > 0) throw new Error(`restore into sequence id ${seq}, which is not empty`);
+      if (options.besideFails?.()) return undefined;
       const { tokenCount } = state;
       const chains = new Uint32Array(state.bytes.buffer);
       for (let position = 0; position < tokenCount; position++) put(seq, position, chains[position] ?? 0);

@@ -16,15 +16,14 @@ const contextTokensMax = 64;
 const vocabularySize = 7;
 const blockTokens = 4;
 const model = { vocabularySize, endTokens: [], contextTokensMax };
-/** Milliseconds of a copy between steps; a step takes one and its rows. */
-const copyMs = 6;
-
 interface LoopRig extends Rig {
   readonly loop: EngineLoop;
   /** Time that copies held up steps. */
   heldUpMs: number;
-  /** States that a copy beside steps was started for, in order. */
+  /** Copies beside steps, in order. */
   readonly begun: ('park' | 'restore')[];
+  /** Most of them that were under way at once. */
+  atOnceMost: number;
   say(wish: Partial<CommandWish> & { readonly id: number; readonly tokens: readonly number[] }): void;
   /** So many turns of the event loop: steps and copies go on meanwhile. */
   turns(count: number): Promise<void>;
@@ -32,11 +31,26 @@ interface LoopRig extends Rig {
   stop(): Promise<void>;
 }
 
-/** A loop that runs by itself; copies beside steps take `besideTurns` turns of the event loop, a step takes one. */
-function start(options: Partial<SchedulerOptions> = {}, besideTurns: () => number = () => 3): LoopRig {
+interface RigWish {
+  readonly options?: Partial<SchedulerOptions>;
+  /** Of a copy beside steps. */
+  readonly besideTurns?: () => number;
+  readonly besideFails?: () => boolean;
+  /** Milliseconds of a copy between steps; a step takes one and its rows. */
+  readonly copyMs?: number;
+  readonly cacheSeqCount?: number;
+  readonly copyMinTokens?: number;
+  /** What it takes to begin a copy beside steps. */
+  readonly beginMs?: number;
+}
+
+/** A loop that runs by itself; copies beside steps take so many turns of the event loop, a step takes one. */
+function start(wish: RigWish = {}): LoopRig {
+  const { options = {}, besideTurns = () => 3, besideFails, copyMs = 6, cacheSeqCount = slotCount } = wish;
   const kernel = createFakeKernel({
-    cellCount: slotCount * contextTokensMax,
-    cacheSeqCount: slotCount,
+    cellCount: cacheSeqCount * contextTokensMax,
+    cacheSeqCount,
+    besideFails,
     vocabularySize,
     layout: 'per-sequence',
     besideTurns,
@@ -55,25 +69,33 @@ function start(options: Partial<SchedulerOptions> = {}, besideTurns: () => numbe
   const { beside } = kernel;
   const begun: LoopRig['begun'] = [];
   if (beside !== undefined) {
-    Object.assign(kernel, {
-      beside: {
-        park: (...given: Parameters<typeof beside.park>) => {
-          begun.push('park');
-          return beside.park(...given);
-        },
-        restore: (...given: Parameters<typeof beside.restore>) => {
-          begun.push('restore');
-          return beside.restore(...given);
-        },
-      },
-    });
+    let underWay = 0;
+    const watched = <Given extends unknown[], Answer>(
+      kind: LoopRig['begun'][number],
+      copy: (...given: Given) => Answer,
+    ): ((...given: Given) => Answer) => {
+      return (...given) => {
+        begun.push(kind);
+        rig.nowMs += wish.beginMs ?? 0;
+        underWay += 1;
+        rig.atOnceMost = Math.max(rig.atOnceMost, underWay);
+        const copying = copy(...given);
+        const ended = () => {
+          underWay -= 1;
+        };
+        Promise.resolve(copying).then(ended, ended);
+        return copying;
+      };
+    };
+    const { park, restore } = beside;
+    Object.assign(kernel, { beside: { park: watched('park', park), restore: watched('restore', restore) } });
   }
   const cache = createPerSequenceCache({
-    cacheSeqCount: slotCount,
+    cacheSeqCount,
     slabTokens: contextTokensMax,
     blockTokens,
     demoteMinTokens: blockTokens,
-    copyMinTokens: 8,
+    copyMinTokens: wish.copyMinTokens ?? 8,
   });
   const scheduler = createScheduler(
     {
@@ -114,6 +136,7 @@ function start(options: Partial<SchedulerOptions> = {}, besideTurns: () => numbe
     loop,
     heldUpMs: 0,
     begun,
+    atOnceMost: 0,
     turns,
     say: ({ id, ...wish }) => loop.accept(generateCommand({ outputTokensMax: 2, ...wish, ids: [id] })),
     async rest() {
@@ -166,21 +189,24 @@ describe('copies beside steps', () => {
     const { demote } = rig.scheduler.stats().copies;
     expect(demote.besideCount).toBeGreaterThan(0);
     expect(demote.count - before.copies.count).toBeGreaterThanOrEqual(demote.besideCount);
-    expect(rig.heldUpMs - held).toBeLessThanOrEqual(2 * copyMs);
+    expect(rig.heldUpMs - held).toBeLessThanOrEqual(12);
     for (const id of [1, 2, 3, 4, 5]) expect(rig.journal.ends.get(id)).toEqual(['length']);
     await rig.stop();
   });
 
   it('bring a prefix back once for all who begin with it, who find it cached then', async () => {
-    const rig = start({ sequencesMax: slotCount });
+    const rig = start();
     await withHistories(rig);
     rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 40 });
     await rig.turns(4);
-    const { promptTokenCount, copies } = rig.scheduler.stats();
+    const { promptTokenCount, copies, prefixHitTokenCount } = rig.scheduler.stats();
     for (const id of [2, 3]) rig.say({ id, tokens: [...historyOf(0), id, id], outputTokensMax: 3 });
     await rig.rest();
     const after = rig.scheduler.stats();
     expect(after.copies.promote.besideCount - copies.promote.besideCount).toBe(1);
+    // The second finds it in the first one's slab.
+    expect(after.copies.promote.tokenCount - copies.promote.tokenCount).toBe(24);
+    expect(after.prefixHitTokenCount - prefixHitTokenCount).toBe(24);
     expect(rig.begun.filter((way) => way === 'restore')).toHaveLength(1);
     // Of 26 tokens each.
     expect(after.promptTokenCount - promptTokenCount).toBeLessThan(12);
@@ -189,7 +215,7 @@ describe('copies beside steps', () => {
   });
 
   it('leave what was wanted in the cache where who wanted it is gone', async () => {
-    const rig = start({}, () => 8);
+    const rig = start({ besideTurns: () => 8 });
     await withHistories(rig);
     rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 40 });
     await rig.turns(4);
@@ -207,7 +233,9 @@ describe('copies beside steps', () => {
   });
 
   it('park who gives way, and who displaces it gets in when that is done', async () => {
-    const rig = start({ policy: 'priority', preemption: 'park', hostPrefixes: undefined, parkBytesMax: 100_000 });
+    const rig = start({
+      options: { policy: 'priority', preemption: 'park', hostPrefixes: undefined, parkBytesMax: 100_000 },
+    });
     // What a copy takes is known from the first, which nobody decodes beside.
     for (const id of [1, 2, 3]) rig.say({ id, tokens: historyOf(id), outputTokensMax: 30, priority: 5 });
     await rig.turns(6);
@@ -219,6 +247,7 @@ describe('copies beside steps', () => {
     const { park, restore } = rig.scheduler.stats().copies;
     expect(park.besideCount).toBeGreaterThan(0);
     expect(restore.besideCount).toBeGreaterThan(0);
+    expect(restore.count).toBeLessThanOrEqual(park.count);
     for (const id of [1, 2, 3]) {
       const expected = expectedAnswer(wish(id, historyOf(id), 30), 0, model);
       expect(rig.journal.tokens.get(id)).toEqual(expected.tokens);
@@ -228,8 +257,179 @@ describe('copies beside steps', () => {
     await rig.stop();
   });
 
+  it('that are shorter than what a step holds up one are made between steps', async () => {
+    const rig = start({ copyMs: 0.5 });
+    await withHistories(rig);
+    for (const id of [1, 2]) rig.say({ id, tokens: [6, 6, id], outputTokensMax: 40 });
+    await rig.turns(4);
+    const { heldUpMs } = rig;
+    rig.say({ id: 3, tokens: [...historyOf(0), 3, 3] });
+    await rig.rest();
+    expect(rig.begun).toEqual([]);
+    expect(rig.heldUpMs).toBeGreaterThan(heldUpMs);
+    expect(rig.scheduler.stats().copies.promote.count).toBe(1);
+    await rig.stop();
+  });
+
+  it('are no more at once than a step of those that decode has time for', async () => {
+    const rig = start({ cacheSeqCount: 6, options: { sequencesMax: 6 }, besideTurns: () => 6 });
+    for (let user = 0; user < 8; user++) {
+      rig.say({ id: 1000 + user, tokens: historyOf(user % 7) });
+      await rig.rest();
+    }
+    rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 50 });
+    await rig.turns(4);
+    for (const id of [2, 3, 4]) rig.say({ id, tokens: [5, id, id, 4, 4, 4, 4, 4, 4] });
+    await rig.rest();
+    // A copy takes 6 ms, a step of one or a few less.
+    expect(rig.begun.length).toBeGreaterThan(1);
+    expect(rig.atOnceMost).toBe(1);
+    await rig.stop();
+  });
+
+  it('keep the order of those that wait for room, and one departure is enough for one of them', async () => {
+    const rig = start({ besideTurns: () => 12 });
+    await withHistories(rig);
+    rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 50 });
+    await rig.turns(4);
+    const started = () => [...rig.journal.starts.keys()].filter((id) => id < 1000);
+    // Who comes second would find its history in a slab that is idle, and needs no copy.
+    rig.say({ id: 2, tokens: [5, 5, 5, 5, 5, 5, 5, 5, 5, 5] });
+    await rig.turns(2);
+    rig.say({ id: 3, tokens: [...historyOf(4), 3, 3] });
+    await rig.turns(6);
+    expect(rig.begun).toEqual(['park']);
+    expect(started()).toEqual([1]);
+    await rig.rest();
+    expect(started()).toEqual([1, 2, 3]);
+    expect(rig.begun).toEqual(['park']);
+    await rig.stop();
+  });
+
+  it('are made for as many as there are places for among those that run', async () => {
+    const rig = start({ cacheSeqCount: 5, options: { sequencesMax: 2, copiesBeside: 'all' }, besideTurns: () => 12 });
+    for (const user of [0, 1, 2, 3, 4, 5, 6]) {
+      rig.say({ id: 1000 + user, tokens: historyOf(user) });
+      await rig.rest();
+    }
+    rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 50 });
+    await rig.turns(4);
+    const begunBefore = rig.begun.length;
+    for (const id of [2, 3, 4]) rig.say({ id, tokens: [5, id, id, 4, 4, 4, 4, 4, 4] });
+    await rig.turns(6);
+    expect(rig.begun.slice(begunBefore)).toEqual(['park']);
+    await rig.rest();
+    await rig.stop();
+  });
+
+  it('bring a beginning back once, where a running sequence has it but it is not worth a copy from there', async () => {
+    const rig = start({ copyMinTokens: 30, options: { copiesBeside: 'all' } });
+    const beginning = historyOf(1).slice(0, 20);
+    const histories = [[...beginning, 0, 0, 1, 2], historyOf(2), historyOf(3), historyOf(4), [...beginning, 6, 6, 6]];
+    for (const [index, tokens] of histories.entries()) {
+      rig.say({ id: 1000 + index, tokens });
+      await rig.rest();
+    }
+    rig.say({ id: 1, tokens: [...beginning, 6, 6, 6, 6], outputTokensMax: 36 });
+    await rig.turns(4);
+    rig.say({ id: 2, tokens: [...beginning, 0, 6, 5, 4], outputTokensMax: 2 });
+    await rig.turns(30);
+    expect(rig.journal.ends.get(2)).toEqual(['length']);
+    expect(rig.journal.ends.get(1)).toBeUndefined();
+    expect(rig.begun.filter((way) => way === 'restore')).toEqual(['restore']);
+    await rig.rest();
+    await rig.stop();
+  });
+
+  it('that cannot be made lose nothing', async () => {
+    const rig = start({ besideFails: () => true });
+    await withHistories(rig);
+    rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 60 });
+    await rig.turns(4);
+    const before = rig.scheduler.stats().copies.demote.count;
+    rig.say({ id: 2, tokens: [5, 5, 5, 5, 5, 5, 5, 5, 5, 5] });
+    for (let turn = 0; rig.journal.ends.get(2) === undefined; turn++) {
+      expect(turn).toBeLessThan(100);
+      await rig.turns(1);
+    }
+    // What could not leave beside a step left between two of them.
+    expect(rig.begun).toEqual(['park']);
+    const { demote } = rig.scheduler.stats().copies;
+    expect(demote.besideCount).toBe(0);
+    expect(demote.count).toBe(before + 1);
+    await rig.rest();
+    await rig.stop();
+  });
+
+  it('are told apart from what a step takes, also where it takes time to begin them', async () => {
+    const rig = start({ beginMs: 3 });
+    await withHistories(rig);
+    rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 50 });
+    await rig.turns(4);
+    const { heldUpMs } = rig;
+    rig.say({ id: 2, tokens: [5, 5, 5, 5, 5, 5, 5, 5, 5, 5] });
+    await rig.rest();
+    expect(rig.begun).toEqual(['park']);
+    expect(rig.heldUpMs - heldUpMs).toBe(3);
+    await rig.stop();
+  });
+
+  describe('where several are made beside one step', () => {
+    /** Four decode, in steps of 5 ms; a copy takes 2. Of eight slabs the others have histories, as host memory has. */
+    async function wide(options: Partial<SchedulerOptions> = {}): Promise<LoopRig> {
+      const rig = start({
+        cacheSeqCount: 8,
+        options: { sequencesMax: 8, ...options },
+        besideTurns: () => 12,
+        copyMs: 2,
+      });
+      for (let user = 0; user < 14; user++) {
+        rig.say({ id: 1000 + user, tokens: [user % 7, user % 5, ...historyOf(user)] });
+        await rig.rest();
+      }
+      for (const id of [1, 2, 3, 4]) rig.say({ id, tokens: [6, 6, id], outputTokensMax: 50 });
+      await rig.turns(6);
+      expect(rig.scheduler.stats().runningCount).toBe(4);
+      return rig;
+    }
+
+    it('one departure is enough for who waits for it', async () => {
+      const rig = await wide();
+      const begunBefore = rig.begun.length;
+      rig.say({ id: 5, tokens: [5, 5, 5, 5, 5, 5, 5, 5, 5, 5] });
+      await rig.turns(8);
+      expect(rig.begun.slice(begunBefore)).toEqual(['park']);
+      rig.say({ id: 6, tokens: [5, 5, 4, 5, 5, 5, 5, 5, 5, 5] });
+      await rig.turns(3);
+      expect(rig.begun.slice(begunBefore)).toEqual(['park', 'park']);
+      await rig.rest();
+      await rig.stop();
+    });
+
+    it('none is made for whom there is no place among those that run', async () => {
+      const rig = await wide({ sequencesMax: 5 });
+      const begunBefore = rig.begun.length;
+      for (const id of [5, 6, 7]) rig.say({ id, tokens: [5, id, id, 4, 4, 4, 4, 4, 4] });
+      await rig.turns(8);
+      expect(rig.begun.slice(begunBefore)).toEqual(['park']);
+      await rig.rest();
+      await rig.stop();
+    });
+
+    it('one arrival is enough for all who begin with it', async () => {
+      const rig = await wide();
+      const history = [0, 0, ...historyOf(0)];
+      for (const id of [5, 6]) rig.say({ id, tokens: [...history, id, id] });
+      await rig.turns(40);
+      expect(rig.journal.ends.get(5)).toEqual(['length']);
+      expect(rig.begun.filter((way) => way === 'restore')).toEqual(['restore']);
+      await rig.rest();
+      await rig.stop();
+    });
+  });
+
   it('are awaited before the loop ends', async () => {
-    const rig = start({}, () => 30);
+    const rig = start({ besideTurns: () => 30 });
     await withHistories(rig);
     rig.say({ id: 1, tokens: [6, 6, 1], outputTokensMax: 40 });
     await rig.turns(4);
@@ -274,15 +474,28 @@ it('gives everybody the text of a machine without copies, whatever comes, goes a
     cancels: fc.constantFrom(false, false, false, true),
   });
   const seen = { demote: 0, promote: 0, park: 0, restore: 0 };
-  const run = async (events: readonly Happening[], besideTurns: number, bytesMax: number) => {
-    const rig = start(
-      { policy: 'priority', preemption: 'park', parkBytesMax: 10_000, hostPrefixes: { bytesMax, hashSeed: 1 } },
-      () => 1 + ((rig.kernel.steps * 7) % besideTurns),
-    );
+  const run = async (
+    events: readonly Happening[],
+    besideTurns: number,
+    { bytesMax, failing, copyMinTokens }: { bytesMax: number; failing: number; copyMinTokens: number },
+  ) => {
+    let copies = 0;
+    const rig = start({
+      options: {
+        policy: 'priority',
+        preemption: 'park',
+        parkBytesMax: 10_000,
+        hostPrefixes: { bytesMax, hashSeed: 1 },
+      },
+      besideTurns: () => 1 + ((rig.kernel.steps * 7) % besideTurns),
+      besideFails: () => failing > 0 && ++copies % failing === 0,
+      copyMinTokens,
+    });
     const wishes = new Map<number, CommandWish>();
     const cancelled = new Set<number>();
     for (const [id, { user, said, outputTokensMax, priority, namespace, turns, cancels }] of events.entries()) {
-      const tokens = [...historyOf(user), ...said];
+      // Half of them begin alike.
+      const tokens = [...(user % 2 === 0 ? [1, 1, 1, 1, 1, 1] : []), ...historyOf(user), ...said];
       wishes.set(id, wish(id, tokens, outputTokensMax));
       rig.say({ id, tokens, outputTokensMax, priority, namespace });
       await rig.turns(turns);
@@ -296,14 +509,19 @@ it('gives everybody the text of a machine without copies, whatever comes, goes a
       const heard = rig.journal.tokens.get(id) ?? [];
       expect(heard).toEqual(cancelled.has(id) ? tokens.slice(0, heard.length) : tokens);
     }
-    const { copies, hostPrefixCount } = rig.scheduler.stats();
-    for (const kind of ['demote', 'promote', 'park', 'restore'] as const) seen[kind] += copies[kind].besideCount;
+    const { copies: made, hostPrefixCount, prefixHitTokenCount, prefixQueryTokenCount } = rig.scheduler.stats();
+    for (const kind of ['demote', 'promote', 'park', 'restore'] as const) seen[kind] += made[kind].besideCount;
+    expect(prefixHitTokenCount).toBeGreaterThanOrEqual(0);
+    expect(prefixHitTokenCount + made.promote.tokenCount).toBeLessThanOrEqual(prefixQueryTokenCount);
     await rig.stop();
     expect(rig.kernel.keptStates()).toBe(hostPrefixCount);
   };
   const lists = fc.array(event, { minLength: 15, maxLength: 40 });
-  await fc.assert(fc.asyncProperty(lists, fc.integer({ min: 1, max: 9 }), fc.constantFrom(300, 100_000), run), {
-    numRuns: 25,
+  const machine = fc.record({
+    bytesMax: fc.constantFrom(300, 100_000),
+    failing: fc.constantFrom(0, 0, 3),
+    copyMinTokens: fc.constantFrom(8, 16),
   });
+  await fc.assert(fc.asyncProperty(lists, fc.integer({ min: 1, max: 9 }), machine, run), { numRuns: 30 });
   for (const kind of ['demote', 'promote', 'park', 'restore'] as const) expect(seen[kind], kind).toBeGreaterThan(3);
 });
