@@ -332,7 +332,7 @@ describe('copies beside steps', () => {
     }
     rig.say({ id: 1, tokens: [...beginning, 6, 6, 6, 6], outputTokensMax: 36 });
     await rig.turns(4);
-    rig.say({ id: 2, tokens: [...beginning, 0, 6, 5, 4], outputTokensMax: 2 });
+    rig.say({ id: 2, tokens: [...beginning, 3, 6, 5, 4], outputTokensMax: 2 });
     await rig.turns(30);
     expect(rig.journal.ends.get(2)).toEqual(['length']);
     expect(rig.journal.ends.get(1)).toBeUndefined();
