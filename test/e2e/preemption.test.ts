@@ -55,3 +55,37 @@ describe.each(['park', 'recompute', 'auto'])('--preemption %s', (preemption) => 
     );
   });
 });
+
+test('displaced by requests in a hurry, they are parked and come back while others decode, and none of them shows it', async () => {
+  const server = await serverForTest([
+    ...['--kv-layout', 'per-sequence', '--sequences-max', '3', '--context', '512', '--drawing', 'graph'],
+    ...['--policy', 'priority', '--preemption', 'park', '--host-copies', 'beside'],
+  ]);
+  const ask = (index: number, wish: { max_tokens: number; priority: number }) =>
+    complete(server.url, { prompt: [...(prompts[index] ?? [])], temperature: 0, ignore_eos: true, ...wish });
+  const patientCount = 3;
+  const longCount = 380;
+  const patient = prompts.slice(0, patientCount).map((_, index) => ask(index, { max_tokens: longCount, priority: 1 }));
+  let isOver = false;
+  const all = Promise.all(patient).finally(() => {
+    isOver = true;
+  });
+  // One after another, while the patient ones run: each takes the place of one of them for a while.
+  for (let index = patientCount; !isOver; index = patientCount + ((index + 1) % patientCount))
+    await ask(index, { max_tokens: 20, priority: 0 });
+  const answers = await all;
+  const metrics = await idle(server.url);
+  for (const kind of ['park', 'restore'])
+    expect(valueIn(metrics, `octet_host_copies_beside_steps_total{kind="${kind}"}`)).toBeGreaterThan(0);
+  const expected: string[] = [];
+  for (const prompt of prompts.slice(0, patientCount)) expected.push(await oracle.textOf(prompt, longCount));
+  await expectAlike(
+    oracle,
+    answers.map(({ text }, index) => ({
+      prompt: prompts[index] ?? new Int32Array(),
+      text,
+      alone: expected[index] ?? '',
+    })),
+    2,
+  );
+});
