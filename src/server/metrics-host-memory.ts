@@ -27,7 +27,7 @@ export function hostMemorySeries({ engine, steps }: MetricsRecord): Series[] {
     ),
     counter(
       'octet_host_copies_beside_steps_total',
-      'Of those copies the ones made while steps ran, which held up nobody.',
+      'Of those copies the ones made while steps ran.',
       copiesBy(engine, ({ besideCount }) => besideCount),
     ),
     counter(
