@@ -7,8 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadAdapters } from '../src/llama/adapters.ts';
 import { createKernel, type NativeKernel } from '../src/llama/kernel.ts';
-import { loadLibraries } from '../src/llama/libraries.ts';
-import { loadModel } from '../src/llama/model.ts';
 import { metadataValue, readGguf } from '../src/precision/gguf/read.ts';
 import { scalarEntry } from '../src/precision/gguf/values.ts';
 import { writeGguf } from '../src/precision/gguf/write.ts';
@@ -16,6 +14,7 @@ import { startCommand } from './command.ts';
 import { choiceFlag, countFlag, textFlag } from './flags.ts';
 import { createRandom } from './random.ts';
 import { median } from './statistics.ts';
+import { loadWeights } from './weights.ts';
 
 const shape = {
   model: textFlag('models/octet-demo-f16.gguf', 'the model, a GGUF file'),
@@ -39,8 +38,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const files = names.map((name) => ({ name, path: join(folder, `${name}.gguf`), scale: 1 }));
     for (const [seed, { path }] of files.entries()) await writeRandomAdapter(path, { ...flags, seed });
-    const libraries = loadLibraries({ gpu: flags.gpu, log: () => undefined });
-    const model = await loadModel({ libraries, path: flags.model, load: 'weights', gpuLayers: -1 });
+    const model = await loadWeights(flags);
+    const { libraries } = model;
     const loud = { ...model, libraries: { ...libraries, silence: () => () => undefined } };
     for (const [label, of] of [
       ['silent', model],

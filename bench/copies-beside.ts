@@ -5,11 +5,11 @@ import { must } from '../src/assert.ts';
 import { cacheSeqId } from '../src/ids.ts';
 import type { Kernel, ParkedState } from '../src/kernel-port.ts';
 import { createKernel } from '../src/llama/kernel.ts';
-import { loadLibraries } from '../src/llama/libraries.ts';
-import { type LlamaModel, loadModel } from '../src/llama/model.ts';
+import type { LlamaModel } from '../src/llama/model.ts';
 import { startCommand } from './command.ts';
 import { choiceFlag, countFlag, textFlag } from './flags.ts';
 import { median } from './statistics.ts';
+import { loadWeights } from './weights.ts';
 
 const shape = {
   model: textFlag('models/octet-demo-f16.gguf', 'the model, a GGUF file'),
@@ -34,8 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (start.kind === 'ended') return start.status;
   const { flags } = start;
   const lengths = flags.tokens.split(',').map(Number);
-  const libraries = loadLibraries({ gpu: flags.gpu, log: () => undefined });
-  const model = await loadModel({ libraries, path: flags.model, load: 'weights', gpuLayers: -1 });
+  const model = await loadWeights(flags);
   console.log('tokens     MiB   copy                    step ms   takes ms   holds up ms');
   for (const tokens of lengths) {
     for (const isFresh of [true, false]) {

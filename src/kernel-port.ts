@@ -97,7 +97,7 @@ export const stateSlack = 1.25;
 
 export type ListDraws = () => readonly SampleRow[];
 
-/** Copies between slabs and host memory that are made while steps run, one after another in the order in which they were asked for. */
+/** Copies between slabs and host memory that are made while steps run. */
 export interface CopiesBeside {
   /**
    * As `Kernel.park`: until it resolves the sequence's first `tokenCount` positions must stay as they are; it may get more behind
@@ -105,8 +105,9 @@ export interface CopiesBeside {
    */
   park(seq: CacheSeqId, tokenCount: number): Promise<ParkedState | undefined>;
   /**
-   * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then no row of it may be
-   * read (rows that nobody reads may come and go behind them), nor its first `tokenCount` positions be cut. Undefined when it cannot; then nothing has changed.
+   * As `Kernel.restore`: the positions are there at once, their keys and values when it resolves. Until then nobody may read of the
+   * sequence, nor its first `tokenCount` positions be cut; rows that nobody reads may come and go behind them. Undefined when it
+   * cannot; then nothing has changed.
    */
   restore(seq: CacheSeqId, state: ParkedState): Promise<void> | undefined;
 }

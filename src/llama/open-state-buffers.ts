@@ -1,6 +1,6 @@
 // Which memory a kernel's states live in: the JavaScript heap, the C library's, or page-locked beside a device, of which most is had at start.
 
-import { withArena } from './arena-buffers.ts';
+import { partsOf } from './arena-memory.ts';
 import { type CopyOptions, wantsCopiesBeside } from './beside/copy-place.ts';
 import { deviceHostMemory, type HostMemory, type HostMemorySource, plainHostMemory } from './host-memory.ts';
 import { createStateBuffers, type StateBuffers } from './state-buffers.ts';
@@ -15,8 +15,10 @@ export async function openStateBuffers(options: CopyOptions, bytesMax: number): 
   const source = sourceOf(options);
   const pieces = await lockedPieces(source, bytesMax * arenaShare);
   const lockedBytes = pieces.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
-  const buffers = createStateBuffers(bytesMax - lockedBytes, source?.allocate, source?.allocateAsync);
-  return pieces.length === 0 ? buffers : withArena(buffers, pieces);
+  return createStateBuffers(bytesMax - lockedBytes, {
+    ...source,
+    parts: pieces.length === 0 ? undefined : partsOf(pieces),
+  });
 }
 
 /** Undefined: on the JavaScript heap. */

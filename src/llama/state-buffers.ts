@@ -15,7 +15,7 @@ export interface StateBytes {
 export interface StateBuffers {
   /** So many bytes; what they hold is left over from others. */
   take(byteCount: number): StateBytes;
-  /** As `take`, of memory that was given back; undefined where none fits. */
+  /** As `take`, of memory that is there: a part, or what was given back; undefined where none fits. */
   takeSpare(byteCount: number): StateBytes | undefined;
   /** As `take`; fresh memory is allocated on another thread meanwhile. Rejects where there is none. */
   takeAsync(byteCount: number): Promise<StateBytes>;
@@ -25,7 +25,26 @@ export interface StateBuffers {
   dispose(): void;
 }
 
-type StateMemory = Pick<HostMemory, 'buffer' | 'free'>;
+export interface StateMemory extends Pick<HostMemory, 'buffer' | 'free'> {
+  /** Of memory that is had in any case: freed as soon as it is given back, and not counted. */
+  readonly isPart?: boolean;
+}
+
+/** Where states live. Default: each in memory of its own on the JavaScript heap. */
+export interface StateSource {
+  /** Exactly so many bytes. */
+  readonly allocate?: ((byteCount: number) => StateMemory) | undefined;
+  readonly allocateAsync?: ((byteCount: number) => Promise<StateMemory>) | undefined;
+  /** Asked first. */
+  readonly parts?: MemoryParts | undefined;
+}
+
+export interface MemoryParts {
+  /** At least so many bytes; undefined where there is no such part. */
+  take(byteCount: number): StateMemory | undefined;
+  /** What they are parts of is freed once nobody has any. */
+  end(): void;
+}
 
 /** Fresh memory is a little larger than asked for, by less than an eighth: so it fits others of about that length. */
 const stepsPerDoubling = 8;
@@ -38,14 +57,11 @@ const nothing = new Uint8Array(0);
 const lost = new FinalizationRegistry<() => void>((letGo) => letGo());
 
 /**
- * States may take more than `bytesMax`; memory that nobody uses is kept within what they leave of it, and what was given back first
- * goes beyond that. `allocate`, `allocateAsync`: where states live, exactly so many bytes. Default: on the JavaScript heap.
+ * States in memory of their own may take more than `bytesMax`; memory that nobody uses is kept within what they leave of it, and what was
+ * given back first goes beyond that.
  */
-export function createStateBuffers(
-  bytesMax: number,
-  allocate: (byteCount: number) => StateMemory = allocateOnHeap,
-  allocateAsync: (byteCount: number) => Promise<StateMemory> = async (byteCount) => allocate(byteCount),
-): StateBuffers {
+export function createStateBuffers(bytesMax: number, source: StateSource = {}): StateBuffers {
+  const { allocate = allocateOnHeap, allocateAsync = async (byteCount: number) => allocate(byteCount), parts } = source;
   const spares: StateMemory[] = [];
   let spareBytes = 0;
   let takenBytes = 0;
@@ -57,7 +73,7 @@ export function createStateBuffers(
   /** Says nothing of the state itself, which is watched until it is swept. */
   function letGoOf(memory: StateMemory): () => void {
     return () => {
-      takenBytes -= memory.buffer.byteLength;
+      if (!memory.isPart) takenBytes -= memory.buffer.byteLength;
       memory.free();
     };
   }
@@ -92,7 +108,7 @@ export function createStateBuffers(
     return freshBytes;
   }
 
-  /** Of memory that counts as taken. */
+  /** Of a part, or of memory that counts as taken. */
   function stateIn(memory: StateMemory, byteCount: number): StateBytes {
     const state = { bytes: new Uint8Array(memory.buffer, 0, byteCount) };
     memoryOf.set(state, memory);
@@ -102,6 +118,8 @@ export function createStateBuffers(
   }
 
   function takeSpare(byteCount: number): StateBytes | undefined {
+    const part = parts?.take(byteCount);
+    if (part !== undefined) return stateIn(part, byteCount);
     const memory = fitting(byteCount);
     if (memory === undefined) return undefined;
     takenBytes += memory.buffer.byteLength;
@@ -138,7 +156,7 @@ export function createStateBuffers(
       memoryOf.delete(state);
       lost.unregister(state);
       (state as { bytes: Uint8Array }).bytes = nothing;
-      if (isDisposed) return letGoOf(memory)();
+      if (isDisposed || memory.isPart) return letGoOf(memory)();
       takenBytes -= memory.buffer.byteLength;
       spares.push(memory);
       spareBytes += memory.buffer.byteLength;
@@ -148,6 +166,7 @@ export function createStateBuffers(
     dispose() {
       isDisposed = true;
       freeBeyond(-1);
+      parts?.end();
     },
   };
 }

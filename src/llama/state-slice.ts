@@ -2,6 +2,8 @@
 // Why by hand: llama.cpp writes and reads a sequence whole, and where its beginning is shared already there is no room for it
 // twice. The format is that of the pinned release (llama_kv_cache::state_write); what does not end where it must is no state.
 
+import { cellBytes, cellCountsAt, layersHeadBytes, rowsHeadBytes, streamCountAt, wordBytes } from './state-layout.ts';
+
 /** Positions of a state: [from, to). */
 export interface PositionRun {
   readonly from: number;
@@ -14,36 +16,29 @@ interface CellRun {
   readonly end: number;
 }
 
-const int32Bytes = 4;
-/** Magic number, sequence id, number of streams, number of cells. */
-const headBytes = 4 * int32Bytes;
-const streamCountAt = 2 * int32Bytes;
-const cellCountAt = 3 * int32Bytes;
-/** Of a cell: position, number of owners, owner. */
-const cellBytes = 3 * int32Bytes;
-/** Of a layer's K or V: type and bytes of a row. */
-const layerHeadBytes = int32Bytes + 8;
+/** Of a state of a cache with one stream: where its cells begin. */
+const headBytes = cellCountsAt + wordBytes;
 
 /** The positions of `run` alone; undefined when the bytes are no such state, or V is kept column by column. O(bytes). */
 export function sliceState(state: Uint8Array, run: PositionRun): Uint8Array | undefined {
   const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
   if (state.byteLength < headBytes || view.getUint32(streamCountAt, true) !== 1) return undefined;
-  const cellCount = view.getUint32(cellCountAt, true);
+  const cellCount = view.getUint32(cellCountsAt, true);
   const cells = cellRuns(view, cellCount, run);
   const rowsAt = headBytes + cellCount * cellBytes;
-  if (cells === undefined || rowsAt + 2 * int32Bytes > state.byteLength) return undefined;
+  if (cells === undefined || rowsAt + layersHeadBytes > state.byteLength) return undefined;
   const isTransposed = view.getUint32(rowsAt, true) !== 0;
   if (isTransposed) return undefined;
   const parts = [
     state.slice(0, headBytes),
     ...cells.map(({ first, end }) => state.subarray(headBytes + first * cellBytes, headBytes + end * cellBytes)),
-    state.subarray(rowsAt, rowsAt + 2 * int32Bytes),
+    state.subarray(rowsAt, rowsAt + layersHeadBytes),
   ];
-  let at = rowsAt + 2 * int32Bytes;
-  while (at + layerHeadBytes <= state.byteLength) {
-    const rowBytes = Number(view.getBigUint64(at + int32Bytes, true));
-    parts.push(state.subarray(at, at + layerHeadBytes));
-    at += layerHeadBytes;
+  let at = rowsAt + layersHeadBytes;
+  while (at + rowsHeadBytes <= state.byteLength) {
+    const rowBytes = Number(view.getBigUint64(at + wordBytes, true));
+    parts.push(state.subarray(at, at + rowsHeadBytes));
+    at += rowsHeadBytes;
     for (const { first, end } of cells) parts.push(state.subarray(at + first * rowBytes, at + end * rowBytes));
     at += cellCount * rowBytes;
   }
@@ -56,7 +51,7 @@ function cellRuns(view: DataView, cellCount: number, { from, to }: PositionRun):
   const runs: { first: number; end: number }[] = [];
   for (let cell = 0; cell < cellCount; cell++) {
     const at = headBytes + cell * cellBytes;
-    if (view.getUint32(at + int32Bytes, true) !== 1) return undefined;
+    if (view.getUint32(at + wordBytes, true) !== 1) return undefined;
     const position = view.getInt32(at, true);
     if (position < from || position >= to) continue;
     const last = runs.at(-1);
@@ -77,6 +72,6 @@ function join(parts: readonly Uint8Array[], cellCount: number): Uint8Array {
     joined.set(part, at);
     at += part.byteLength;
   }
-  new DataView(joined.buffer).setUint32(cellCountAt, cellCount, true);
+  new DataView(joined.buffer).setUint32(cellCountsAt, cellCount, true);
   return joined;
 }

@@ -71,6 +71,8 @@ export function createCopyLane({ scheduler, beside, now, onEnd }: CopyLanePorts)
     },
     settle() {
       if (failure !== undefined) throw failure.error;
+      // Nearly every step.
+      if (ended.length === 0) return;
       for (const { tell, elapsedMs } of ended.splice(0)) tell(elapsedMs);
     },
     isBusy: () => underWay.size > 0 || ended.length > 0,

@@ -11,11 +11,11 @@ import {
   touchHostPrefix,
   wouldKeep,
 } from '../kv/host-prefixes.ts';
-import { releaseHostBytes, reserveHostBytes } from '../kv/host-tier.ts';
+import { reserveHostBytes } from '../kv/host-tier.ts';
 import type { CacheOp, CacheRequest } from '../kv/types.ts';
 import type { CopyKind } from '../ports.ts';
 import type { Park } from './copy-types.ts';
-import { leaseOf } from './lifecycle.ts';
+import { leaseOf, unpark } from './lifecycle.ts';
 import { hasUnscoredPrompt } from './prompt-scores.ts';
 import { cacheRequest, type Sequence, uncomputedCount } from './sequence.ts';
 import type { SchedulerState } from './state.ts';
@@ -124,16 +124,15 @@ export function settlePark(
   { sequence }: Park,
   { copied, elapsedMs: ms, isBeside }: Copied,
 ): void {
-  const isWanted = releaseHostBytes(state.parked, sequence.id) > 0;
+  // Not where it was cancelled or admitted again in between: then its host memory was given back already.
+  const isWanted = state.parked.entries.has(sequence.id);
+  // What was reserved, and an earlier copy of it: two may be under way, where it was preempted again meanwhile, and the last one counts.
+  if (isWanted) unpark(state, sequence);
   if (copied === undefined) return;
   noteCopy(state, 'park', { tokens: copied.tokenCount, bytes: copied.bytes.byteLength, ms, isBeside });
-  // Not where it was cancelled or admitted again in between: then its host memory was given back already. The real size may be
-  // larger than the estimate; what does not fit is computed again.
-  const isKept = isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(copied));
-  // Two copies of one sequence may be under way, where it was preempted again meanwhile: the last one counts.
-  const givenUp = isKept ? sequence.parked : copied;
-  if (givenUp !== undefined) state.givenUp.push(givenUp);
-  if (isKept) sequence.parked = copied;
+  // The real size may be larger than the estimate; what does not fit is computed again.
+  if (isWanted && reserveHostBytes(state.parked, sequence.id, heldBytes(copied))) sequence.parked = copied;
+  else state.givenUp.push(copied);
 }
 
 /** Restoring costs a copy of everything; if the prefix tree still has most of it, recomputing the rest is cheaper. */

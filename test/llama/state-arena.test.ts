@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { withArena } from '../../src/llama/arena-buffers.ts';
+import { partsOf } from '../../src/llama/arena-memory.ts';
 import { allocatePlain, type HostMemory } from '../../src/llama/host-memory.ts';
 import { type ArenaPart, createStateArena } from '../../src/llama/state-arena.ts';
 import { createStateBuffers, type StateBytes } from '../../src/llama/state-buffers.ts';
@@ -75,7 +75,7 @@ describe('states in locked memory', () => {
       freshCount += 1;
       return allocatePlain(byteCount);
     };
-    const buffers = withArena(createStateBuffers(1 << 20, allocate), pieces);
+    const buffers = createStateBuffers(1 << 20, { allocate, parts: partsOf(pieces) });
     return { buffers, freed, freshCount: () => freshCount };
   }
 

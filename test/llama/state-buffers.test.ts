@@ -32,7 +32,7 @@ test('a state has its own memory for as long as it is not given back, and all to
   fc.assert(
     fc.property(fc.nat(20_000), fc.array(fc.tuple(sizes, fc.nat(9)), { maxLength: 60 }), (bytesMax, script) => {
       const { allocate, liveBytes } = counted();
-      const buffers = createStateBuffers(bytesMax, allocate);
+      const buffers = createStateBuffers(bytesMax, { allocate });
       const held: { readonly state: StateBytes; readonly mark: number }[] = [];
       const heldBytes = () => held.reduce((sum, { state }) => sum + state.bytes.buffer.byteLength, 0);
       script.forEach(([size, choice], index) => {
@@ -85,7 +85,7 @@ test('what was given back is written to again, by what is about as large', () =>
 
 test('spare memory is what states leave of the whole: what was given back first goes, and what is too large at once', () => {
   const { allocate, live, made } = counted();
-  const buffers = createStateBuffers(10_000, allocate);
+  const buffers = createStateBuffers(10_000, { allocate });
   const first = filled(buffers, 3072);
   const second = filled(buffers, 2048);
   const third = filled(buffers, 4096);
@@ -115,7 +115,7 @@ function sweep(): void {
 
 test('what is given back after the end is freed at once', () => {
   const { allocate, liveBytes } = counted();
-  const buffers = createStateBuffers(10_000, allocate);
+  const buffers = createStateBuffers(10_000, { allocate });
   const [first, second] = [filled(buffers, 1024), filled(buffers, 1024)];
   buffers.give(first);
   buffers.dispose();
@@ -127,12 +127,13 @@ test('what is given back after the end is freed at once', () => {
 /** Waits until states that nobody holds were let go of, by one that is lost as well. */
 async function swept(): Promise<void> {
   let isSwept = false;
-  createStateBuffers(0, (byteCount) => ({
+  const allocate = (byteCount: number) => ({
     buffer: new ArrayBuffer(byteCount),
     free: () => {
       isSwept = true;
     },
-  })).take(1);
+  });
+  createStateBuffers(0, { allocate }).take(1);
   await vi.waitFor(() => {
     sweep();
     expect(isSwept).toBe(true);
@@ -153,7 +154,7 @@ function countedFrees() {
 
 test('memory of a state that was lost is freed when the heap is swept, that of one that was given back is not', async () => {
   const { count, allocate } = countedFrees();
-  const buffers = createStateBuffers(10_000, allocate);
+  const buffers = createStateBuffers(10_000, { allocate });
   for (let index = 0; index < 3; index++) buffers.take(3000);
   await swept();
   expect(count.freed).toBe(3);
@@ -166,7 +167,7 @@ test('memory of a state that was lost is freed when the heap is swept, that of o
 
 test('memory of a state that is lost with all that made it is freed as well', async () => {
   const { count, allocate } = countedFrees();
-  createStateBuffers(10_000, allocate).take(3000);
+  createStateBuffers(10_000, { allocate }).take(3000);
   await swept();
   expect(count.freed).toBe(1);
 });
@@ -185,7 +186,7 @@ function late(fails = false) {
 
 test('memory that is on its way counts as taken, and what is spare makes room for it', async () => {
   const { allocate, allocateAsync, arrive, live } = late();
-  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const buffers = createStateBuffers(10_000, { allocate, allocateAsync: allocateAsync });
   const [first, second] = [filled(buffers, 4096), filled(buffers, 4096)];
   buffers.give(first);
   const taking = buffers.takeAsync(8192);
@@ -204,7 +205,7 @@ test('memory that is on its way counts as taken, and what is spare makes room fo
 
 test('spare memory is taken at once', async () => {
   const { allocateAsync, allocate, made } = late();
-  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const buffers = createStateBuffers(10_000, { allocate, allocateAsync: allocateAsync });
   buffers.give(filled(buffers, 4096));
   const taking = buffers.takeAsync(4000);
   // Nobody else gets it.
@@ -215,7 +216,7 @@ test('spare memory is taken at once', async () => {
 
 test('memory that does not come is not counted, and what is asked for meanwhile has its own', async () => {
   const { allocateAsync, allocate, arrive, live } = late(true);
-  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const buffers = createStateBuffers(10_000, { allocate, allocateAsync: allocateAsync });
   const taking = buffers.takeAsync(8192);
   const [first, second] = [filled(buffers, 8192), filled(buffers, 1024)];
   arrive();
@@ -228,7 +229,7 @@ test('memory that does not come is not counted, and what is asked for meanwhile 
 
 test('memory that arrives after the end is freed when it is given back', async () => {
   const { allocateAsync, allocate, arrive, liveBytes } = late();
-  const buffers = createStateBuffers(10_000, allocate, allocateAsync);
+  const buffers = createStateBuffers(10_000, { allocate, allocateAsync: allocateAsync });
   const taking = buffers.takeAsync(1024);
   buffers.dispose();
   arrive();
@@ -240,10 +241,11 @@ test('memory that arrives after the end is freed when it is given back', async (
 
 test('memory whose allocation throws is not counted', () => {
   let isFull = true;
-  const buffers = createStateBuffers(10_000, (byteCount) => {
+  const allocate = (byteCount: number) => {
     if (isFull) throw new Error('no memory is left');
     return { buffer: new ArrayBuffer(byteCount), free: () => undefined };
-  });
+  };
+  const buffers = createStateBuffers(10_000, { allocate });
   expect(() => buffers.take(8192)).toThrow('no memory is left');
   isFull = false;
   buffers.give(filled(buffers, 8192));
@@ -252,7 +254,7 @@ test('memory whose allocation throws is not counted', () => {
 
 test('memory of a state whose bytes somebody has is kept', async () => {
   const { count, allocate } = countedFrees();
-  const buffers = createStateBuffers(10_000, allocate);
+  const buffers = createStateBuffers(10_000, { allocate });
   let { bytes } = buffers.take(3000);
   await swept();
   expect([count.freed, bytes.length]).toEqual([0, 3000]);

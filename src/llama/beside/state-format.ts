@@ -3,6 +3,8 @@
 // has to be one that llama.cpp reads. self-check.ts holds it against llama.cpp's own at every start.
 // Source: llama_context::state_seq_get_data and llama_kv_cache::state_write of llama.cpp v0.5.0.
 
+import { cellBytes, cellCountsAt, layersHeadBytes, rowsHeadBytes, streamCountAt, wordBytes } from '../state-layout.ts';
+
 /** The K or V of a layer. */
 export interface RowFormat {
   /** enum ggml_type. */
@@ -26,21 +28,12 @@ export interface StateExtent {
 }
 
 const magic = 0xaf143cd8;
-const wordBytes = 4;
-/** Magic number, sequence id, number of streams; the streams' numbers of cells follow. */
-const countsAt = 3 * wordBytes;
-/** Of a cell: position, number of owners, owner. */
-const cellBytes = 3 * wordBytes;
-/** Whether V is kept column by column, and the number of layers. */
-const layersHeadBytes = 2 * wordBytes;
-/** Of a layer's K or V: type and, in 64 bits, bytes of a row. */
-const rowsHeadBytes = wordBytes + 8;
 
 export function stateBytes(format: StateFormat, tokenCount: number): number {
   const layers = [...format.keys, ...format.values];
   const rowBytes = layers.reduce((sum, layer) => sum + layer.rowBytes, 0);
   return (
-    countsAt +
+    cellCountsAt +
     format.streamCount * wordBytes +
     layersHeadBytes +
     layers.length * rowsHeadBytes +
@@ -64,9 +57,9 @@ export function writeHeads(state: Uint8Array, format: StateFormat, extent: State
   const view = viewOf(state);
   view.setUint32(0, magic, true);
   view.setInt32(wordBytes, seq, true);
-  view.setUint32(2 * wordBytes, format.streamCount, true);
-  state.fill(0, countsAt, countsAt + seq * wordBytes);
-  view.setUint32(countsAt + seq * wordBytes, tokenCount, true);
+  view.setUint32(streamCountAt, format.streamCount, true);
+  state.fill(0, cellCountsAt, cellCountsAt + seq * wordBytes);
+  view.setUint32(cellCountsAt + seq * wordBytes, tokenCount, true);
   for (let position = 0; position < tokenCount; position++) {
     const at = cellsAt(seq) + position * cellBytes;
     view.setInt32(at, position, true);
@@ -94,11 +87,11 @@ function writeLayers(view: DataView, format: StateFormat, extent: StateExtent): 
 export function readExtent(state: Uint8Array, format: StateFormat): StateExtent | undefined {
   if (state.byteLength < stateBytes(format, 0)) return undefined;
   const view = viewOf(state);
-  if (view.getUint32(2 * wordBytes, true) !== format.streamCount) return undefined;
+  if (view.getUint32(streamCountAt, true) !== format.streamCount) return undefined;
   let seq = 0;
-  while (seq < format.streamCount && view.getUint32(countsAt + seq * wordBytes, true) === 0) seq += 1;
+  while (seq < format.streamCount && view.getUint32(cellCountsAt + seq * wordBytes, true) === 0) seq += 1;
   if (seq === format.streamCount) return undefined;
-  const tokenCount = view.getUint32(countsAt + seq * wordBytes, true);
+  const tokenCount = view.getUint32(cellCountsAt + seq * wordBytes, true);
   if (state.byteLength !== stateBytes(format, tokenCount)) return undefined;
   for (let position = 0; position < tokenCount; position++)
     if (view.getInt32(cellsAt(seq) + position * cellBytes, true) !== position) return undefined;
@@ -107,7 +100,7 @@ export function readExtent(state: Uint8Array, format: StateFormat): StateExtent 
 
 /** The cells follow their stream's number of them; the streams behind it come after the rows. */
 function cellsAt(seq: number): number {
-  return countsAt + (seq + 1) * wordBytes;
+  return cellCountsAt + (seq + 1) * wordBytes;
 }
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
